@@ -1,0 +1,120 @@
+"""Django settings. Every STANCHION_* variable is described in docs/configuration.md; a test compares the two."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.exceptions import ImproperlyConfigured
+
+from stanchion_server.config.env import env
+
+PACKAGE_DIR = Path(__file__).resolve().parents[1]
+
+DEBUG = env.bool("STANCHION_DEBUG", default=False)
+SECRET_KEY = env.str("STANCHION_SECRET_KEY", default="")
+if not SECRET_KEY:
+    if not env.bool("STANCHION_ALLOW_EPHEMERAL_SECRET", default=False):
+        raise ImproperlyConfigured(
+            "STANCHION_SECRET_KEY is not set. Start with script/server, which makes one, or set 50 random characters."
+        )
+    SECRET_KEY = os.urandom(32).hex()
+if "change" in SECRET_KEY.lower() or len(SECRET_KEY) < 32:
+    raise ImproperlyConfigured(
+        "STANCHION_SECRET_KEY is a placeholder or shorter than 32 characters. Set 50 random characters."
+    )
+
+ALLOWED_HOSTS: list[str] = env.list("STANCHION_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
+PUBLIC_URL: str = env.str("STANCHION_PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL]
+
+INSTALLED_APPS = [
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "whitenoise.runserver_nostatic",
+    "django.contrib.staticfiles",
+    "django.contrib.postgres",
+    "django_htmx",
+    "rest_framework",
+    "drf_spectacular",
+    "stanchion_server.tenants",
+    "stanchion_server.ingest",
+    "stanchion_server.traces",
+    "stanchion_server.costs",
+    "stanchion_server.commands",
+    "stanchion_server.web.pages",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+]
+# OTLP exporters count a redirect as success and lose the data; no path of ours may redirect for a slash.
+APPEND_SLASH = False
+
+ROOT_URLCONF = "stanchion_server.config.urls"
+WSGI_APPLICATION = "stanchion_server.config.wsgi.application"
+
+TEMPLATES: list[dict[str, Any]] = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ],
+        },
+    },
+]
+
+DATABASES: dict[str, Any] = {"default": env.db("DATABASE_URL", default="postgresql:///stanchion")}
+DATABASES["default"].setdefault("CONN_MAX_AGE", 600)
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+AUTH_USER_MODEL = "tenants.User"
+LOGIN_URL = "login"
+LOGIN_REDIRECT_URL = "overview"
+LOGOUT_REDIRECT_URL = "login"
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
+SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = PUBLIC_URL.startswith("https://")
+
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = "UTC"
+USE_TZ = True
+USE_I18N = False
+
+STATIC_URL = "/static/"
+STATIC_ROOT = Path(env.str("STANCHION_STATIC_ROOT", default=str(PACKAGE_DIR / "static_root")))
+WHITENOISE_USE_FINDERS = True
+STORAGES: dict[str, Any] = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+}
+
+REST_FRAMEWORK: dict[str, Any] = {
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "UNAUTHENTICATED_USER": None,
+}
+SPECTACULAR_SETTINGS: dict[str, Any] = {
+    "TITLE": "Stanchion",
+    "VERSION": "0.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+}
+
+# The door. Bodies are bounded by ingest itself, before and after inflation.
+DATA_UPLOAD_MAX_MEMORY_SIZE = None
