@@ -20,21 +20,17 @@ class Organisation(models.Model):
 class Project(models.Model):
     """The unit of isolation: every row of telemetry carries a project, and no query crosses two.
 
-    `late_window_days` is how far back a span may start and still be stored.
+    Slugs are unique everywhere, so addresses need no organisation. `late_window_days` is how far back a span may start
+    and still be stored.
     """
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="projects")
     name = models.CharField(max_length=120)
-    slug = models.SlugField(max_length=60)
+    slug = models.SlugField(max_length=60, unique=True)
     late_window_days = models.PositiveSmallIntegerField(default=30)
     content_retention_days = models.PositiveSmallIntegerField(default=30)
     daily_span_quota = models.PositiveBigIntegerField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
-
-    class Meta:
-        constraints: ClassVar = [
-            models.UniqueConstraint(fields=["organisation", "slug"], name="project_slug_unique_in_organisation")
-        ]
 
     def __str__(self) -> str:
         return self.name
