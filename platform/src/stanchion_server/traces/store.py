@@ -1,0 +1,254 @@
+"""Writes one accepted request, in one transaction: all of it is in the database when `store` returns, or none of it.
+
+The common case is a plain COPY into the partitioned tables. Rows that are there already make it fail; then the batch
+goes through staging tables, which is slower and counts what was new. Rows are always written in the order of their key,
+so that two deliveries of the same batch wait for each other instead of dead-locking.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import psycopg
+from django.db import transaction
+
+from stanchion_server.ingest.ledger import LedgerEntry
+from stanchion_server.ingest.records import Batch, ContentRecord, KeyMapping, RawResource
+from stanchion_server.kernel import clock, copy, db
+from stanchion_server.kernel.errors import Unavailable
+from stanchion_server.traces import partitions
+from stanchion_server.traces.columns import CALLS, CONTENTS, LOGS, POINTS, SPANS, Frame, Table
+
+_ATTEMPTS = 4
+_LONGEST_CALL = timedelta(days=1)
+_NAMES_KEPT = 50_000
+
+_known_names: set[tuple[str, int, int]] = set()
+
+
+@dataclass(frozen=True, slots=True)
+class StoreResult:
+    """`stored` items are new rows; `duplicate` items were there already, in the store or earlier in the request."""
+
+    stored: int
+    duplicate: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Load:
+    """The distinct rows of one table, in key order, and how many items of the batch they stand for."""
+
+    table: Table
+    records: Sequence[Any]
+    sent: int
+
+
+def store(project_id: int, batch: Batch, ledger: LedgerEntry) -> StoreResult:
+    """Raises Unavailable when the database is away, overloaded or cannot settle a conflict; nothing is kept then."""
+    loads = [
+        _distinct(SPANS, batch.spans),
+        _distinct(CALLS, batch.calls),
+        _distinct(CONTENTS, batch.contents),
+        _distinct(LOGS, batch.logs),
+        _distinct(POINTS, batch.points),
+    ]
+    is_new = True
+    for _attempt in range(_ATTEMPTS):
+        with db.away_is_unavailable():
+            try:
+                return _store_once(project_id, batch, ledger, loads, is_new=is_new)
+            except psycopg.errors.UniqueViolation:
+                is_new = False
+            except psycopg.errors.CheckViolation as error:
+                if "partition" not in str(error):
+                    raise
+                partitions.forget()
+            except psycopg.errors.DeadlockDetected:
+                continue
+    raise Unavailable("the batch kept colliding with other deliveries")
+
+
+def refuse(project_id: int, ledger: LedgerEntry) -> None:
+    """Writes the ledger row of a request that was refused as a whole."""
+    with db.away_is_unavailable():
+        now = clock.now()
+        partitions.ensure([now.date()])
+        with transaction.atomic(), db.raw_cursor() as cursor:
+            _write_ledger(cursor, project_id, now, ledger, StoreResult(0, 0), "refused")
+
+
+def _store_once(
+    project_id: int, batch: Batch, ledger: LedgerEntry, loads: Sequence[_Load], *, is_new: bool
+) -> StoreResult:
+    now = clock.now()
+    partitions.ensure(_days(batch, now))
+    frame = Frame(copy.bigint(project_id), copy.timestamptz(now))
+    names = _unknown_names(project_id, batch)
+    with transaction.atomic(), db.raw_cursor() as cursor:
+        _write_names(cursor, project_id, names, now)
+        write = _copy if is_new else _merge
+        fresh = {load.table.name: write(cursor, frame, load) for load in loads if load.records}
+        result = _count(loads, fresh)
+        _mark_dirty(cursor, project_id, batch)
+        _write_ledger(cursor, project_id, now, ledger, result, "stored")
+    if len(_known_names) > _NAMES_KEPT:
+        _known_names.clear()
+    _known_names.update(names)
+    return result
+
+
+def _distinct(table: Table, records: Iterable[Any]) -> _Load:
+    """Of several versions of a row the longest one stands, the first among equals."""
+    kept: dict[tuple[Any, ...], Any] = {}
+    sent = 0
+    for record in records:
+        sent += 1
+        key = table.identity(record)
+        other = kept.get(key)
+        if other is None or (table.is_replaced and other.duration_ns < record.duration_ns):
+            kept[key] = record
+    return _Load(table, [kept[key] for key in sorted(kept)], sent)
+
+
+def _count(loads: Sequence[_Load], fresh: Mapping[str, int]) -> StoreResult:
+    items = [load for load in loads if load.table in (SPANS, LOGS, POINTS)]
+    stored = sum(fresh.get(load.table.name, 0) for load in items)
+    return StoreResult(stored, sum(load.sent for load in items) - stored)
+
+
+def _days(batch: Batch, now: datetime) -> set[date]:
+    times = {record.start_time for record in batch.spans}
+    times.update(record.start_time for record in batch.calls)
+    times.update(record.start_time for record in batch.contents)
+    times.update(record.time for record in batch.logs)
+    times.update(record.time for record in batch.points)
+    times.add(now)
+    return {time.astimezone(UTC).date() for time in times}
+
+
+def _copy(cursor: db.CursorType, frame: Frame, load: _Load) -> int:
+    db.copy_in(cursor, load.table.name, load.table.columns, _body(frame, load))
+    return len(load.records)
+
+
+def _body(frame: Frame, load: _Load) -> bytes:
+    row = load.table.row
+    return copy.pack(tuple(load.table.encoders.values()), (row(frame, record) for record in load.records))
+
+
+def _merge(cursor: db.CursorType, frame: Frame, load: _Load) -> int:
+    """Adds the rows that are new and gives stored rows their longer version; returns how many were new."""
+    table = load.table
+    staging = f"staging_{table.name}"
+    columns = ", ".join(f'"{name}"' for name in table.columns)
+    order = ", ".join(f'"{name}"' for name in _order(table))
+    cursor.execute(f"CREATE TEMP TABLE {staging} (LIKE {table.name} INCLUDING DEFAULTS) ON COMMIT DROP".encode())
+    db.copy_in(cursor, staging, table.columns, _body(frame, load))
+    cursor.execute(
+        f"INSERT INTO {table.name} ({columns}) SELECT {columns} FROM {staging} ORDER BY {order}"  # noqa: S608 - names of our own
+        " ON CONFLICT DO NOTHING".encode()
+    )
+    fresh = cursor.rowcount
+    if table.is_replaced and fresh < len(load.records):
+        cursor.execute(_replace_sql(table, staging).encode())
+    cursor.execute(f"DROP TABLE {staging}".encode())
+    return fresh
+
+
+def _order(table: Table) -> list[str]:
+    """The order of `Table.identity`: time first, so that rows of one partition lie together."""
+    times = [name for name in table.key if name in ("start_time", "time")]
+    return times + [name for name in table.key if name not in times]
+
+
+def _replace_sql(table: Table, staging: str) -> str:
+    """A longer version is a new row in every respect: what settling made of the old one is undone."""
+    values = ", ".join(f'"{name}" = s."{name}"' for name in table.columns if name not in ("project_id", *table.key))
+    if table is CALLS:
+        values += ", primary_trace_id = NULL, primary_span_id = NULL, filled = NULL"
+    same = " AND ".join(f't."{name}" = s."{name}"' for name in ("project_id", *table.key))
+    return f"UPDATE {table.name} t SET {values} FROM {staging} s WHERE {same} AND t.duration_ns < s.duration_ns"  # noqa: S608 - names of our own
+
+
+def _unknown_names(project_id: int, batch: Batch) -> dict[tuple[str, int, int], RawResource | KeyMapping]:
+    names: dict[tuple[str, int, int], RawResource | KeyMapping] = {}
+    for record in (*batch.spans, *batch.logs, *batch.points):
+        names["resource", project_id, record.resource.resource_id] = record.resource
+    for call in batch.calls:
+        names["mapping", project_id, call.mapping.mapping_id] = call.mapping
+    return {key: names[key] for key in sorted(names) if key not in _known_names}
+
+
+def _write_names(
+    cursor: db.CursorType,
+    project_id: int,
+    names: Mapping[tuple[str, int, int], RawResource | KeyMapping],
+    now: datetime,
+) -> None:
+    for thing in names.values():
+        if isinstance(thing, RawResource):
+            cursor.execute(
+                "INSERT INTO resources (project_id, resource_id, first_seen_at, attributes)"
+                " VALUES (%s, %s, %s, %s::jsonb) ON CONFLICT DO NOTHING",
+                (project_id, thing.resource_id, now, _json(thing.attributes)),
+            )
+        else:
+            cursor.execute(
+                "INSERT INTO key_mappings (project_id, mapping_id, first_seen_at, dialect, scope_name, scope_version,"
+                " winners, unmapped) VALUES (%s, %s, %s, %s, %s, %s, %s::jsonb, %s::text[]) ON CONFLICT DO NOTHING",
+                (
+                    project_id, thing.mapping_id, now, thing.dialect, thing.scope_name, thing.scope_version,
+                    _json(thing.winners), list(thing.unmapped),
+                ),
+            )  # fmt: skip
+
+
+def _mark_dirty(cursor: db.CursorType, project_id: int, batch: Batch) -> None:
+    minutes = {call.start_time.replace(second=0, microsecond=0) for call in batch.calls}
+    if batch.logs and batch.contents:
+        minutes |= _minutes_of_calls(cursor, project_id, batch.contents)
+    if minutes:
+        cursor.execute(
+            "INSERT INTO dirty_minutes (project_id, minute) SELECT %s, unnest(%s::timestamptz[])",
+            (project_id, sorted(minutes)),
+        )
+
+
+def _minutes_of_calls(cursor: db.CursorType, project_id: int, contents: Sequence[ContentRecord]) -> set[datetime]:
+    """The minutes of stored calls whose texts have just arrived on log records."""
+    times = [content.start_time for content in contents]
+    cursor.execute(
+        "SELECT DISTINCT date_trunc('minute', start_time, 'UTC') FROM llm_calls WHERE project_id = %s"
+        " AND trace_id = ANY (%s::uuid[]) AND span_id = ANY (%s::bigint[]) AND start_time BETWEEN %s AND %s",
+        (
+            project_id,
+            list({content.trace_id for content in contents}),
+            list({content.span_id for content in contents}),
+            min(times) - _LONGEST_CALL,
+            max(times) + _LONGEST_CALL,
+        ),
+    )
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _write_ledger(
+    cursor: db.CursorType, project_id: int, now: datetime, ledger: LedgerEntry, result: StoreResult, state: str
+) -> None:
+    cursor.execute(
+        "INSERT INTO ingest_batches (project_id, received_at, api_key_id, body_bytes, sent, stored, duplicate,"
+        " rejected, altered, signal, client, state, reasons, alterations, detail)"
+        " VALUES (%s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s, %s::jsonb, %s::jsonb, %s)",
+        (
+            project_id, now, ledger.api_key_id, ledger.body_bytes, ledger.sent, result.stored,
+            result.duplicate, ledger.rejected, ledger.altered, ledger.signal, ledger.client, state,
+            _json(ledger.reasons), _json(ledger.alterations), ledger.detail,
+        ),
+    )  # fmt: skip
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    return json.dumps(dict(value), separators=(",", ":"))
