@@ -222,7 +222,7 @@ def _hex_ids(node: Any) -> Any:
 
 
 def captures(name: str) -> Iterator[tuple[str, Json]]:
-    """(signal, request in the neutral form) of each OTLP request in one capture file; the signal is traces, logs or metrics."""
+    """(traces, logs or metrics; the request in the neutral form) of each OTLP request in one capture file."""
     for line in (CAPTURES / f"{name}.jsonl").read_text().splitlines():
         row = json.loads(line)
         if row["kind"] not in ("traces", "logs", "metrics"):
