@@ -75,10 +75,18 @@ def store(project_id: int, batch: Batch, ledger: LedgerEntry) -> StoreResult:
 def refuse(project_id: int, ledger: LedgerEntry) -> None:
     """Writes the ledger row of a request that was refused as a whole."""
     with db.away_is_unavailable():
-        now = clock.now()
-        partitions.ensure([now.date()])
-        with transaction.atomic(), db.raw_cursor() as cursor:
-            _write_ledger(cursor, project_id, now, ledger, StoreResult(0, 0), "refused")
+        try:
+            _refuse_once(project_id, ledger)
+        except psycopg.errors.CheckViolation:
+            partitions.forget()
+            _refuse_once(project_id, ledger)
+
+
+def _refuse_once(project_id: int, ledger: LedgerEntry) -> None:
+    now = clock.now()
+    partitions.ensure([now.date()])
+    with transaction.atomic(), db.raw_cursor() as cursor:
+        _write_ledger(cursor, project_id, now, ledger, StoreResult(0, 0), "refused")
 
 
 def _store_once(

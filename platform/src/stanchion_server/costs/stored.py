@@ -1,0 +1,155 @@
+"""Stored calls as charging and pricing see them, and the changes both make to them."""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from stanchion_server.costs import pricing
+from stanchion_server.costs.charging import FILLABLE, CallFacts, Decision, Key
+from stanchion_server.costs.pricing import ROLLUP_FALLBACK, PriceBook
+from stanchion_server.ingest.records import CallCost, Charge, CostConfidence
+from stanchion_server.kernel import db
+from stanchion_server.kernel.ids import span_id_to_hex
+
+_LISTS = ("finish_reasons", "tags")
+_FACTS = tuple(field.name for field in fields(CallFacts) if field.name not in ("scope", "is_rollup"))
+_STATE = (
+    "charge", "primary_trace_id", "primary_span_id", "filled", "cost_usd", "cost_price", "cost_rule",
+    "cost_confidence", "cost_reason",
+)  # fmt: skip
+_COLUMNS = (*_FACTS, *_STATE)
+_PRICED = (
+    "provider", "request_model", "response_model", "service_tier", "input_tokens", "output_tokens",
+    "cached_input_tokens", "cache_write_tokens", "cache_write_1h_tokens", "reasoning_tokens", "audio_input_tokens",
+    "audio_output_tokens",
+)  # fmt: skip
+
+SELECT = f"""
+SELECT {", ".join("c." + name for name in _COLUMNS)}, coalesce(m.scope_name, c.dialect)
+FROM llm_calls c LEFT JOIN key_mappings m ON m.project_id = c.project_id AND m.mapping_id = c.mapping_id
+WHERE c.project_id = %(project_id)s
+"""  # noqa: S608 - names of our own
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCall:
+    """`facts` is what the record itself reported, `row` what stands in the table, filled values included."""
+
+    facts: CallFacts
+    row: Mapping[str, Any]
+
+    @property
+    def charge(self) -> Charge:
+        return Charge(self.row["charge"])
+
+    @property
+    def cost(self) -> CallCost:
+        row = self.row
+        confidence = CostConfidence(row["cost_confidence"] or CostConfidence.LOW)
+        return CallCost(row["cost_usd"], row["cost_price"], row["cost_rule"], confidence, row["cost_reason"])
+
+    @property
+    def effective(self) -> CallFacts:
+        """The call with everything that is known of it, from whatever record."""
+        return replace(self.facts, **{name: self.row[name] for name in FILLABLE})
+
+
+def load(cursor: db.CursorType, project_id: int, condition: str, values: Mapping[str, Any]) -> list[StoredCall]:
+    """`condition` is SQL of our own that goes on after WHERE, with the calls as `c`."""
+    cursor.execute((SELECT + condition).encode(), {"project_id": project_id, **values})
+    return [_stored(row) for row in cursor.fetchall()]
+
+
+def _stored(values: Sequence[Any]) -> StoredCall:
+    row = dict(zip(_COLUMNS, values, strict=False))
+    for name in _LISTS:
+        row[name] = tuple(row[name])
+    filled = row["filled"] or {}
+    own = {name: _unknown(name, row[name]) if name in filled else row[name] for name in _FACTS}
+    is_rollup = row["charge"] == Charge.ROLLUP or row["cost_rule"].startswith(ROLLUP_FALLBACK)
+    return StoredCall(CallFacts(scope=values[-1], is_rollup=is_rollup, **own), row)
+
+
+def _unknown(name: str, value: object) -> Any:
+    if name in _LISTS:
+        return ()
+    return "" if isinstance(value, str) else None
+
+
+def changes_of(call: StoredCall, decision: Decision, book: PriceBook) -> dict[str, Any]:
+    """The columns that a decision changes, with their new values; empty for nearly every call."""
+    row, own = call.row, call.facts
+    target: dict[str, Any] = {name: getattr(own, name) for name in (row["filled"] or {})}
+    target.update(decision.values)
+    target["filled"] = {name: span_id_to_hex(span) for name, span in decision.sources.items()} or None
+    target["charge"] = int(decision.charge)
+    target["primary_trace_id"] = decision.primary[0] if decision.primary else None
+    target["primary_span_id"] = decision.primary[1] if decision.primary else None
+    changes = {name: value for name, value in target.items() if value != row[name]}
+    is_repriced = any(name in changes for name in _PRICED) or (own.is_rollup and "charge" in changes)
+    if is_repriced:
+        now_known = replace(call.effective, **{name: value for name, value in changes.items() if name in FILLABLE})
+        changes.update(cost_changes(call, price_of(now_known, decision.charge, book)))
+    return changes
+
+
+def price_of(facts: CallFacts, charge: Charge, book: PriceBook) -> CallCost:
+    """Like `pricing.price`; a roll-up that stands in for missing leaves is a guess, and says so."""
+    cost = pricing.price(facts, book)
+    if facts.is_rollup and charge is Charge.CHARGED:
+        return replace(cost, rule=f"{ROLLUP_FALLBACK}+{cost.rule}", confidence=CostConfidence.LOW)
+    return cost
+
+
+def cost_changes(call: StoredCall, cost: CallCost) -> dict[str, Any]:
+    target = {
+        "cost_usd": cost.usd,
+        "cost_price": cost.price,
+        "cost_rule": cost.rule,
+        "cost_confidence": str(cost.confidence),
+        "cost_reason": cost.reason,
+    }
+    return {name: value for name, value in target.items() if value != call.row[name]}
+
+
+def write(cursor: db.CursorType, project_id: int, changes: Iterable[tuple[StoredCall, Mapping[str, Any]]]) -> None:
+    """One UPDATE per call. A call that a longer version has replaced in the meantime is left alone: its minute is
+    marked and it will be looked at again."""
+    by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    for call, changed in changes:
+        names = tuple(sorted(changed))
+        values = tuple(_adapted(name, changed[name]) for name in names)
+        facts = call.facts
+        by_columns[names].append((*values, project_id, *facts.key, facts.duration_ns))
+    for names, rows in sorted(by_columns.items()):
+        columns = ", ".join(f"{name} = %s{_cast(name)}" for name in names)
+        cursor.executemany(
+            f"UPDATE llm_calls SET {columns} WHERE project_id = %s AND trace_id = %s AND span_id = %s"  # noqa: S608
+            " AND start_time = %s AND duration_ns = %s".encode(),
+            sorted(rows, key=lambda row: (row[-2], row[-4].int, row[-3])),
+        )
+
+
+def _cast(name: str) -> str:
+    return "::jsonb" if name == "filled" else "::text[]" if name in _LISTS else ""
+
+
+def _adapted(name: str, value: Any) -> Any:
+    if name == "filled":
+        return None if value is None else json.dumps(value)
+    return list(value) if name in _LISTS else value
+
+
+def minute_of(key: Key) -> datetime:
+    return key[2].replace(second=0, microsecond=0)
+
+
+def charged_usd(call: StoredCall) -> Decimal:
+    cost: Decimal | None = call.row["cost_usd"] if call.charge is Charge.CHARGED else None
+    return cost or Decimal(0)
