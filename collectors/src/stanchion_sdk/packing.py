@@ -1,0 +1,109 @@
+"""From finished spans to compressed OTLP requests: content mode applied, resource completed, bodies bounded."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import ReadableSpan
+
+from . import encoding, masking, safety
+from .patterns import mask_text
+from .settings import Settings
+from .spool import Parcel
+
+MAX_SPANS = 2048
+MAX_BODY_BYTES = 6 * 1024 * 1024
+MAX_SPAN_BYTES = 2 * 1024 * 1024
+
+
+def compress(body: bytes) -> bytes:
+    """gzip at level 1: on telemetry it is 3 times faster than the default for 10 % more bytes."""
+    packer = zlib.compressobj(1, zlib.DEFLATED, 31)
+    return packer.compress(body) + packer.flush()
+
+
+class Packer:
+    """Holds what is the same for every span: the resource's bytes, the scopes' bytes, the content mode."""
+
+    def __init__(self, settings: Settings, resource_extra: dict[str, Any]) -> None:
+        self._content = settings.content
+        self._extra = resource_extra
+        self._resources: dict[int, tuple[Resource, bytes]] = {}
+        self._scopes: dict[tuple[str, str | None], bytes] = {}
+        self.lost = 0
+
+    def parcels(self, spans: Sequence[ReadableSpan]) -> Iterator[Parcel]:
+        """Requests of at most MAX_SPANS spans and about MAX_BODY_BYTES before compression, in order."""
+        if len(self._resources) > 16:
+            self._resources.clear()
+        batch: dict[int, dict[bytes, list[bytes]]] = {}
+        count = size = 0
+        for span in spans:
+            encoded = self._encode(span)
+            if encoded is None:
+                continue
+            scope = self._scope(span)
+            batch.setdefault(self._resource(span.resource), {}).setdefault(scope, []).append(encoded)
+            count, size = count + 1, size + len(encoded)
+            if count >= MAX_SPANS or size >= MAX_BODY_BYTES:
+                yield self._parcel(batch, count)
+                batch, count, size = {}, 0, 0
+        if count:
+            yield self._parcel(batch, count)
+
+    def _encode(self, span: ReadableSpan) -> bytes | None:
+        """A span larger than any server takes goes without its content; one that cannot be encoded is counted."""
+        try:
+            encoded = encode(span, self._content)
+            if len(encoded) > MAX_SPAN_BYTES:
+                encoded = encode(span, "off")
+            if len(encoded) <= MAX_SPAN_BYTES:
+                return encoded
+        except Exception as error:
+            safety.note("encode", error)
+        self.lost += 1
+        return None
+
+    def _parcel(self, batch: dict[int, dict[bytes, list[bytes]]], count: int) -> Parcel:
+        body = b"".join(encoding.request(self._resources[key][1], scopes.items()) for key, scopes in batch.items())
+        return Parcel("traces", compress(body), count)
+
+    def _resource(self, resource: Resource) -> int:
+        key = id(resource)
+        if key not in self._resources:
+            self._resources[key] = (resource, self.resource_bytes(resource))
+        return key
+
+    def resource_bytes(self, resource: Resource | None) -> bytes:
+        values = {**(resource.attributes if resource is not None else {}), **self._extra}
+        return encoding.attributes(b"\x0a", values if self._content == "full" else masking.mask_attributes(values))
+
+    def _scope(self, span: ReadableSpan) -> bytes:
+        scope = span.instrumentation_scope
+        key = (scope.name, scope.version) if scope is not None else ("", None)
+        if key not in self._scopes:
+            self._scopes[key] = encoding.scope(*key)
+        return self._scopes[key]
+
+
+def encode(span: ReadableSpan, content: str) -> bytes:
+    """One Span message in the given content mode."""
+    if content == "full":
+        events = b"".join(encoding.event(item.timestamp, item.name, item.attributes) for item in span.events)
+        links = b"".join(
+            encoding.link(item.context.trace_id, item.context.span_id, item.attributes) for item in span.links
+        )
+        texts = encoding.SpanTexts(span.name, span.status.description or "", events, links)
+        return encoding.span(span, span.attributes, texts)
+    clean = masking.without_content if content == "off" else masking.mask_attributes
+    events = b"".join(
+        encoding.event(item.timestamp, mask_text(item.name), clean(item.attributes)) for item in span.events
+    )
+    links = b"".join(
+        encoding.link(item.context.trace_id, item.context.span_id, clean(item.attributes)) for item in span.links
+    )
+    status = "" if content == "off" else mask_text(span.status.description or "")
+    return encoding.span(span, clean(span.attributes), encoding.SpanTexts(mask_text(span.name), status, events, links))

@@ -1,0 +1,131 @@
+"""One model call as one span: started before the request, finished with what came back. Shared by every hook."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+
+from . import attributes as names
+from . import safety
+
+MAX_CONTENT_CHARS = 1024 * 1024
+
+
+class Recorder:
+    """Starts spans. `content` says whether messages are captured at all."""
+
+    def __init__(self, tracer: Tracer, content: bool) -> None:
+        self.tracer = tracer
+        self.content = content
+
+    def start(self, operation: str, model: str, attributes: Mapping[str, Any], start_ns: int | None = None) -> Call:
+        name = f"{operation} {model}" if model else operation
+        span = self.tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=start_ns)
+        return Call(span, self.content)
+
+
+class Call:
+    """The span of one call, until `finish` or `fail`; the first of them counts."""
+
+    __slots__ = ("_began", "attributes", "content", "done", "span")
+
+    def __init__(self, span: Span, content: bool) -> None:
+        self.span = span
+        self.content = content
+        self.attributes: dict[str, Any] = {}
+        self.done = False
+        self._began = time.perf_counter()
+
+    def first_chunk(self) -> None:
+        self.attributes[names.TIME_TO_FIRST_CHUNK] = time.perf_counter() - self._began
+
+    def finish(self, end_ns: int | None = None) -> None:
+        if self.done:
+            return
+        self.done = True
+        try:
+            self.span.set_attributes(self.attributes)
+        finally:
+            self.span.end(end_ns)
+
+    def fail(self, error: BaseException, end_ns: int | None = None) -> None:
+        """Ends the span as failed. The message is content: a provider quotes the prompt in it."""
+        if self.done:
+            return
+        self.attributes[names.ERROR_TYPE] = error_type(error)
+        try:
+            message = str(error)[:2000] if self.content else ""
+            self.span.set_status(StatusCode.ERROR, message or None)
+            if self.content:
+                event = {"exception.type": error_type(error), "exception.message": message}
+                self.span.add_event("exception", event)
+        except Exception as ours:
+            safety.note("error", ours)
+        self.finish(end_ns)
+
+
+def error_type(error: BaseException) -> str:
+    """The HTTP status where the provider answered with one, else the exception's name."""
+    status = getattr(error, "status_code", None)
+    if isinstance(status, int):
+        return str(status)
+    kind = type(error)
+    return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
+
+
+def as_json(value: object) -> str:
+    """JSON of anything: what JSON has no word for is named by its type, so that no foreign `repr` runs for long."""
+    try:
+        text = _encode(value)
+    except (TypeError, ValueError, RecursionError):
+        text = _encode(plain(value))
+    return text if len(text) <= MAX_CONTENT_CHARS else _encode([{"role": "unknown", "parts": [_cut(text)]}])
+
+
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=True).encode
+
+
+def _cut(text: str) -> dict[str, str]:
+    return {"type": "text", "content": text[:MAX_CONTENT_CHARS] + "…[truncated]"}
+
+
+def plain(value: object, depth: int = 0) -> Any:
+    """A JSON-ready copy: pydantic models dumped, unknown objects named by type, depth and odd keys bounded."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if depth > 24:
+        return "[too deep]"
+    if isinstance(value, Mapping):
+        return {
+            key if isinstance(key, str) else type(key).__name__: plain(item, depth + 1) for key, item in value.items()
+        }
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
+        return [plain(item, depth + 1) for item in value]
+    dump = getattr(type(value), "model_dump", None)
+    if dump is not None:
+        return plain(dump(value, exclude_unset=True), depth + 1)
+    return f"[{type(value).__name__}]"
+
+
+def listed(value: object) -> Sequence[Any]:
+    """The items of a list or tuple. Anything else is left untouched: iterating would use up the application's iterator."""
+    return value if isinstance(value, list | tuple) else ()
+
+
+def text_part(content: object) -> dict[str, Any]:
+    return {"type": "text", "content": content}
+
+
+def given(values: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:
+    """The request parameters that were set, under their names on the wire."""
+    return {
+        attribute: values[name]
+        for name, attribute in table.items()
+        if name in values and isinstance(values[name], str | int | float)
+    }
