@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """Django's command line, with the four source roots on the path and the repository root off it.
 
-The root must go: `platform/` and `guardrails/` beside this file would otherwise shadow, or stand in for, other packages.
+The root must go: `platform/` and `guardrails/` beside this file would otherwise stand in for other packages.
 """
 
 from __future__ import annotations
@@ -17,6 +17,11 @@ SOURCE_ROOTS = [str(ROOT / folder / "src") for folder in ("platform", "guardrail
 def main() -> None:
     sys.path[:] = SOURCE_ROOTS + [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stanchion_server.config.settings")
+    if sys.argv[1:2] == ["up"]:
+        # `up` makes the secret and the database that the settings ask for, so it runs before them and without Django.
+        from stanchion_server.commands import up
+
+        sys.exit(up.main(sys.argv[2:]))
     from django.core.management import execute_from_command_line
 
     execute_from_command_line(sys.argv)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-from pathlib import Path
 from typing import Any
 
+from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
+from stanchion_server.config import broker, logging
 from stanchion_server.config.env import env
-
-PACKAGE_DIR = Path(__file__).resolve().parents[1]
 
 DEBUG = env.bool("STANCHION_DEBUG", default=False)
 SECRET_KEY = env.str("STANCHION_SECRET_KEY", default="")
@@ -20,7 +19,7 @@ if not SECRET_KEY:
             "STANCHION_SECRET_KEY is not set. Start with script/server, which makes one, or set 50 random characters."
         )
     SECRET_KEY = os.urandom(32).hex()
-if "change" in SECRET_KEY.lower() or len(SECRET_KEY) < 32:
+if len(SECRET_KEY) < 32 or any(word in SECRET_KEY.lower() for word in ("change", "placeholder", "example")):
     raise ImproperlyConfigured(
         "STANCHION_SECRET_KEY is a placeholder or shorter than 32 characters. Set 50 random characters."
     )
@@ -99,8 +98,9 @@ USE_TZ = True
 USE_I18N = False
 
 STATIC_URL = "/static/"
-STATIC_ROOT = Path(env.str("STANCHION_STATIC_ROOT", default=str(PACKAGE_DIR / "static_root")))
-WHITENOISE_USE_FINDERS = True
+# Collected files when there are any (the container image); otherwise each app's own folder is served.
+STATIC_ROOT: str | None = env.str("STANCHION_STATIC_ROOT", default="") or None
+WHITENOISE_USE_FINDERS = STATIC_ROOT is None
 STORAGES: dict[str, Any] = {
     "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
     "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
@@ -118,3 +118,50 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 # The door. Bodies are bounded by ingest itself, before and after inflation.
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
+
+LOGGING_CONFIG = "logging.config.dictConfig"
+LOGGING = logging.configuration(
+    env.str("STANCHION_LOG_FORMAT", default="text"), env.str("STANCHION_LOG_LEVEL", default="INFO")
+)
+
+# Celery. Delivery is at least once and tasks are idempotent: a message of a killed worker runs again.
+CELERY_BROKER_URL: str = env.str("STANCHION_BROKER_URL", default="pgmq://")
+CELERY_BROKER_TRANSPORT_OPTIONS = broker.transport_options(CELERY_BROKER_URL, DATABASES["default"])
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_CONNECTION_MAX_RETRIES = None
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_DEFAULT_QUEUE = "default"
+CELERY_TIMEZONE = "UTC"
+CELERY_INCLUDE = ["stanchion_server.routes.telemetry"]
+# The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
+CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
+    {}
+    if broker.scheme(CELERY_BROKER_URL) == broker.LOCAL
+    else {
+        "stanchion_server.routes.telemetry.keep_partitions": {"queue": "maintenance"},
+        "stanchion_server.routes.telemetry.expire": {"queue": "maintenance"},
+    }
+)
+SETTLE_EVERY_S = 2.0
+CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
+    # Wake-ups that nobody took in time are dropped: the next one finds the same work.
+    "settle": {
+        "task": "stanchion_server.routes.telemetry.settle",
+        "schedule": SETTLE_EVERY_S,
+        "options": {"expires": SETTLE_EVERY_S},
+    },
+    "keep partitions": {
+        "task": "stanchion_server.routes.telemetry.keep_partitions",
+        "schedule": crontab(minute="7"),
+        "options": {"expires": 1800},
+    },
+    "expire": {
+        "task": "stanchion_server.routes.telemetry.expire",
+        "schedule": crontab(minute="37"),
+        "options": {"expires": 1800},
+    },
+}

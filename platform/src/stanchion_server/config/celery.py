@@ -1,0 +1,19 @@
+"""The Celery application. All tasks live in `stanchion_server.routes`."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from celery import Celery
+from celery.signals import setup_logging
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stanchion_server.config.settings")
+
+app = Celery("stanchion")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+
+
+@setup_logging.connect
+def _keep_our_logging(**_: Any) -> None:
+    """Celery leaves the root logger alone once somebody listens to this signal; Django has configured it."""
