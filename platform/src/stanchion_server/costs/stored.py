@@ -7,7 +7,6 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import datetime
-from decimal import Decimal
 from typing import Any
 
 from stanchion_server.costs import pricing
@@ -49,6 +48,10 @@ class StoredCall:
         return Charge(self.row["charge"])
 
     @property
+    def is_charged(self) -> bool:
+        return self.charge is Charge.CHARGED
+
+    @property
     def cost(self) -> CallCost:
         row = self.row
         confidence = CostConfidence(row["cost_confidence"] or CostConfidence.LOW)
@@ -70,6 +73,7 @@ def _stored(values: Sequence[Any]) -> StoredCall:
     row = dict(zip(_COLUMNS, values, strict=False))
     for name in _LISTS:
         row[name] = tuple(row[name])
+    row["filled"] = json.loads(row["filled"]) if row["filled"] else None
     filled = row["filled"] or {}
     own = {name: _unknown(name, row[name]) if name in filled else row[name] for name in _FACTS}
     is_rollup = row["charge"] == Charge.ROLLUP or row["cost_rule"].startswith(ROLLUP_FALLBACK)
@@ -148,8 +152,3 @@ def _adapted(name: str, value: Any) -> Any:
 
 def minute_of(key: Key) -> datetime:
     return key[2].replace(second=0, microsecond=0)
-
-
-def charged_usd(call: StoredCall) -> Decimal:
-    cost: Decimal | None = call.row["cost_usd"] if call.charge is Charge.CHARGED else None
-    return cost or Decimal(0)
