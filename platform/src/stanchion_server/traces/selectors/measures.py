@@ -1,0 +1,352 @@
+"""The one statement that answers a metric query, and the reading of its rows.
+
+Its source rows are, for a range that rollups can answer: the rollups, minus the minute rollups of unsettled minutes,
+plus the single calls of those minutes. Everything in a rollup adds up, so that the difference is exact at any grain.
+"""
+
+# ruff: noqa: S608 - every name in these statements is our own; what people typed is a parameter
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from stanchion_server.ingest.records import Charge, SpanKind, Status
+from stanchion_server.traces.filters import (
+    CallFilter,
+    Condition,
+    all_of,
+    call_conditions,
+    check_attribute_key,
+)
+from stanchion_server.traces.histogram import bucket_sql, value_of
+from stanchion_server.traces.selectors import grains, reading
+from stanchion_server.traces.selectors.shapes import MetricRow, Percentiles
+
+ROLLUP_DIMENSIONS = (
+    "feature", "provider", "model", "environment", "release", "service", "prompt_name", "prompt_version", "kind",
+)  # fmt: skip
+CALL_DIMENSIONS: Mapping[str, str] = {
+    "user": "user_id", "session": "session_id", "status": "status", "error_type": "error_type", "dialect": "dialect",
+}  # fmt: skip
+ATTRIBUTE_PREFIX = "attribute:"
+
+SUMS = (
+    "calls", "errors", "unpriced_calls", "untokened_calls", "streamed_calls", "input_tokens", "output_tokens",
+    "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "generation_tokens",
+)  # fmt: skip
+FLOATS = ("generation_ms_sum", "duration_ms_sum")
+HISTOGRAMS = ("duration", "ttft")
+FRACTIONS = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
+
+MAX_UNSETTLED_MINUTES = 240
+MONDAY = "timestamptz '1970-01-05 00:00:00+00'"
+EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
+
+# What one call adds to each column; the same definitions as `traces.rollups`, which a test compares.
+_DURATION_MS = "(c.duration_ns / 1e6::float8)"
+_TTFT_MS = "c.time_to_first_token_ms"
+_IS_TIMED = f"(c.is_streamed IS NOT FALSE AND {_TTFT_MS} IS NOT NULL AND {_TTFT_MS} < {_DURATION_MS})"
+_GENERATES = "(c.kind = 1 AND c.status <> 2 AND c.output_tokens > 0 AND c.duration_ns > 0)"
+OF_CALL: Mapping[str, str] = {
+    "calls": "1",
+    "errors": "(c.status = 2)::int",
+    "unpriced_calls": "(c.cost_usd IS NULL)::int",
+    "untokened_calls": "(c.input_tokens IS NULL AND c.output_tokens IS NULL)::int",
+    "streamed_calls": "coalesce(c.is_streamed, false)::int",
+    "input_tokens": "c.input_tokens",
+    "output_tokens": "c.output_tokens",
+    "cached_input_tokens": "c.cached_input_tokens",
+    "cache_write_tokens": "c.cache_write_tokens",
+    "reasoning_tokens": "c.reasoning_tokens",
+    "generation_tokens": f"CASE WHEN {_GENERATES} THEN c.output_tokens END",
+    "generation_ms_sum": f"CASE WHEN NOT {_GENERATES} THEN 0 WHEN {_IS_TIMED} THEN {_DURATION_MS} - {_TTFT_MS}"
+    f" ELSE {_DURATION_MS} END",
+    "duration_ms_sum": _DURATION_MS,
+    "cost_usd": "c.cost_usd",
+}
+OF_CALL_BUCKET = {"duration": bucket_sql(_DURATION_MS), "ttft": bucket_sql(_TTFT_MS)}
+OF_CALL_HAS = {"duration": "TRUE", "ttft": f"{_TTFT_MS} IS NOT NULL"}
+ADDED = (*SUMS, *FLOATS, "cost_usd")
+ROW_COLUMNS = ("step", "g1", "g2", *ADDED, "duration_buckets", "duration_counts", "ttft_buckets", "ttft_counts")
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    sql: str
+    params: tuple[object, ...]
+    is_raw: bool
+
+
+def needs_calls(group_by: Sequence[str], wanted: CallFilter) -> bool:
+    """Whether only single calls hold what the query names."""
+    if any(name not in ROLLUP_DIMENSIONS for name in group_by):
+        return True
+    plain = CallFilter(**{name: getattr(wanted, name) for name in ROLLUP_DIMENSIONS})
+    return wanted != plain
+
+
+def attribute_key(group: str) -> str:
+    return check_attribute_key(group.removeprefix(ATTRIBUTE_PREFIX))
+
+
+def unread_minutes(project_id: int, start: datetime, end: datetime) -> int:
+    sql = "SELECT count(DISTINCT minute) FROM dirty_minutes WHERE project_id = %s AND minute >= %s AND minute < %s"
+    count: int = reading.rows(sql, (project_id, start, end))[0][0]
+    return max(0, count - MAX_UNSETTLED_MINUTES)
+
+
+def plan(
+    project_id: int,
+    start: datetime,
+    end: datetime,
+    step: timedelta | None,
+    group_by: Sequence[str],
+    wanted: CallFilter,
+    *,
+    with_percentiles: bool = True,
+) -> Plan:
+    is_raw = needs_calls(group_by, wanted)
+    if is_raw:
+        source = _calls_source(project_id, start, end, step, group_by, wanted)
+    else:
+        source = _rollups_source(project_id, start, end, step, group_by, wanted, with_percentiles)
+    return Plan(_statement(source.sql, is_raw, with_percentiles), source.params, is_raw)
+
+
+def _statement(source: str, is_raw: bool, with_percentiles: bool) -> str:
+    summed = ", ".join(
+        f"least(greatest(coalesce(sum({name}), 0), 0), 9223372036854775807)::bigint AS {name}" for name in SUMS
+    )
+    floats = ", ".join(f"greatest(coalesce(sum({name}), 0), 0) AS {name}" for name in FLOATS)
+    histograms = HISTOGRAMS if with_percentiles else ()
+    parts = "".join(f", {name} AS ({_histogram(name, is_raw)})" for name in histograms)
+    joins = " ".join(f"LEFT JOIN {name} USING (step, g1, g2)" for name in histograms)
+    columns = ", ".join(
+        f"{name}.buckets, {name}.counts" if with_percentiles else "NULL::int[], NULL::bigint[]" for name in HISTOGRAMS
+    )
+    return f"""WITH {source}, sums AS (
+        SELECT step, g1, g2, {summed}, {floats}, sum(cost_usd) AS cost_usd
+        FROM source GROUP BY step, g1, g2 HAVING sum(calls) > 0
+    ){parts}
+    SELECT step, g1, g2, {", ".join(ADDED)}, {columns} FROM sums {joins} ORDER BY step, calls DESC"""
+
+
+def _histogram(name: str, is_raw: bool) -> str:
+    if is_raw:
+        inner = f"SELECT step, g1, g2, {name}_bucket AS b, count(*) AS c FROM source WHERE {name}_bucket IS NOT NULL"
+    else:
+        inner = (
+            f"SELECT step, g1, g2, b, sum(c)::bigint AS c FROM source, unnest({name}_buckets, {name}_counts) u(b, c)"
+        )
+    return f"""SELECT step, g1, g2, array_agg(b) AS buckets, array_agg(c) AS counts
+        FROM ({inner} GROUP BY step, g1, g2, b) counted WHERE c > 0 GROUP BY step, g1, g2"""
+
+
+def _step_sql(step: timedelta | None, time: str) -> str:
+    if step is None:
+        return EPOCH
+    return f"date_bin(interval '{int(step.total_seconds())} seconds', {time}, {MONDAY})"
+
+
+def _group_columns(group_by: Sequence[str], expression: Mapping[str, str]) -> str:
+    """Two columns g1 and g2 of text, empty where the query has fewer groups."""
+    chosen = [f"{expression[name]}::text" for name in group_by] + ["''::text"] * (2 - len(group_by))
+    return f"{chosen[0]} AS g1, {chosen[1]} AS g2"
+
+
+def _calls_source(
+    project_id: int,
+    start: datetime,
+    end: datetime,
+    step: timedelta | None,
+    group_by: Sequence[str],
+    wanted: CallFilter,
+) -> Condition:
+    """Single calls. An attribute is looked up on the call's own span."""
+    expression = {name: f"c.{name}" for name in ROLLUP_DIMENSIONS}
+    expression |= {name: f"c.{column}" for name, column in CALL_DIMENSIONS.items()}
+    keys = [name for name in group_by if name.startswith(ATTRIBUTE_PREFIX)]
+    expression |= dict.fromkeys(keys, "coalesce(s.attributes ->> %s, '')")
+    join = "" if not keys else (
+        "LEFT JOIN spans s ON s.project_id = c.project_id AND s.trace_id = c.trace_id AND s.span_id = c.span_id"
+        " AND s.start_time = c.start_time AND s.start_time >= %s AND s.start_time < %s"
+    )  # fmt: skip
+    added = ", ".join(f"{OF_CALL[name]} AS {name}" for name in ADDED)
+    buckets = ", ".join(
+        f"CASE WHEN {OF_CALL_HAS[name]} THEN {OF_CALL_BUCKET[name]} END AS {name}_bucket" for name in HISTOGRAMS
+    )
+    where = all_of(_call_conditions(project_id, start, end, wanted))
+    sql = f"""source AS MATERIALIZED (
+        SELECT {_step_sql(step, "c.start_time")} AS step, {_group_columns(group_by, expression)}, {added}, {buckets}
+        FROM llm_calls c {join} WHERE {where.sql})"""
+    names = tuple(attribute_key(name) for name in keys)
+    return Condition(sql, (*names, *((start, end) if keys else ()), *where.params))
+
+
+def _call_conditions(project_id: int, start: datetime, end: datetime, wanted: CallFilter) -> list[Condition]:
+    return [
+        Condition("c.project_id = %s AND c.charge = %s", (project_id, Charge.CHARGED)),
+        Condition("c.start_time >= %s AND c.start_time < %s", (start, end)),
+        *call_conditions(wanted),
+    ]
+
+
+def _rollups_source(
+    project_id: int,
+    start: datetime,
+    end: datetime,
+    step: timedelta | None,
+    group_by: Sequence[str],
+    wanted: CallFilter,
+    with_percentiles: bool,
+) -> Condition:
+    dirty = f"""dirty AS MATERIALIZED (SELECT DISTINCT minute FROM dirty_minutes WHERE project_id = %s AND minute >= %s
+        AND minute < %s ORDER BY minute DESC LIMIT {MAX_UNSETTLED_MINUTES})"""
+    filters = _dimension_conditions(wanted)
+    pieces = [
+        _settled(project_id, segment, step, group_by, filters, with_percentiles)
+        for segment in grains.segments(start, end, grains.coarsest(end - start, step))
+    ]
+    pieces.append(_unsettled_rollups(project_id, step, group_by, filters, with_percentiles))
+    pieces.append(_unsettled_calls(project_id, start, end, step, group_by, wanted, with_percentiles))
+    union = "\nUNION ALL\n".join(piece.sql for piece in pieces)
+    params = tuple(param for piece in pieces for param in piece.params)
+    return Condition(f"{dirty}, source AS MATERIALIZED ({union})", (project_id, start, end, *params))
+
+
+def _dimension_conditions(wanted: CallFilter) -> list[Condition]:
+    values = {name: getattr(wanted, name) for name in ROLLUP_DIMENSIONS}
+    return [Condition(f"r.{name} = %s", (value,)) for name, value in values.items() if value is not None]
+
+
+def _rollup_columns(step: timedelta | None, group_by: Sequence[str], sign: str, with_percentiles: bool) -> str:
+    expression = {name: f"r.{name}" for name in ROLLUP_DIMENSIONS}
+    added = ", ".join(f"{sign}r.{name} AS {name}" for name in ADDED)
+    columns = f"{_step_sql(step, 'r.bucket')} AS step, {_group_columns(group_by, expression)}, {added}"
+    if not with_percentiles:
+        return columns
+    counts = "ARRAY(SELECT -x FROM unnest(r.{name}_counts) x)" if sign else "r.{name}_counts"
+    return f"{columns}, " + ", ".join(
+        f"r.{name}_buckets AS {name}_buckets, {counts.format(name=name)} AS {name}_counts" for name in HISTOGRAMS
+    )
+
+
+def _settled(
+    project_id: int,
+    segment: grains.Segment,
+    step: timedelta | None,
+    group_by: Sequence[str],
+    filters: list[Condition],
+    with_percentiles: bool,
+) -> Condition:
+    own = Condition(
+        f"r.project_id = %s AND r.grain_minutes = {segment.grain_minutes} AND r.bucket >= %s AND r.bucket < %s",
+        (project_id, segment.start, segment.end),
+    )
+    where = all_of([own, *filters])
+    columns = _rollup_columns(step, group_by, "", with_percentiles)
+    return Condition(f"SELECT {columns} FROM call_rollups r WHERE {where.sql}", where.params)
+
+
+def _unsettled_rollups(
+    project_id: int, step: timedelta | None, group_by: Sequence[str], filters: list[Condition], with_percentiles: bool
+) -> Condition:
+    own = "r.project_id = %s AND r.grain_minutes = 1 AND r.bucket = ANY (ARRAY(SELECT minute FROM dirty))"
+    where = all_of([Condition(own, (project_id,)), *filters])
+    columns = _rollup_columns(step, group_by, "-", with_percentiles)
+    return Condition(f"SELECT {columns} FROM call_rollups r WHERE {where.sql}", where.params)
+
+
+def _unsettled_calls(
+    project_id: int,
+    start: datetime,
+    end: datetime,
+    step: timedelta | None,
+    group_by: Sequence[str],
+    wanted: CallFilter,
+    with_percentiles: bool,
+) -> Condition:
+    expression = {name: f"c.{name}" for name in ROLLUP_DIMENSIONS}
+    added = ", ".join(f"{OF_CALL[name]} AS {name}" for name in ADDED)
+    columns = f"{_step_sql(step, 'c.start_time')} AS step, {_group_columns(group_by, expression)}, {added}"
+    if with_percentiles:
+        columns += "".join(
+            f", CASE WHEN {OF_CALL_HAS[name]} THEN ARRAY[{OF_CALL_BUCKET[name]}] ELSE '{{}}' END,"
+            f" CASE WHEN {OF_CALL_HAS[name]} THEN ARRAY[1::bigint] ELSE '{{}}' END"
+            for name in HISTOGRAMS
+        )
+    where = all_of(_call_conditions(project_id, start, end, wanted))
+    sql = f"""SELECT {columns} FROM dirty d JOIN llm_calls c
+        ON c.start_time >= d.minute AND c.start_time < d.minute + interval '1 minute' WHERE {where.sql}"""
+    return Condition(sql, where.params)
+
+
+def row_of(
+    row: reading.Row, start: datetime, end: datetime, step: timedelta | None, group_by: Sequence[str]
+) -> MetricRow:
+    values: dict[str, Any] = dict(zip(ROW_COLUMNS, row, strict=True))
+    bucket = None if step is None else values["step"].astimezone(UTC)
+    group = {name: _label(name, values[f"g{place}"]) for place, name in enumerate(group_by, start=1)}
+    return _measured(values, bucket, group, _seconds(bucket, start, end, step))
+
+
+def nothing(start: datetime, end: datetime) -> MetricRow:
+    """The row of a range without calls."""
+    zeros: dict[str, Any] = dict.fromkeys((*SUMS, *FLOATS), 0)
+    empty = {f"{name}_{part}": None for name in HISTOGRAMS for part in ("buckets", "counts")}
+    return _measured({**zeros, **empty, "cost_usd": None}, None, {}, (end - start).total_seconds())
+
+
+def _measured(
+    values: Mapping[str, Any], bucket: datetime | None, group: Mapping[str, str], seconds: float
+) -> MetricRow:
+    calls = values["calls"]
+    has_tokens = calls > values["untokened_calls"]
+    has_price = calls > values["unpriced_calls"]
+    generation_ms = values["generation_ms_sum"]
+    return MetricRow(
+        bucket=bucket,
+        group=group,
+        **{name: values[name] for name in SUMS[:5]},
+        **{name: values[name] if has_tokens else None for name in SUMS[5:10]},
+        error_ratio=values["errors"] / calls if calls else None,
+        cost_usd=(values["cost_usd"] or Decimal(0)) if has_price or not calls else None,
+        duration_mean_ms=values["duration_ms_sum"] / calls if calls else None,
+        duration_ms=percentiles(values["duration_buckets"], values["duration_counts"]),
+        ttft_ms=percentiles(values["ttft_buckets"], values["ttft_counts"]),
+        output_tokens_per_s=values["generation_tokens"] / generation_ms * 1000 if generation_ms > 1e-6 else None,
+        calls_per_s=calls / seconds if seconds > 0 else 0.0,
+    )
+
+
+def percentiles(buckets: Sequence[int] | None, counts: Sequence[int] | None) -> Percentiles | None:
+    """All of R4's percentiles in one pass over the sorted buckets; None for an empty histogram."""
+    if not buckets or not counts:
+        return None
+    pairs = sorted(zip(buckets, counts, strict=True))
+    total = sum(counts)
+    found: list[float] = []
+    seen = 0
+    for bucket, count in pairs:
+        seen += count
+        while len(found) < len(FRACTIONS) and seen >= max(1, math.ceil(FRACTIONS[len(found)] * total)):
+            found.append(value_of(bucket))
+    found += [value_of(pairs[-1][0])] * (len(FRACTIONS) - len(found))
+    return Percentiles(*found)
+
+
+def _label(name: str, text: str) -> str:
+    if name == "kind":
+        return SpanKind(int(text)).name.lower()
+    return Status(int(text)).name.lower() if name == "status" else text
+
+
+def _seconds(bucket: datetime | None, start: datetime, end: datetime, step: timedelta | None) -> float:
+    if bucket is None or step is None:
+        return (end - start).total_seconds()
+    return (min(bucket + step, end) - max(bucket, start)).total_seconds()

@@ -1,0 +1,105 @@
+"""How selectors read: bounded in time, in a read-only way, rows as tuples; and the cursors of long lists."""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Generic, TypeVar
+from uuid import UUID
+
+import psycopg.errors
+from django.db import OperationalError, connection, transaction
+
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.kernel.ids import span_id_from_hex
+
+Item = TypeVar("Item")
+Row = tuple[Any, ...]
+
+TIMEOUT_MS = 15_000
+MAX_CURSOR_CHARS = 400
+
+
+@dataclass(frozen=True, slots=True)
+class Page(Generic[Item]):
+    """A part of a list; `next_cursor` is None on the last page."""
+
+    items: tuple[Item, ...]
+    next_cursor: str | None
+
+
+@contextmanager
+def bounded(timeout_ms: int = TIMEOUT_MS) -> Iterator[None]:
+    """Queries inside end after `timeout_ms` with SenderError `query_too_slow`.
+
+    JIT is off: compiling costs more than any of these queries, and is paid anew by each.
+    """
+    try:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT set_config('statement_timeout', %s, true), set_config('jit', 'off', true)", [str(timeout_ms)]
+            )
+            yield
+    except OperationalError as error:
+        if not isinstance(error.__cause__, psycopg.errors.QueryCanceled):
+            raise
+        raise SenderError(
+            "query_too_slow", f"The answer took longer than {timeout_ms // 1000} s. Ask for a shorter time range.", 422
+        ) from error
+
+
+def rows(sql: str, params: Sequence[object]) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, list(params))
+        return cursor.fetchall()
+
+
+def named_rows(sql: str, params: Mapping[str, object]) -> list[Row]:
+    with connection.cursor() as cursor:
+        cursor.execute(sql, dict(params))
+        return cursor.fetchall()
+
+
+def trace_id_or_none(text: str) -> UUID | None:
+    """The id, or None for what cannot be one: nothing can be stored under it."""
+    if len(text) != 32 or not text.isascii() or not text.isalnum():
+        return None
+    try:
+        return UUID(hex=text)
+    except ValueError:
+        return None
+
+
+def span_id_or_none(text: str) -> int | None:
+    if len(text) != 16 or not text.isascii() or not text.isalnum():
+        return None
+    try:
+        return span_id_from_hex(text)
+    except ValueError:
+        return None
+
+
+def encode_cursor(*parts: datetime | int | str) -> str:
+    """An opaque place in a list."""
+    plain = [part.astimezone(UTC).isoformat() if isinstance(part, datetime) else part for part in parts]
+    return base64.urlsafe_b64encode(json.dumps(plain, separators=(",", ":")).encode()).decode().rstrip("=")
+
+
+def decode_cursor(cursor: str) -> tuple[datetime, UUID, int]:
+    """Time, trace and span of the last item seen. SenderError `bad_cursor` for anything this server did not make."""
+    try:
+        if len(cursor) > MAX_CURSOR_CHARS:
+            raise ValueError("too long")
+        parts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+        when, trace_id, span_id = parts
+        time = datetime.fromisoformat(when)
+        if time.tzinfo is None or not -(2**63) <= int(span_id) < 2**63:
+            raise ValueError("not one of ours")
+        return time.astimezone(UTC), UUID(hex=trace_id), int(span_id)
+    except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError, binascii.Error) as error:
+        raise SenderError("bad_cursor", "The cursor is not one this server made. Start again without it.") from error
