@@ -18,6 +18,7 @@ import sys
 import time
 from collections.abc import Mapping
 from pathlib import Path
+from typing import IO
 
 from stanchion_server.commands.supervisor import Program, Stopped, Supervisor
 from stanchion_server.kernel import postgres
@@ -178,7 +179,7 @@ def write_environment(folder: Path, env: Mapping[str, str]) -> None:
     _write_private(folder / "environment", "".join(f"{name}={env[name]}\n" for name in names))
 
 
-def take_lock(folder: Path, url: str) -> object:
+def take_lock(folder: Path, url: str) -> IO[str]:
     """Hold the folder for as long as this process lives; the kernel frees the lock even after kill -9."""
     lock = (folder / "lock").open("a+")
     try:
