@@ -32,7 +32,7 @@ class RepriceReport:
 
 def reprice(project_id: int, since: datetime, until: datetime) -> RepriceReport:
     """Prices the stored calls of a stretch of time with the book as it is now, a few thousand per transaction, and
-    marks their minutes, so that the next settling brings the sums up to date. May be repeated or stopped at any point."""
+    marks their minutes, so that the next settling brings the sums up to date. May be repeated and stopped anywhere."""
     selectors.forget()
     report = RepriceReport(0, 0, 0, Decimal(0), Decimal(0))
     position: Position = (since, -(2**63), UUID(int=0))

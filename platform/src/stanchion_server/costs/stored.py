@@ -10,13 +10,18 @@ from datetime import datetime
 from typing import Any
 
 from stanchion_server.costs import pricing
-from stanchion_server.costs.charging import FILLABLE, CallFacts, Decision, Key
+from stanchion_server.costs.charging import FILLABLE, TOKENS, CallFacts, Decision, Key
 from stanchion_server.costs.pricing import ROLLUP_FALLBACK, PriceBook
 from stanchion_server.ingest.records import CallCost, Charge, CostConfidence
 from stanchion_server.kernel import db
 from stanchion_server.kernel.ids import span_id_to_hex
 
 _LISTS = ("finish_reasons", "tags")
+_TYPES = {
+    **dict.fromkeys(TOKENS, "bigint"), **dict.fromkeys(_LISTS, "text[]"), "charge": "smallint", "filled": "jsonb",
+    "primary_trace_id": "uuid", "primary_span_id": "bigint", "cost_usd": "numeric", "is_streamed": "boolean",
+    "time_to_first_token_ms": "double precision",
+}  # fmt: skip
 _FACTS = tuple(field.name for field in fields(CallFacts) if field.name not in ("scope", "is_rollup"))
 _STATE = (
     "charge", "primary_trace_id", "primary_span_id", "filled", "cost_usd", "cost_price", "cost_rule",
@@ -123,31 +128,26 @@ def cost_changes(call: StoredCall, cost: CallCost) -> dict[str, Any]:
 
 
 def write(cursor: db.CursorType, project_id: int, changes: Iterable[tuple[StoredCall, Mapping[str, Any]]]) -> None:
-    """One UPDATE per call. A call that a longer version has replaced in the meantime is left alone: its minute is
-    marked and it will be looked at again."""
-    by_columns: dict[tuple[str, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    """One UPDATE per set of changed columns. A call that a longer version has replaced in the meantime is left alone:
+    its minute is marked and it will be looked at again."""
+    by_columns: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
     for call, changed in changes:
-        names = tuple(sorted(changed))
-        values = tuple(_adapted(name, changed[name]) for name in names)
         facts = call.facts
-        by_columns[names].append((*values, project_id, *facts.key, facts.duration_ns))
+        key = {"key_1": facts.trace_id, "key_2": facts.span_id, "key_3": facts.start_time, "key_4": facts.duration_ns}
+        by_columns[tuple(sorted(changed))].append({**changed, **key})
     for names, rows in sorted(by_columns.items()):
-        columns = ", ".join(f"{name} = %s{_cast(name)}" for name in names)
-        cursor.executemany(
-            f"UPDATE llm_calls SET {columns} WHERE project_id = %s AND trace_id = %s AND span_id = %s"  # noqa: S608
-            " AND start_time = %s AND duration_ns = %s".encode(),
-            sorted(rows, key=lambda row: (row[-2], row[-4].int, row[-3])),
-        )
+        rows.sort(key=lambda row: (row["key_3"], row["key_1"].int, row["key_2"]))
+        cursor.execute(_update_sql(names).encode(), {"project_id": project_id, "rows": json.dumps(rows, default=str)})
 
 
-def _cast(name: str) -> str:
-    return "::jsonb" if name == "filled" else "::text[]" if name in _LISTS else ""
-
-
-def _adapted(name: str, value: Any) -> Any:
-    if name == "filled":
-        return None if value is None else json.dumps(value)
-    return list(value) if name in _LISTS else value
+def _update_sql(names: Sequence[str]) -> str:
+    values = ", ".join(f"{name} = v.{name}" for name in names)
+    types = "".join(f", {name} {_TYPES.get(name, 'text')}" for name in names)
+    return (
+        f"UPDATE llm_calls c SET {values} FROM jsonb_to_recordset(%(rows)s::jsonb)"  # noqa: S608 - names of our own
+        f" AS v(key_1 uuid, key_2 bigint, key_3 timestamptz, key_4 bigint{types}) WHERE c.project_id = %(project_id)s"
+        " AND c.trace_id = v.key_1 AND c.span_id = v.key_2 AND c.start_time = v.key_3 AND c.duration_ns = v.key_4"
+    )
 
 
 def minute_of(key: Key) -> datetime:

@@ -17,7 +17,15 @@ import psycopg
 from django.db import transaction
 
 from stanchion_server.ingest.ledger import LedgerEntry
-from stanchion_server.ingest.records import Batch, ContentRecord, KeyMapping, RawResource
+from stanchion_server.ingest.records import (
+    Batch,
+    ContentRecord,
+    KeyMapping,
+    LogRecord,
+    PointRecord,
+    RawResource,
+    SpanRecord,
+)
 from stanchion_server.kernel import clock, copy, db
 from stanchion_server.kernel.errors import Unavailable
 from stanchion_server.traces import partitions
@@ -184,7 +192,8 @@ def _replace_sql(table: Table, staging: str) -> str:
 
 def _unknown_names(project_id: int, batch: Batch) -> dict[tuple[str, int, int], RawResource | KeyMapping]:
     names: dict[tuple[str, int, int], RawResource | KeyMapping] = {}
-    for record in (*batch.spans, *batch.logs, *batch.points):
+    with_resource: tuple[SpanRecord | LogRecord | PointRecord, ...] = (*batch.spans, *batch.logs, *batch.points)
+    for record in with_resource:
         names["resource", project_id, record.resource.resource_id] = record.resource
     for call in batch.calls:
         names["mapping", project_id, call.mapping.mapping_id] = call.mapping
