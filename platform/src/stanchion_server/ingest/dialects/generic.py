@@ -1,0 +1,125 @@
+"""Keys of clients nobody listed: bare names (Claude Code among them), Sentry, Google ADK, Genkit, LiveKit."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from stanchion_server.ingest.dialects.chat import read_input, read_output
+from stanchion_server.ingest.dialects.kinds import NAMES, OPERATIONS
+from stanchion_server.ingest.dialects.loose import structure
+from stanchion_server.ingest.dialects.otel_genai import as_is
+from stanchion_server.ingest.dialects.readers import (
+    cost,
+    count,
+    finish_reasons,
+    flag,
+    milliseconds,
+    number,
+    provider,
+    seconds,
+    text,
+    texts,
+)
+from stanchion_server.ingest.dialects.shape import Blob, Dialect, Key, Rank, Text
+from stanchion_server.ingest.dialects.usage import FIELDS, read_usage
+
+
+def _each(field: str, read: Any, *keys: str) -> tuple[Key, ...]:
+    return tuple(Key(field, key, read) for key in keys)
+
+
+ANSWER_FIELDS = (*FIELDS, "response_id", "response_model", "service_tier", "finish_reasons")
+
+
+def read_answer(value: Any) -> dict[str, Any]:
+    """What a provider's whole response object tells beside its texts."""
+    found = structure(value)
+    if not isinstance(found, dict) or not ("choices" in found or "usage" in found or "object" in found):
+        return {}
+    told: dict[str, Any] = dict(read_usage(found.get("usage")))
+    told["response_id"] = text(found.get("id"))
+    told["response_model"] = text(found.get("model"))
+    told["service_tier"] = text(found.get("service_tier"))
+    reasons = [item.get("finish_reason") for item in found.get("choices") or () if isinstance(item, dict)]
+    told["finish_reasons"] = finish_reasons(reasons or [found.get("stop_reason")])
+    return {field: value for field, value in told.items() if value is not None}
+
+
+DIALECT = Dialect(
+    name="generic",
+    rank=Rank.GENERIC,
+    markers=("llm.", "genai.", "input_tokens", "prompt_tokens", "claude_code.", "gcp.vertex.agent.", "lk.", "genkit:"),
+    keys=(
+        *_each("operation", text, "llm.operation", "operation.name"),
+        *_each("provider", provider, "llm.vendor", "model_provider", "provider", "ai.provider", "lk.llm.provider"),
+        *_each("request_model", text, "gen_ai.model", "llm.model", "llm.request.model_id", "model", "model_name", "model_id"),
+        *_each("response_model", text, "response_model", "llm.response_model", "response.model"),
+        *_each("response_id", text, "response_id", "llm.response_id", "request_id", "response.id"),
+        *_each("input_tokens", count, "llm.usage.input_tokens", "input_tokens", "prompt_tokens", "llm.input_tokens",
+               "llm.prompt_tokens", "gen_ai.usage.input", "usage.input_tokens", "usage.prompt_tokens", "inputTokens",
+               "llm.tokens.input", "gen_ai.token.input"),
+        *_each("output_tokens", count, "llm.usage.output_tokens", "output_tokens", "completion_tokens", "llm.output_tokens",
+               "llm.completion_tokens", "gen_ai.usage.output", "usage.output_tokens", "usage.completion_tokens", "outputTokens",
+               "llm.tokens.output", "gen_ai.token.output"),
+        *_each("cached_input_tokens", count, "gen_ai.usage.input_tokens.cached", "cache_read_tokens", "cached_tokens",
+               "cache_read_input_tokens", "llm.usage.cache_read_input_tokens", "usage.cached_tokens",
+               "gen_ai.usage.cached_tokens", "gen_ai.usage.cached_input_tokens"),
+        *_each("cache_write_tokens", count, "gen_ai.usage.input_tokens.cache_write", "cache_creation_tokens",
+               "cache_creation_input_tokens", "llm.usage.cache_creation_input_tokens"),
+        *_each("reasoning_tokens", count, "gen_ai.usage.output_tokens.reasoning", "reasoning_tokens",
+               "usage.reasoning_tokens"),
+        *_each("total_tokens", count, "total_tokens", "llm.total_tokens", "usage.total_tokens"),
+        *_each("client_cost_usd", cost, "llm.cost", "cost_usd", "llm.usage.total_cost", "gen_ai.usage.total_cost"),
+        *_each("time_to_first_token_ms", milliseconds, "ttft_ms", "llm.ttft_ms"),
+        *_each("time_to_first_token_ms", seconds, "llm.latency.time_to_first_token", "lk.response.ttft", "ttft"),
+        *_each("is_streamed", flag, "llm.stream", "stream", "gen_ai.response.streaming"),
+        *_each("finish_reasons", finish_reasons, "gen_ai.response.finish_reason", "llm.response.finish_reason",
+               "llm.response.stop_reason", "finish_reason", "stop_reason"),
+        *_each("feature", text, "app.feature", "feature"),
+        *_each("user_id", text, "user_id", "userId", "enduser.pseudo.id", "llm.user_id"),
+        *_each("session_id", text, "session_id", "sessionId", "thread.id", "conversation.id", "conversation_id", "thread_id"),
+        *_each("environment", text, "deployment.environment.name", "deployment.environment"),
+        *_each("release", text, "service.version"),
+        *_each("tags", texts, "tags"),
+        *_each("temperature", number, "llm.request.temperature", "temperature"),
+        *_each("top_p", number, "llm.request.top_p", "top_p"),
+        *_each("max_tokens", count, "max_tokens", "llm.max_tokens"),
+        Key("error_type", "exception.type", text),
+    ),
+    blobs=(
+        Blob("usage", FIELDS, read_usage),
+        Blob("llm.usage", FIELDS, read_usage),
+        Blob("output.value", ANSWER_FIELDS, read_answer),
+        Blob("gen_ai.completion", ANSWER_FIELDS, read_answer),
+        Blob("mlflow.spanOutputs", ANSWER_FIELDS, read_answer),
+        Blob("langfuse.observation.output", ANSWER_FIELDS, read_answer),
+        Blob("gcp.vertex.agent.llm_response", FIELDS,
+             lambda value: read_usage((structure(value) or {}).get("usage_metadata"))
+             if isinstance(structure(value), dict) else {}),
+    ),
+    texts=(
+        Text("any_input", "gcp.vertex.agent.llm_request", lambda value: value),
+        Text("any_output", "gcp.vertex.agent.llm_response", lambda value: value),
+        Text("arguments", "gcp.vertex.agent.tool_call_args", as_is),
+        Text("result", "gcp.vertex.agent.tool_response", as_is),
+        Text("any_input", "genkit:input", lambda value: value),
+        Text("any_output", "genkit:output", lambda value: value),
+        Text("any_input", "lk.input_text", lambda value: value),
+        Text("any_output", "lk.response.text", lambda value: value),
+        Text("input", "llm.prompt", read_input),
+        Text("output", "llm.completion", read_output),
+        Text("output", "llm.response", read_output),
+        Text("input", "gen_ai.request.messages", read_input),
+        Text("output", "gen_ai.response.text", read_output),
+        Text("output", "gen_ai.response.tool_calls", lambda value: read_output([{"role": "assistant", "tool_calls": value}])),
+        Text("tools", "gen_ai.request.available_tools", as_is),
+        Text("arguments", "gen_ai.tool.input", as_is),
+        Text("result", "gen_ai.tool.output", as_is),
+        Text("any_input", "gen_ai.input", lambda value: value),
+        Text("any_output", "gen_ai.output", lambda value: value),
+        Text("any_input", "llm.input", lambda value: value),
+        Text("any_output", "llm.output", lambda value: value),
+    ),
+    kinds=(("llm.request.type", OPERATIONS), ("span.kind", NAMES), ("span.type", NAMES), ("genkit:type", NAMES)),
+    known=("lk.", "genkit:", "gcp.vertex.", "claude_code."),
+)  # fmt: skip
