@@ -35,8 +35,9 @@ def record_call(
 ) -> str | None:
     """Records a finished call and returns its trace id; None when `init` has not run.
 
-    Token counts are totals: `input_tokens` includes cached ones, `output_tokens` includes reasoning. `input` and `output` are a
-    text or a list of chat messages. Without `started_ns` the call ended now and took `duration_s`. Never raises.
+    Token counts are totals: `input_tokens` includes cached ones, `output_tokens` includes reasoning. `input` and
+    `output` are a text or a list of chat messages. Without `started_ns` the call ended now and took `duration_s`.
+    Never raises.
     """
     try:
         state = running()
@@ -45,11 +46,19 @@ def record_call(
         now = time.time_ns()
         start = started_ns if started_ns is not None else now - int((duration_s or 0.0) * 1e9)
         values = {
-            **(attributes or {}), names.PROVIDER: text(provider), names.OPERATION: operation, names.REQUEST_MODEL: text(model),
-            names.RESPONSE_ID: response_id, names.RESPONSE_MODEL: response_model, names.INPUT_TOKENS: input_tokens,
-            names.OUTPUT_TOKENS: output_tokens, names.CACHE_READ_TOKENS: cached_tokens, names.REASONING_TOKENS: reasoning_tokens,
-            names.FINISH_REASONS: [finish_reason] if finish_reason else None, names.TIME_TO_FIRST_CHUNK: time_to_first_chunk_s,
-        }  # fmt: skip
+            **(attributes or {}),
+            names.PROVIDER: text(provider),
+            names.OPERATION: operation,
+            names.REQUEST_MODEL: text(model),
+            names.RESPONSE_ID: response_id,
+            names.RESPONSE_MODEL: response_model,
+            names.INPUT_TOKENS: input_tokens,
+            names.OUTPUT_TOKENS: output_tokens,
+            names.CACHE_READ_TOKENS: cached_tokens,
+            names.REASONING_TOKENS: reasoning_tokens,
+            names.FINISH_REASONS: [finish_reason] if finish_reason else None,
+            names.TIME_TO_FIRST_CHUNK: time_to_first_chunk_s,
+        }
         if state.recorder.content:
             values[names.INPUT_MESSAGES] = as_json(_messages(input, "user")) if input is not None else None
             values[names.OUTPUT_MESSAGES] = as_json(_messages(output, "assistant")) if output is not None else None

@@ -1,9 +1,9 @@
 """From finished span to stored span without the application waiting: two background threads and a spool.
 
-The application's thread appends to a queue. The packer encodes, masks and compresses; it never waits for the network, so
-a stalled server fills neither the queue nor the memory. The courier sends; while the server is away everything goes to
-the spool, and from there in order once it is back. All hand-overs use deques and SimpleQueues, which a signal handler
-may use at any point: their operations are reentrant, those of Event and Queue are not.
+The application's thread appends to a queue. The packer encodes, masks and compresses; it never waits for the network,
+so a stalled server fills neither the queue nor the memory. The courier sends; while the server is away everything
+goes to the spool, and from there in order once it is back. All hand-overs use deques and SimpleQueues, which a signal
+handler may use at any point: their operations are reentrant, those of Event and Queue are not.
 """
 
 from __future__ import annotations
@@ -151,7 +151,7 @@ class Delivery:
         return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
 
     def _start(self) -> None:
-        """Starts the threads at the first span, so that a server which forks its workers after `init` has none to lose."""
+        """At the first span, so that a server which forks its workers after `init` has no threads to lose."""
         if not self._starting.acquire(blocking=False):
             return
         try:
@@ -215,7 +215,7 @@ class Delivery:
             self.drop("not_encodable", lost)
 
     def _take(self) -> list[ReadableSpan]:
-        spans = []
+        spans: list[ReadableSpan] = []
         try:
             while len(spans) < 4 * WAKE_AT:
                 span, size = self._queue.popleft()
@@ -326,7 +326,7 @@ class Delivery:
     def _is_poison(self, parcel: Parcel, answer: Answer) -> bool:
         """A parcel that the server answers with 500 time and again must not hold up the others for ever.
 
-        404 and the like mean a wrong address for spans, but only a server without that feature for feedback and metrics.
+        404 and the like mean a wrong address for spans, but for feedback and metrics a server without that feature.
         """
         if answer.status == 500:
             parcel.attempts += 1

@@ -1,8 +1,8 @@
 """Finished spans as OTLP protobuf, written by hand.
 
 A generated encoder costs about as much CPU a span as the rest of the SDK together and pins the application's protobuf
-version; the twelve message types that traces need are written here instead. Field numbers:
-opentelemetry-proto 1.x, trace/v1/trace.proto, common/v1/common.proto, resource/v1/resource.proto, metrics/v1/metrics.proto.
+version; the twelve message types that traces need are written here instead. Field numbers: opentelemetry-proto 1.x,
+the files trace, common, resource and metrics/v1.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The ways out of a process: normal return, exceptions, sys.exit, SIGINT, SIGTERM, fork.
 
-`atexit` covers the first four (Python turns SIGINT into KeyboardInterrupt). SIGTERM's default kills without a word, so a
-handler flushes first and then lets the signal do what it would have done. Not covered: os._exit and SIGKILL.
+`atexit` covers the first four (Python turns SIGINT into KeyboardInterrupt). SIGTERM's default kills without a word, so
+a handler flushes first and then lets the signal do what it would have done. Not covered: os._exit and SIGKILL.
 """
 
 from __future__ import annotations

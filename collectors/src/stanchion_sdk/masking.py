@@ -13,7 +13,7 @@ from .patterns import is_card, mask_text
 
 MAX_DEPTH = 6
 
-# Texts that identify a call: masking them would break de-duplication and prices, and they are the provider's, not a person's.
+# Texts that identify a call. Masking them would break de-duplication and prices; the provider wrote them, not a person.
 KEPT_KEYS = frozenset(
     [
         "gen_ai.response.id",
@@ -64,8 +64,10 @@ _CONTENT_KEYS = (
     "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.system_instructions", "gen_ai.tool.definitions",
     "gen_ai.tool.call.arguments", "gen_ai.tool.call.result", "gen_ai.prompt", "gen_ai.completion", "gen_ai.content",
     "gen_ai.retrieval.documents", "gen_ai.retrieval.query", "input.value", "output.value", "llm.input_messages",
-    "llm.output_messages", "llm.prompts", "llm.completions", "llm.invocation_parameters", "llm.tools", "retrieval.documents",
-    "embedding.text", "embedding.embeddings", "traceloop.entity.input", "traceloop.entity.output", "tool.parameters", "request_data", "response_data",
+    "llm.output_messages", "llm.prompts", "llm.completions", "llm.invocation_parameters", "llm.tools",
+    "retrieval.documents", "embedding.text", "embedding.embeddings",
+    "traceloop.entity.input", "traceloop.entity.output", "tool.parameters",
+    "request_data", "response_data",
     "langfuse.observation.input", "langfuse.observation.output", "langfuse.trace.input", "langfuse.trace.output",
     "exception.message", "exception.stacktrace", "all_messages_events", "pydantic_ai.all_messages", "final_result",
     "mlflow.spanInputs", "mlflow.spanOutputs", "anthropic.tool_result.content",

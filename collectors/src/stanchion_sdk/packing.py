@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.sdk.resources import Resource
@@ -89,15 +89,25 @@ class Packer:
         return self._scopes[key]
 
 
+def attributes_of(attributes: Any) -> Mapping[str, Any]:
+    """The dict inside the OTel SDK's BoundedAttributes: reading through that class locks and copies for every key."""
+    if attributes is None:
+        return {}
+    inside = getattr(attributes, "_dict", None)
+    return inside if isinstance(inside, dict) else attributes
+
+
 def encode(span: ReadableSpan, content: str) -> bytes:
     """One Span message in the given content mode."""
     if content == "full":
-        events = b"".join(encoding.event(item.timestamp, item.name, item.attributes) for item in span.events)
+        events = b"".join(
+            encoding.event(item.timestamp, item.name, attributes_of(item.attributes)) for item in span.events
+        )
         links = b"".join(
             encoding.link(item.context.trace_id, item.context.span_id, item.attributes) for item in span.links
         )
         texts = encoding.SpanTexts(span.name, span.status.description or "", events, links)
-        return encoding.span(span, span.attributes, texts)
+        return encoding.span(span, attributes_of(span._attributes), texts)
     clean = masking.without_content if content == "off" else masking.mask_attributes
     events = b"".join(
         encoding.event(item.timestamp, mask_text(item.name), clean(item.attributes)) for item in span.events

@@ -23,8 +23,8 @@ _SECRETS = (
     r"|lsv2_[a-z]{2}_[A-Za-z0-9_]{30,64}"
 )
 _SECRET_HINTS = (
-    "sk-", "k_live_", "k_test_", "stn_", "AKIA", "ASIA", "AIza", "ya29.", "gh", "glpat-", "xox", "hf_", "npm_", "pypi-", "SG.",
-    "gsk_", "r8_", "dop_v1_", "pk-lf-", "lsv2_",
+    "sk-", "k_live_", "k_test_", "stn_", "AKIA", "ASIA", "AIza", "ya29.", "gh", "glpat-", "xox", "hf_", "npm_", "pypi-",
+    "SG.", "gsk_", "r8_", "dop_v1_", "pk-lf-", "lsv2_",
 )  # fmt: skip
 
 # ISO 13616 lengths, SWIFT IBAN registry release 99 (December 2024).
@@ -111,7 +111,8 @@ def _card_end(text: str, start: int) -> int:
 
 
 def mask_ibans(text: str) -> str:
-    out, done = [], 0
+    out: list[str] = []
+    done = 0
     for match in _IBAN_START.finditer(text):
         end = _iban_end(text, match.start()) if match.start() >= done else 0
         if end:
@@ -141,17 +142,21 @@ def _after_first(kind: str) -> Callable[[Any], str]:
     return lambda match: f"{match.group(1)}[{kind}]"
 
 
+_AUTH_HINTS = ("earer ", "asic ", "EARER ", "ASIC ")
+_ASSIGNMENT = (
+    r"(?i)((?:api[_-]?key|access[_-]?key|secret|passwd|password|token|authorization)[\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
+    r"[^\s\"'&,;\[\]{}]{6,}"
+)
 Replacement = str | Callable[[Any], str]
 _LINES: tuple[tuple[tuple[str, ...], str, Replacement], ...] = (
     (("PRIVATE KEY",), r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s\\:,.-]*", "[PRIVATE_KEY]"),
     (("eyJ",), _RUN_START + r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?", _after_first("JWT")),
     (_SECRET_HINTS, _START + "(?:" + _SECRETS + ")", _after_first("SECRET")),
-    (("earer ", "asic ", "EARER ", "ASIC "), r"(?i)\b((?:bearer|basic)\s{1,4})[A-Za-z0-9._~+/=-]{8,}", _after_first("SECRET")),
+    (_AUTH_HINTS, r"(?i)\b((?:bearer|basic)\s{1,4})[A-Za-z0-9._~+/=-]{8,}", _after_first("SECRET")),
     (("://",), r"(://[^\s/:@]{0,200}:)[^\s/@]{1,200}@", lambda match: f"{match.group(1)}[SECRET]@"),
     (
         ("ey", "ecret", "assw", "oken", "uthor", "EY", "ECRET", "ASSW", "OKEN", "UTHOR"),
-        r"(?i)((?:api[_-]?key|access[_-]?key|secret|passwd|password|token|authorization)[\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
-        r"[^\s\"'&,;\[\]{}]{6,}",
+        _ASSIGNMENT,
         _after_first("SECRET"),
     ),
     (("@",), r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}", "[EMAIL]"),
@@ -166,7 +171,7 @@ _DIGIT_LINES: tuple[tuple[tuple[str, ...], str, Replacement], ...] = (
 
 def _compile(pattern: str) -> Any:
     try:
-        import re2
+        import re2  # type: ignore[import-untyped, unused-ignore]
 
         return re2.compile(pattern)
     except Exception:  # not installed, or a build that refuses the pattern: `re` is bounded on it as well

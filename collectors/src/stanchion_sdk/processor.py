@@ -1,4 +1,4 @@
-"""Our place in a tracer provider, the application's own or ours: stamps labels on every span and takes finished ones."""
+"""Our place in a tracer provider, the application's own or ours: stamps labels on spans and takes finished ones."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
 from . import safety
 from .delivery import Delivery
+from .packing import attributes_of
 from .scope import current_labels
 
 
@@ -48,5 +49,8 @@ class StanchionProcessor(SpanProcessor):
 
 def size_of(span: ReadableSpan) -> int:
     """About how many bytes of memory a span holds: its texts, and a kilobyte for the rest."""
-    values = span.attributes
-    return 1024 + (sum(len(value) for value in values.values() if type(value) is str) if values else 0)
+    size = 1024
+    for value in attributes_of(span._attributes).values():
+        if type(value) is str:
+            size += len(value)
+    return size

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
@@ -89,6 +89,9 @@ def as_json(value: object) -> str:
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=True).encode
 
 
+_quote = json.encoder.encode_basestring
+
+
 def _cut(text: str) -> dict[str, str]:
     return {"type": "text", "content": text[:MAX_CONTENT_CHARS] + "…[truncated]"}
 
@@ -113,8 +116,29 @@ def plain(value: object, depth: int = 0) -> Any:
     return f"[{type(value).__name__}]"
 
 
+def text_message(role: object, content: object) -> str | None:
+    """The JSON of a message that is one plain text, as almost all are; None for any other."""
+    if type(role) is not str or type(content) is not str:
+        return None
+    return f'{{"role":{_quote(role)},"parts":[{{"type":"text","content":{_quote(content)}}}]'
+
+
+def messages_json(messages: Sequence[Any], as_message: Callable[[Any], dict[str, Any]]) -> str:
+    """Chat messages as a JSON list; `as_message` turns those that are more than a text into role and parts."""
+    parts = []
+    for message in messages:
+        plain_text = None
+        if type(message) is dict and len(message) == 2:
+            plain_text = text_message(message.get("role"), message.get("content"))
+        parts.append(
+            as_json(as_message(message)) if plain_text is None or message["role"] == "tool" else plain_text + "}"
+        )
+    text = f"[{','.join(parts)}]"
+    return text if len(text) <= MAX_CONTENT_CHARS else as_json([{"role": "unknown", "parts": [_cut(text)]}])
+
+
 def listed(value: object) -> Sequence[Any]:
-    """The items of a list or tuple. Anything else is left untouched: iterating would use up the application's iterator."""
+    """The items of a list or tuple. Anything else is left alone: iterating would use up the application's iterator."""
     return value if isinstance(value, list | tuple) else ()
 
 

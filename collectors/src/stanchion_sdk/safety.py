@@ -8,14 +8,9 @@ from __future__ import annotations
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable
-from functools import wraps
-from typing import ParamSpec, TypeVar
+from contextlib import suppress
 
 log = logging.getLogger("stanchion_sdk")
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 failures: Counter[str] = Counter()
 _said_at: dict[str, float] = {}
@@ -23,11 +18,8 @@ _said_at: dict[str, float] = {}
 
 def note(place: str, error: BaseException) -> None:
     """Counts a failure of ours and says it once per place. Never raises."""
-    try:
-        failures[place] += 1
-        say_rarely(place, "stanchion: %s failed (%s); the application is not affected", place, type(error).__name__)
-    except Exception:  # noqa: S110 - a logging handler of the host may itself be broken
-        pass
+    failures[place] += 1
+    say_rarely(place, "stanchion: %s failed (%s); the application is not affected", place, type(error).__name__)
 
 
 def say_rarely(topic: str, message: str, *values: object, every_s: float = 3600.0) -> None:
@@ -36,24 +28,5 @@ def say_rarely(topic: str, message: str, *values: object, every_s: float = 3600.
     if topic in _said_at and now - _said_at[topic] < every_s:
         return
     _said_at[topic] = now
-    try:
+    with suppress(Exception):  # a logging handler of the host may itself be broken
         log.warning(message, *values)
-    except Exception:  # noqa: S110 - a logging handler of the host may itself be broken
-        pass
-
-
-def harmless(place: str, otherwise: T) -> Callable[[Callable[P, T]], Callable[P, T]]:
-    """Makes a function return `otherwise` where it would have raised an Exception."""
-
-    def decorate(function: Callable[P, T]) -> Callable[P, T]:
-        @wraps(function)
-        def call(*args: P.args, **kwargs: P.kwargs) -> T:
-            try:
-                return function(*args, **kwargs)
-            except Exception as error:
-                note(place, error)
-                return otherwise
-
-        return call
-
-    return decorate

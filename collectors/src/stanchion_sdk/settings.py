@@ -32,7 +32,7 @@ class Settings:
     spool_max_bytes: int = 64 * MIB
     queue_max_spans: int = 20_000
     queue_max_bytes: int = 64 * MIB
-    interval_s: float = 1.0
+    interval_s: float = 0.5
     request_timeout_s: float = 10.0
     exit_timeout_s: float = 5.0
     durable: bool = False
@@ -70,7 +70,7 @@ def from_environment(given: Mapping[str, object], environ: Mapping[str, str]) ->
         headers=_headers(environ),
         spool_dir=_spool_dir(given, environ),
         spool_max_bytes=int(_number(given, environ, "spool_max_mib", "STANCHION_SPOOL_MAX_MIB", 64.0) * MIB),
-        interval_s=_number(given, environ, "interval_s", "STANCHION_INTERVAL_S", 1.0),
+        interval_s=_number(given, environ, "interval_s", "STANCHION_INTERVAL_S", 0.5),
         request_timeout_s=_number(given, environ, "request_timeout_s", "STANCHION_REQUEST_TIMEOUT_S", 10.0),
         exit_timeout_s=_number(given, environ, "exit_timeout_s", "STANCHION_EXIT_TIMEOUT_S", 5.0),
         durable=_text(given, environ, "durable", "STANCHION_DURABLE").lower() in ("1", "true", "yes"),

@@ -1,9 +1,9 @@
 """Parcels on disk while the server is away: bounded, in order, shared by the processes of one application.
 
 A parcel is one file, `<time ns>-<pid>-<number>-<spans>.<kind>`, written beside its final name and then renamed, so a
-crash leaves either a whole parcel or a `.tmp` that is ignored and later swept. The process that holds the lock file sends;
-the lock dies with its process. Folders are mode 700 and named by a hash of address and key, so that no parcel can reach
-another project.
+crash leaves either a whole parcel or a `.tmp` that is ignored and later swept. The process that holds the lock file
+sends; the lock dies with its process. Folders are mode 700 and named by a hash of address and key, so that no parcel
+can reach another project.
 """
 
 from __future__ import annotations

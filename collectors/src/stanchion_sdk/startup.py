@@ -150,7 +150,7 @@ def dropped() -> dict[str, int]:
 
 
 def user(user_id: object) -> scope.Scope:
-    """Labels with a keyed hash of the user; the id itself is never sent. The key comes from the API key or `user_salt`."""
+    """Labels with a hash of the user; the id itself is never sent. Its key is `user_salt`, else the API key."""
     try:
         settings = (
             _running.settings if _running is not None else Settings("", "", os.environ.get("STANCHION_API_KEY", ""))
@@ -182,9 +182,17 @@ def feedback(
         feedback_id = uuid.uuid4().hex
         target = trace_id or (None if session_id else scope.current_trace_id())
         values = {
-            "id": feedback_id, "name": name, "score": score, "label": label, "comment": comment, "correction": correction,
-            "trace_id": target, "span_id": span_id, "session_id": session_id, "time_ns": time.time_ns(),
-        }  # fmt: skip
+            "id": feedback_id,
+            "name": name,
+            "score": score,
+            "label": label,
+            "comment": comment,
+            "correction": correction,
+            "trace_id": target,
+            "span_id": span_id,
+            "session_id": session_id,
+            "time_ns": time.time_ns(),
+        }
         body = {key: _clean(key, value) for key, value in values.items() if value is not None}
         _running.delivery.put_parcel("feedback", json.dumps(body).encode())
         return feedback_id

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from types import ModuleType
 from typing import Any
 
 from opentelemetry import trace
 
 from .. import attributes as names
-from ..recording import Call, Recorder, as_json, given, listed, text_part
+from ..recording import Call, Recorder, as_json, given, listed, messages_json, text_part
 from .clients import ClientHook, Endpoint
 from .imports import when_imported
 
@@ -22,7 +22,7 @@ _PARAMETERS = {
 _OURS = "stanchion_sdk"
 
 
-def install(recorder: Recorder) -> None:
+def install(recorder: Callable[[], Recorder | None]) -> None:
     endpoints: dict[str, Endpoint] = {"/v1/messages": Messages()}
 
     def patch(module: ModuleType) -> None:
@@ -60,9 +60,7 @@ class Messages:
         if body.get("stop_sequences"):
             attributes[names.REQUEST_STOP] = list(listed(body["stop_sequences"]))
         if content:
-            attributes[names.INPUT_MESSAGES] = as_json(
-                [input_message(message) for message in listed(body.get("messages"))]
-            )
+            attributes[names.INPUT_MESSAGES] = messages_json(listed(body.get("messages")), input_message)
             system = body.get("system")
             if system:
                 parts = [text_part(system)] if isinstance(system, str) else [_part(block) for block in listed(system)]

@@ -1,7 +1,8 @@
 """The one hook under the openai and anthropic clients: both send every call through `SyncAPIClient.request`.
 
-Below the methods of the resources it also sees `.parse()`, `.stream()`, `.with_raw_response`, Azure and other subclasses, and clients
-that existed before `init`. What the application gets back is the client's own object, never a wrapper.
+Below the methods of the resources it also sees `.parse()`, `.stream()`, `.with_raw_response`, Azure and other
+subclasses, and clients that existed before `init`. What the application gets back is the client's own object, never a
+wrapper.
 """
 
 from __future__ import annotations
@@ -49,8 +50,10 @@ _servers: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictio
 class ClientHook:
     """`endpoints` maps the end of a path to how it is read; `provider` names the provider behind a host."""
 
-    def __init__(self, recorder: Recorder, endpoints: Mapping[str, Endpoint], provider: Callable[[str], str]) -> None:
-        self._recorder = recorder
+    def __init__(
+        self, recorder: Callable[[], Recorder | None], endpoints: Mapping[str, Endpoint], provider: Callable[[str], str]
+    ) -> None:
+        self._recorder_now = recorder
         self._endpoints = endpoints
         self._provider = provider
 
@@ -103,7 +106,7 @@ class ClientHook:
     def _endpoint(self, options: Any) -> Endpoint | None:
         """None for what is no model call, and where the application has suppressed instrumentation."""
         try:
-            if options.method not in ("post", "POST"):
+            if options.method not in ("post", "POST") or self._recorder_now() is None:
                 return None
             endpoint = self._endpoints.get(options.url.partition("?")[0])
             return None if endpoint is not None and otel_context.get_value(_SUPPRESS_INSTRUMENTATION_KEY) else endpoint
@@ -112,7 +115,10 @@ class ClientHook:
             return None
 
     def _begin(self, endpoint: Endpoint, client: Any, options: Any, kwargs: Mapping[str, Any]) -> Call | None:
+        recorder = self._recorder_now()
         try:
+            if recorder is None:
+                return None
             body = options.json_data if isinstance(options.json_data, Mapping) else {}
             extra = getattr(options, "extra_json", None)
             if extra:
@@ -121,24 +127,16 @@ class ClientHook:
             attributes = {
                 **self._server(client),
                 names.OPERATION: endpoint.operation,
-                **self._request(endpoint, body),
+                **_request(endpoint, body, recorder.content),
             }
             if isinstance(model, str):
                 attributes[names.REQUEST_MODEL] = model
             if kwargs.get("stream"):
                 attributes[names.REQUEST_STREAM] = True
-            return self._recorder.start(endpoint.operation, model if isinstance(model, str) else "", attributes)
+            return recorder.start(endpoint.operation, model if isinstance(model, str) else "", attributes)
         except Exception as error:
             safety.note("request", error)
             return None
-
-    def _request(self, endpoint: Endpoint, body: Mapping[str, Any]) -> dict[str, Any]:
-        """A prompt that we cannot read costs the prompt, not the span."""
-        try:
-            return endpoint.request(body, self._recorder.content)
-        except Exception as error:
-            safety.note("prompt", error)
-            return endpoint.request(body, False)
 
     def _server(self, client: Any) -> dict[str, Any]:
         known = _servers.get(client)
@@ -149,6 +147,15 @@ class ClientHook:
                 known[names.SERVER_PORT] = url.port
             _servers[client] = known
         return known
+
+
+def _request(endpoint: Endpoint, body: Mapping[str, Any], content: bool) -> dict[str, Any]:
+    """A prompt that we cannot read costs the prompt, not the span."""
+    try:
+        return endpoint.request(body, content)
+    except Exception as error:
+        safety.note("prompt", error)
+        return endpoint.request(body, False)
 
 
 def settle(call: Call, endpoint: Endpoint, result: Any) -> None:
@@ -259,7 +266,7 @@ def _end_with_close(call: Call, chunks: Chunks, stream: Any) -> None:
 
 
 def _watch_raw(call: Call, endpoint: Endpoint, raw: Any) -> None:
-    """A raw response that was read is parsed now (the client caches that); one that streams, when the application parses it."""
+    """A raw response that was read is parsed now, which the client caches; one that streams, when the app parses it."""
     if (
         raw.http_response.is_closed
         and not getattr(raw, "_stream", False)

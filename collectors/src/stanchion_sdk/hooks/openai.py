@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import ModuleType
 from typing import Any
 
 from .. import attributes as names
-from ..recording import Call, Recorder, as_json, given, listed, text_part
+from ..recording import Call, Recorder, as_json, given, listed, messages_json, text_message, text_part
 from .clients import ClientHook, Endpoint
 from .imports import when_imported
 
@@ -38,7 +38,7 @@ _PROVIDERS = {
 }
 
 
-def install(recorder: Recorder) -> None:
+def install(recorder: Callable[[], Recorder | None]) -> None:
     endpoints: dict[str, Endpoint] = {
         "/chat/completions": Chat(),
         "/responses": Responses(),
@@ -65,9 +65,7 @@ class Chat:
         if stop:
             attributes[names.REQUEST_STOP] = [stop] if isinstance(stop, str) else list(listed(stop))
         if content:
-            attributes[names.INPUT_MESSAGES] = as_json(
-                [input_message(message) for message in listed(body.get("messages"))]
-            )
+            attributes[names.INPUT_MESSAGES] = messages_json(listed(body.get("messages")), input_message)
             if body.get("tools"):
                 attributes[names.TOOL_DEFINITIONS] = as_json(body["tools"])
         return attributes
@@ -78,7 +76,7 @@ class Chat:
         call.attributes[names.FINISH_REASONS] = [choice.finish_reason or "" for choice in choices]
         usage(call, answer.usage)
         if call.content:
-            call.attributes[names.OUTPUT_MESSAGES] = as_json([_output_message(choice) for choice in choices])
+            call.attributes[names.OUTPUT_MESSAGES] = _outputs_json(choices)
 
     def chunks(self, call: Call) -> ChatChunks:
         return ChatChunks(call)
@@ -117,6 +115,14 @@ def _part(part: Any) -> dict[str, Any]:
 
 def _tool_call(call_id: Any, name: Any, arguments: Any) -> dict[str, Any]:
     return {"type": "tool_call", "id": call_id, "name": name, "arguments": arguments}
+
+
+def _outputs_json(choices: Sequence[Any]) -> str:
+    if len(choices) == 1 and not choices[0].message.tool_calls:
+        message = text_message(choices[0].message.role, choices[0].message.content)
+        if message is not None:
+            return f'[{message},"finish_reason":{as_json(choices[0].finish_reason)}}}]'
+    return as_json([_output_message(choice) for choice in choices])
 
 
 def _output_message(choice: Any) -> dict[str, Any]:
@@ -216,7 +222,7 @@ class Responses:
         if content:
             given_input = body.get("input")
             items = [{"role": "user", "content": given_input}] if isinstance(given_input, str) else listed(given_input)
-            attributes[names.INPUT_MESSAGES] = as_json([_input_item(item) for item in items])
+            attributes[names.INPUT_MESSAGES] = messages_json(items, _input_item)
             if isinstance(body.get("instructions"), str):
                 attributes[names.SYSTEM_INSTRUCTIONS] = as_json([text_part(body["instructions"])])
             if body.get("tools"):
