@@ -337,6 +337,8 @@ class Delivery:
 
     def _keep(self, parcel: Parcel) -> None:
         if self.spool is not None and self.spool.put(parcel):
+            if parcel.attempts and parcel.file is not None:
+                self._attempts[parcel.file.name] = max(parcel.attempts, self._attempts[parcel.file.name])
             return
         self._outbox.appendleft(parcel)
         self._outbox_bytes += len(parcel.body)

@@ -15,7 +15,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
-from typing import IO
 
 try:
     import fcntl
@@ -45,7 +44,7 @@ class Spool:
         self._max_bytes = max_bytes
         self._dropped = dropped
         self._number = count()
-        self._lock: IO[bytes] | None = None
+        self._lock: int | None = None
         self._usable: bool | None = None
 
     def put(self, parcel: Parcel) -> bool:
@@ -95,15 +94,15 @@ class Spool:
             return False
         if fcntl is None:
             return True
-        file = None
+        handle = -1
         try:
-            file = (self.folder / "lock").open("ab")
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            handle = os.open(self.folder / "lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            if file is not None:
-                file.close()
+            if handle >= 0:
+                os.close(handle)
             return False
-        self._lock = file
+        self._lock = handle
         self._sweep()
         return True
 
@@ -113,7 +112,7 @@ class Spool:
     def release(self) -> None:
         """Gives the lock back. After a fork the child closes its copy, which leaves the parent's lock in force."""
         if self._lock is not None:
-            self._lock.close()
+            os.close(self._lock)
             self._lock = None
 
     def _ready(self) -> bool:
