@@ -33,6 +33,6 @@ from stanchion_server.traces.selectors.trees import trace, traces
 __all__ = [
     "GROUPS", "ORDERS", "CallDetail", "CallFilter", "CallSummary", "CostExplanation", "FacetValue", "MappingView",
     "MetricQuery", "MetricRow", "Metrics", "OtherRecord", "Overview", "Page", "Percentiles", "RadarClient",
-    "SpanContent", "SpanNode", "TraceFilter", "TraceSummary", "TraceView", "call", "calls", "facets", "metrics", "overview", "radar",
-    "series", "span_content", "total", "trace", "traces",
+    "SpanContent", "SpanNode", "TraceFilter", "TraceSummary", "TraceView", "call", "calls", "facets", "metrics",
+    "overview", "radar", "series", "span_content", "total", "trace", "traces",
 ]  # fmt: skip

@@ -64,8 +64,8 @@ OF_CALL: Mapping[str, str] = {
     "cache_write_tokens": "c.cache_write_tokens",
     "reasoning_tokens": "c.reasoning_tokens",
     "generation_tokens": f"CASE WHEN {_GENERATES} THEN c.output_tokens END",
-    "generation_ms_sum": f"CASE WHEN NOT {_GENERATES} THEN 0 WHEN {_IS_TIMED} THEN {_DURATION_MS} - {_TTFT_MS}"
-    f" ELSE {_DURATION_MS} END",
+    "generation_ms_sum": f"CASE WHEN {_GENERATES} AND {_IS_TIMED} THEN {_DURATION_MS} - {_TTFT_MS}"
+    f" WHEN {_GENERATES} THEN {_DURATION_MS} ELSE 0 END",
     "duration_ms_sum": _DURATION_MS,
     "cost_usd": "c.cost_usd",
 }
