@@ -1,7 +1,7 @@
 """What it costs to store spans: CPU of the whole server, PostgreSQL included, spans per second, bytes on disk.
 
-Starts the real product in a fresh folder, sends GenAI requests over loopback, waits until the sums of every touched minute
-are written, and reports. The requests are made before the clock starts; the sender's own CPU is not counted.
+Starts the real product in a fresh folder, sends GenAI requests over loopback, waits until the sums of every touched
+minute are written, and reports. The requests are made before the clock starts; the sender's own CPU is not counted.
 """
 
 from __future__ import annotations
@@ -12,10 +12,11 @@ import tempfile
 import time
 from pathlib import Path
 
+from otlp_load import add_mix, load_of, summary
+
 from kit import product
 from kit.load import Export
 from kit.sending import Sender
-from otlp_load import add_mix, load_of, summary
 
 QUIET_S = 5.0  # start-up work of the worker is not the price of a span
 

@@ -67,6 +67,9 @@ class _Server(ThreadingHTTPServer):
     block_on_close = False
     request_queue_size = 128
 
+    def handle_error(self, *_: Any) -> None:
+        """Clients that vanish between two requests are no news."""
+
 
 class _Refused(Exception):
     def __init__(self, status: int, message: str) -> None:
