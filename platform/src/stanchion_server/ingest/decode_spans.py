@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 from uuid import UUID
 
@@ -40,6 +41,16 @@ _KIND_NAMES = {
     f"SPAN_KIND_{name}": number
     for number, name in enumerate(("UNSPECIFIED", "INTERNAL", "SERVER", "CLIENT", "PRODUCER", "CONSUMER"))
 }
+
+
+# Spans of one trace come together, and few combinations of alterations occur: building these anew for each span is a
+# measurable part of decoding.
+_alterations = functools.cache(Alteration)
+
+
+@functools.lru_cache(maxsize=2048)
+def _uuid(trace_id: bytes) -> UUID:
+    return UUID(bytes=trace_id)
 
 
 class Refusals:
@@ -133,7 +144,7 @@ def build(  # one parameter for each thing a span has on the wire
         mender.bits |= Alteration.NEGATIVE_DURATION
     has_parent = len(parent) == 8 and parent != _NO_SPAN
     return RawSpan(
-        trace_id=UUID(bytes=trace_id),
+        trace_id=_uuid(trace_id),
         span_id=int.from_bytes(span_id, "big", signed=True),
         parent_span_id=int.from_bytes(parent, "big", signed=True) if has_parent else None,
         name=name,
@@ -147,7 +158,7 @@ def build(  # one parameter for each thing a span has on the wire
         links=links,
         scope=scope,
         resource=resource,
-        alterations=Alteration(mender.bits),
+        alterations=_alterations(mender.bits),
     )
 
 

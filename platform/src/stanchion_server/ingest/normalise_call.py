@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 from stanchion_server.ingest import messages
 from stanchion_server.ingest.dialects.logfire import is_stream_end, is_stream_start
 from stanchion_server.ingest.dialects.openlit import without_defaults
-from stanchion_server.ingest.dialects.readers import provider
+from stanchion_server.ingest.dialects.readers import number, provider
 from stanchion_server.ingest.messages import Content
 from stanchion_server.ingest.normalise_plan import Fields, Plan
 from stanchion_server.ingest.records import (
@@ -32,6 +32,8 @@ _EXCLUSIVE = frozenset(
 )
 _EXCLUSIVE_PROVIDERS = ("anthropic", "aws.bedrock", "gcp.vertex_ai")
 _DEFAULT_OPERATIONS = {SpanKind.LLM: "chat", SpanKind.EMBEDDING: "embeddings", SpanKind.RERANKER: "rerank"}
+
+_PAIR_WINDOW_NS = 5_000_000_000
 
 Told = dict[str, Any]
 Winners = list[tuple[str, str]]
@@ -204,12 +206,19 @@ def _first_token(
 
 
 def _pair_key(span: RawSpan, plan: Plan, model: str, response_id: str) -> int | None:
+    """Both halves of a streamed Logfire call name the same parent, model and question. Without a parent each half is a
+    trace of its own; then the moment the request returned, which the second half tells within some 30 ms, must agree."""
     if plan.dialect != "logfire" or response_id:
         return None
-    if not is_stream_end(span.name, span.attributes) and not is_stream_start(span.attributes):
+    is_end = is_stream_end(span.name, span.attributes)
+    if not is_end and not is_stream_start(span.attributes):
         return None
     asked = span.attributes.get("gen_ai.input.messages") or span.attributes.get("request_data")
-    return digest64(f"{span.trace_id}|{span.parent_span_id}|{model}|{asked}".encode())
+    where = f"{span.trace_id}|{span.parent_span_id}"
+    if span.parent_span_id is None:
+        streamed_s = (number(span.attributes.get("duration")) or 0) if is_end else 0
+        where = f"{span.resource.resource_id}|{(span.end_ns - int(streamed_s * 1e9)) // _PAIR_WINDOW_NS}"
+    return digest64(f"{where}|{model}|{asked}".encode())
 
 
 def _finish_reasons(content: Content) -> tuple[str, ...]:

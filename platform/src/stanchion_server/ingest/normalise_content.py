@@ -65,27 +65,30 @@ def take_texts(plan: Plan, kind: SpanKind, attributes: Mapping[str, AttributeVal
             members = plan.families.get(holder.prefix, ())
             if section in content or section == "raw":
                 spare += members or (holder.key,)
-            elif found := holder.read(_value(holder.prefix, members, holder.key, attributes)):
+            elif found := holder.read(
+                _tree(holder.prefix, members, attributes) if holder.prefix else attributes[holder.key]
+            ):
                 content[section] = found
                 winners.append((section, holder.key))
                 taken.update(members or (holder.key,))
     _add_tools(content, winners, attributes)
-    raw = _raw(plan, attributes, spare, taken)
-    if raw:
+    if raw := _raw(plan, attributes, spare, taken):
         content["raw"] = raw
-    return Told(content, tuple(winners), _without(plan, attributes, taken | raw.keys()))
+        taken.update(raw)
+    return Told(content, tuple(winners), _without(plan, attributes, taken))
 
 
-def _value(prefix: str, members: tuple[str, ...], key: str, attributes: Mapping[str, AttributeValue]) -> Any:
-    return rebuild({name[len(prefix) :]: attributes[name] for name in members}) if prefix else attributes[key]
+def _tree(prefix: str, members: tuple[str, ...], attributes: Mapping[str, AttributeValue]) -> dict[str, Any]:
+    return rebuild({name[len(prefix) :]: attributes[name] for name in members})
 
 
 def _raw(
     plan: Plan, attributes: Mapping[str, AttributeValue], spare: list[str], taken: set[str]
 ) -> dict[str, AttributeValue]:
-    raw = {
-        key: attributes[key] for key in (*spare, *plan.raw) if key not in taken and attributes[key] not in (None, "")
-    }
+    raw: dict[str, AttributeValue] = {}
+    for key in (*spare, *plan.raw):
+        if key not in taken and attributes[key] not in (None, ""):
+            raw[key] = attributes[key]
     for key in plan.long:
         if isinstance(text := attributes[key], str) and len(text) > _LONG_CHARS:
             raw[key] = text
@@ -96,8 +99,7 @@ def _add_tools(content: Content, winners: list[tuple[str, str]], attributes: Map
     """Tool definitions that ride in a whole request object."""
     if "tools" in content or "input" not in content:
         return
-    key = dict(winners)["input"]
-    text = attributes.get(key)
+    text = attributes.get(next(key for section, key in winners if section == "input"))
     if isinstance(text, str) and '"tools"' in text:
         found = structure(text)
         if isinstance(found, dict) and isinstance(found.get("tools"), list) and found["tools"]:
@@ -107,7 +109,9 @@ def _add_tools(content: Content, winners: list[tuple[str, str]], attributes: Map
 def _without(plan: Plan, attributes: Mapping[str, AttributeValue], taken: set[str]) -> dict[str, Any]:
     if not taken:
         return dict(attributes)
-    kept: dict[str, Any] = {key: mark(value) if key in taken else value for key, value in attributes.items()}
+    kept: dict[str, Any] = dict(attributes)
+    for key in taken:
+        kept[key] = mark(attributes[key])
     for prefix, members in plan.families.items():
         if members[0] in taken:
             size = sum(_size(attributes[key]) for key in members)

@@ -102,6 +102,8 @@ class Plan:
 def route_of(kind: SpanKind) -> str:
     if kind == SpanKind.TOOL:
         return "tool"
+    if kind == SpanKind.EMBEDDING:
+        return "embedding"
     return "retriever" if kind in (SpanKind.RETRIEVER, SpanKind.RERANKER) else "chat"
 
 
@@ -146,6 +148,7 @@ def _holders(present: frozenset[str], families: Mapping[str, Any], dialect: str)
 
 _ROUTES: dict[str, dict[str, tuple[str, Any]]] = {
     "chat": {"any_input": ("input", read_input), "any_output": ("output", read_output)},
+    "embedding": {"any_input": ("input", read_input), "any_output": ("raw", structure)},
     "tool": {"any_input": ("arguments", structure), "any_output": ("result", structure)},
     "retriever": {"any_input": ("query", lambda value: _query(value)), "any_output": ("documents", documents)},
 }
