@@ -1,0 +1,71 @@
+// Draws every [data-chart] from the JSON beside it. The table twin under each chart carries the same numbers.
+"use strict";
+(() => {
+  const probe = document.createElement("span");
+  probe.hidden = true;
+  document.body.append(probe);
+  const colour = (name) => {
+    probe.style.color = `var(${name})`;
+    return getComputedStyle(probe).color;
+  };
+  const compact = new Intl.NumberFormat("en-GB", { notation: "compact", maximumFractionDigits: 1 });
+  const number = new Intl.NumberFormat("en-GB", { maximumFractionDigits: 1 });
+  const dollars = (value) => {
+    if (value === 0) return "$0";
+    const digits = Math.min(12, Math.max(2, 1 - Math.floor(Math.log10(Math.abs(value)))));
+    return "$" + value.toFixed(digits);
+  };
+  const duration = (value) => (value >= 60000 ? `${number.format(value / 60000)} min` : value >= 1000 ? `${number.format(value / 1000)} s` : `${number.format(value)} ms`);
+  const units = { count: (v) => compact.format(v), usd: dollars, ms: duration };
+
+  const draw = (holder) => {
+    const data = JSON.parse(document.getElementById(holder.dataset.chart).textContent);
+    const show = units[data.unit] || units.count;
+    const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui, sans-serif" };
+    const bars = uPlot.paths.bars({ size: [0.7, 40, 1], align: 0 });
+    const series = data.series.map((item) => ({
+      label: item.label,
+      stroke: colour(item.colour),
+      width: item.bars ? 0 : 1.75,
+      dash: item.dash ? [5, 4] : undefined,
+      fill: item.bars ? colour(item.colour) : undefined,
+      paths: item.bars ? bars : undefined,
+      points: { show: data.times.length < 3 && !item.bars },
+      spanGaps: false,
+      value: (u, v) => (v == null ? "–" : show(v)),
+    }));
+    const options = {
+      width: Math.max(200, holder.clientWidth - 12),
+      height: 158,
+      tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "UTC"),
+      cursor: { drag: { x: true, y: false, setScale: false }, sync: { key: "page" } },
+      legend: { live: true },
+      axes: [{ ...axis }, { ...axis, size: 62, values: (u, values) => values.map((v) => (v == null ? "" : show(v))) }],
+      scales: { y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+      series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
+      hooks: { setSelect: [(u) => zoom(u, data)] },
+    };
+    holder.replaceChildren();
+    return new uPlot(options, [data.times, ...data.series.map((item) => item.values)], holder);
+  };
+
+  const zoom = (u, data) => {
+    if (u.select.width < 8) return;
+    const from = Math.floor(u.posToVal(u.select.left, "x"));
+    const to = Math.ceil(u.posToVal(u.select.left + u.select.width, "x")) + (data.step_s || 0);
+    const address = new URL(location.href);
+    address.searchParams.set("from", new Date(from * 1000).toISOString().slice(0, 19) + "Z");
+    address.searchParams.set("to", new Date(to * 1000).toISOString().slice(0, 19) + "Z");
+    location.assign(address);
+  };
+
+  let plots = [];
+  const drawAll = () => {
+    for (const plot of plots) plot.destroy();
+    plots = [...document.querySelectorAll("[data-chart]")].map(draw);
+  };
+  drawAll();
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
+  let width = innerWidth;
+  addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawAll(); } });
+})();

@@ -1,0 +1,100 @@
+"""Filters that print numbers, times and strangers' text. None of them returns markup."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from django import template
+from django.http import QueryDict
+
+from stanchion_server.kernel import clock
+from stanchion_server.web.pages import formats, invisible
+
+register = template.Library()
+
+PAGING = ("cursor", "trail")
+
+register.filter("count", formats.count)
+register.filter("compact", formats.compact)
+register.filter("usd", formats.usd)
+register.filter("usd_exact", formats.usd_exact)
+register.filter("duration", formats.duration)
+register.filter("percent", formats.percent)
+register.filter("size", formats.size)
+register.filter("moment", formats.moment)
+
+
+@register.filter
+def clock_time(value: datetime) -> str:
+    return f"{value:%H:%M:%S}"
+
+
+@register.filter
+def iso(value: datetime) -> str:
+    return value.isoformat()
+
+
+@register.filter
+def ago(value: datetime | None) -> str:
+    return formats.ago(value, clock.now())
+
+
+@register.filter
+def reveal(value: object) -> str:
+    """Strangers' text on one line, with its invisible characters shown."""
+    return invisible.reveal("" if value is None else str(value))
+
+
+@register.filter
+def pieces(value: object) -> list[invisible.Piece]:
+    return invisible.pieces("" if value is None else str(value))
+
+
+@register.filter
+def item(mapping: Mapping[str, Any], key: str) -> Any:
+    return mapping.get(key)
+
+
+@register.filter
+def share_of(part: Decimal | float | None, whole: Decimal | float | None) -> float | None:
+    """A ratio for `percent`, None where there is nothing to divide by."""
+    return None if part is None or not whole else float(part) / float(whole)
+
+
+@register.simple_tag
+def query(params: QueryDict, **changes: object) -> str:
+    """The page's query with some parameters replaced; None drops one. Paging never survives a change of filter."""
+    changed = params.copy()
+    for gone in PAGING:
+        changed.pop(gone, None)
+    for name, value in changes.items():
+        name = name.rstrip("_")
+        if value is None or value == "":
+            changed.pop(name, None)
+        else:
+            changed[name] = str(value)
+    return "?" + changed.urlencode()
+
+
+@register.simple_tag
+def query_without(params: QueryDict, name: str) -> str:
+    """The page's query without one parameter, at the first page."""
+    return _query(params, name, "")
+
+
+@register.simple_tag
+def query_with(params: QueryDict, name: str, value: str) -> str:
+    """The page's query with one parameter set, at the first page; set already, it is taken out."""
+    return _query(params, name, "" if params.get(name) == value else value)
+
+
+def _query(params: QueryDict, name: str, value: str) -> str:
+    changed = params.copy()
+    for gone in (name, *PAGING):
+        changed.pop(gone, None)
+    if value:
+        changed[name] = value
+    return "?" + changed.urlencode()

@@ -1,0 +1,123 @@
+"""Where did time and money go? One trace as a waterfall, and one span in full."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.http import Http404, HttpResponse
+from django.views.decorators.http import require_GET
+
+from stanchion_server.ingest.records import Charge
+from stanchion_server.traces import selectors
+from stanchion_server.traces.selectors import CallDetail, SpanContent, SpanNode, TraceView
+from stanchion_server.web.pages import spantexts
+from stanchion_server.web.pages.frame import Visit, project_page
+
+ROWS_AT_FIRST = 400
+MAX_DEPTH_SHOWN = 24
+INDENT_PX = 14
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the waterfall; bar places are in thousandths of the trace's length."""
+
+    node: SpanNode
+    indent: int
+    bar_x: float
+    bar_width: float
+    first_token_x: float | None
+    is_duplicate: bool
+
+
+@require_GET
+@project_page
+def trace(visit: Visit, trace_id: str, span_id: str = "") -> HttpResponse:
+    """The whole page; with `span_id` that span is open. HTMX asks for the span alone."""
+    if visit.request.headers.get("HX-Request") and span_id:
+        return visit.render("pages/_span.html", "calls", **_span(visit, trace_id, span_id))
+    view = selectors.trace(visit.project.pk, trace_id)
+    if view is None:
+        raise Http404("No span of this trace is stored in this project.")
+    opened = span_id or _first_interesting(view)
+    limit = len(view.spans) if visit.request.GET.get("rows") == "all" else ROWS_AT_FIRST
+    return visit.render(
+        "pages/trace.html",
+        "calls",
+        view=view,
+        rows=[_row(node, view.duration_ms) for node in _kept(view, limit, opened)],
+        hidden=max(0, len(view.spans) - limit),
+        duplicates=sum(1 for node in view.spans if _is_duplicate(node)),
+        **_span(visit, trace_id, opened),
+    )
+
+
+def _kept(view: TraceView, limit: int, opened: str) -> Iterable[SpanNode]:
+    """The first rows, and the open one wherever it is."""
+    return [node for place, node in enumerate(view.spans) if place < limit or node.span_id == opened]
+
+
+def _first_interesting(view: TraceView) -> str:
+    failed = next((node for node in view.spans if node.call and node.status.name == "ERROR"), None)
+    model = next((node for node in view.spans if node.call), None)
+    return (failed or model or view.spans[0]).span_id
+
+
+def _row(node: SpanNode, total_ms: float) -> Row:
+    scale = 1000 / total_ms if total_ms > 0 else 0
+    start = min(max(node.offset_ms * scale, 0), 996)
+    first = node.call.time_to_first_token_ms if node.call else None
+    return Row(
+        node=node,
+        indent=min(node.depth, MAX_DEPTH_SHOWN) * INDENT_PX,
+        bar_x=round(start, 2),
+        bar_width=round(min(max(node.duration_ms * scale, 4), 1000 - start), 2),
+        first_token_x=None if first is None else round(min((node.offset_ms + first) * scale, 1000), 2),
+        is_duplicate=_is_duplicate(node),
+    )
+
+
+def _is_duplicate(node: SpanNode) -> bool:
+    return node.call is not None and node.call.charge is Charge.DUPLICATE
+
+
+def _span(visit: Visit, trace_id: str, span_id: str) -> dict[str, Any]:
+    detail = selectors.call(visit.project.pk, trace_id, span_id)
+    content = detail.content if detail else selectors.span_content(visit.project.pk, trace_id, span_id)
+    if content is None:
+        raise Http404("No such span is stored in this project.")
+    return {
+        "detail": detail,
+        "content": content,
+        "texts": spantexts.sections(content.body) if visit.may_read else (),
+        "may_read": visit.may_read,
+        "raw": _raw(content) if visit.may_read else (),
+        "parameters": _parameters(detail) if detail else (),
+        "winners": sorted(detail.mapping.winners.items()) if detail and detail.mapping else (),
+        "trace_id": trace_id,
+        "span_id": span_id,
+    }
+
+
+def _parameters(detail: CallDetail) -> list[tuple[str, str]]:
+    named = ("temperature", "top_p", "top_k", "max_tokens", "seed")
+    found = [(name, getattr(detail, name)) for name in named]
+    found += [(name, value) for name, value in detail.parameters.items() if name not in named]
+    return [(name, _plain(value)) for name, value in found if value is not None]
+
+
+def _raw(content: SpanContent) -> list[tuple[str, list[tuple[str, str]]]]:
+    parts: list[tuple[str, Mapping[str, Any]]] = [
+        ("Span attributes", content.attributes),
+        ("Resource", content.resource),
+        ("Events", {str(place + 1): event for place, event in enumerate(content.events)}),
+        ("Links", {str(place + 1): link for place, link in enumerate(content.links)}),
+    ]
+    return [(title, [(key, _plain(value)) for key, value in sorted(part.items())]) for title, part in parts if part]
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1, default=str)
