@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import os
+import warnings
 from typing import Any
 
 from celery import Celery
+from celery.platforms import SecurityWarning
 from celery.signals import setup_logging
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stanchion_server.config.settings")
+
+# The warning about root is for workers that unpickle messages; ours accept JSON only.
+warnings.filterwarnings("ignore", category=SecurityWarning)
 
 app = Celery("stanchion")
 app.config_from_object("django.conf:settings", namespace="CELERY")

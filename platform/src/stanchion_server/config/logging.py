@@ -45,7 +45,9 @@ def configuration(style: str, level: str) -> dict[str, Any]:
             # Each wake-up writes two lines on INFO; a task that fails is an ERROR and stays.
             "celery.app.trace": {"level": "WARNING"},
             "celery.worker.strategy": {"level": "WARNING"},
+            "celery.worker.request": {"level": "WARNING"},
             "celery.beat": {"level": "WARNING"},
+            "kombu.connection": {"level": "ERROR"},  # warns that pgmq:// names no host: it needs none
             "pgmq": {"level": "WARNING"},
             "httpx": {"level": "WARNING"},
         },

@@ -49,6 +49,7 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
+    "stanchion_server.web.pages.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -85,7 +86,7 @@ DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 AUTH_USER_MODEL = "tenants.User"
 LOGIN_URL = "login"
-LOGIN_REDIRECT_URL = "overview"
+LOGIN_REDIRECT_URL = "home"
 LOGOUT_REDIRECT_URL = "login"
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.Argon2PasswordHasher"]
 SESSION_COOKIE_HTTPONLY = True
@@ -132,6 +133,7 @@ CELERY_BROKER_CONNECTION_MAX_RETRIES = None
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = True
+CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
@@ -139,29 +141,11 @@ CELERY_TIMEZONE = "UTC"
 CELERY_INCLUDE = ["stanchion_server.routes.telemetry"]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
-    {}
-    if broker.scheme(CELERY_BROKER_URL) == broker.LOCAL
-    else {
-        "stanchion_server.routes.telemetry.keep_partitions": {"queue": "maintenance"},
-        "stanchion_server.routes.telemetry.expire": {"queue": "maintenance"},
-    }
+    {} if broker.scheme(CELERY_BROKER_URL) == broker.LOCAL else {"stanchion.maintain": {"queue": "maintenance"}}
 )
 SETTLE_EVERY_S = 2.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
-    "settle": {
-        "task": "stanchion_server.routes.telemetry.settle",
-        "schedule": SETTLE_EVERY_S,
-        "options": {"expires": SETTLE_EVERY_S},
-    },
-    "keep partitions": {
-        "task": "stanchion_server.routes.telemetry.keep_partitions",
-        "schedule": crontab(minute="7"),
-        "options": {"expires": 1800},
-    },
-    "expire": {
-        "task": "stanchion_server.routes.telemetry.expire",
-        "schedule": crontab(minute="37"),
-        "options": {"expires": 1800},
-    },
+    "settle": {"task": "stanchion.settle", "schedule": SETTLE_EVERY_S, "options": {"expires": SETTLE_EVERY_S}},
+    "maintain": {"task": "stanchion.maintain", "schedule": crontab(minute="7"), "options": {"expires": 1800}},
 }
