@@ -11,6 +11,7 @@ import inspect
 import weakref
 from collections import deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from functools import wraps
 from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
@@ -254,15 +255,42 @@ def _end_stream(call: Call, chunks: Chunks, error: BaseException | None = None) 
 
 
 def _end_with_close(call: Call, chunks: Chunks, stream: Any) -> None:
-    """`close()` on a half-read stream ends the span too. The stream is held weakly: no cycle keeps it alive."""
-    held = weakref.ref(stream)
-    original = type(stream).close
+    """`close()` on a half-read stream ends the span too."""
+    _notice(type(stream), "close")
+    stream.__dict__["_stanchion_close"] = lambda _: _end_stream(call, chunks)
 
-    def close() -> Any:
-        _end_stream(call, chunks)
-        return original(held())
 
-    stream.close = close
+def _notice(kind: type, method: str) -> None:
+    """Makes a method of a class tell us its result, for those objects that carry `_stanchion_<method>`.
+
+    On the class, as people call methods on objects that nothing else holds; a method put on the object would need the
+    object held from elsewhere, or make a cycle that keeps it and its connection alive.
+    """
+    original = getattr(kind, method)
+    if hasattr(original, "_stanchion"):
+        return
+    key = f"_stanchion_{method}"
+
+    def told(self: Any, result: Any) -> Any:
+        try:
+            tell = self.__dict__.pop(key, None)
+            if tell is not None:
+                tell(result)
+        except Exception as error:
+            safety.note(method, error)
+        return result
+
+    @wraps(original)
+    def call(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return told(self, original(self, *args, **kwargs))
+
+    @wraps(original)
+    async def call_async(self: Any, *args: Any, **kwargs: Any) -> Any:
+        return told(self, await original(self, *args, **kwargs))
+
+    replacement: Any = call_async if inspect.iscoroutinefunction(original) else call
+    replacement._stanchion = True
+    setattr(kind, method, replacement)
 
 
 def _watch_raw(call: Call, endpoint: Endpoint, raw: Any) -> None:
@@ -274,19 +302,11 @@ def _watch_raw(call: Call, endpoint: Endpoint, raw: Any) -> None:
     ):
         _answered(call, endpoint, raw.parse())
         return
-    held = weakref.ref(raw)
-    original = type(raw).parse
+    _notice(type(raw), "parse")
     unparsed = weakref.finalize(raw, call.finish)
 
-    def settled(parsed: Any) -> Any:
+    def settled(parsed: Any) -> None:
         if unparsed.detach() is not None:
             settle(call, endpoint, parsed)
-        return parsed
 
-    def parse(**kwargs: Any) -> Any:
-        return settled(original(held(), **kwargs))
-
-    async def parse_async(**kwargs: Any) -> Any:
-        return settled(await original(held(), **kwargs))
-
-    raw.parse = parse_async if inspect.iscoroutinefunction(original) else parse
+    raw.__dict__["_stanchion_parse"] = settled

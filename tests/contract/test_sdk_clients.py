@@ -1,0 +1,182 @@
+"""Applications that only call `init()`, against the real provider clients: one right span a call, and answers untouched."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from kit.client_envs import ROOT, run_app
+from kit.sdk_sink import ArrivedSpan, Sink
+from stanchion_server.commands.fake_llm.server import FakeLlm
+
+pytestmark = [pytest.mark.clients, pytest.mark.slow]
+APPS = Path(__file__).parent / "sdk"
+PARIS = "The capital of France is Paris."
+
+
+@pytest.fixture(scope="module")
+def fake() -> Iterator[FakeLlm]:
+    with FakeLlm(latency_ms=1, chunk_ms=5) as running:
+        yield running
+
+
+def run(
+    environment: str, script: str, fake: FakeLlm, tmp: Path, **more: str
+) -> tuple[dict[str, object], list[ArrivedSpan]]:
+    """What the app got back, and what it sent."""
+    with Sink() as sink:
+        variables = {
+            "PYTHONPATH": f"{ROOT / 'collectors' / 'src'}:{APPS}",
+            "STANCHION_ENDPOINT": sink.url, "STANCHION_API_KEY": "stn_k", "STANCHION_SPOOL_DIR": str(tmp),
+            "OPENAI_BASE_URL": fake.url + "/v1", "OPENAI_API_KEY": "x",
+            "ANTHROPIC_BASE_URL": fake.url, "ANTHROPIC_API_KEY": "x", **more,
+        }  # fmt: skip
+        output = run_app(environment, str(APPS / script), variables=variables)
+        seen = next(json.loads(line) for line in reversed(output.splitlines()) if line.startswith("{"))
+        return seen, sink.spans
+
+
+def by_feature(spans: list[ArrivedSpan]) -> dict[str, ArrivedSpan]:
+    features = [span.attributes["stanchion.feature"] for span in spans]
+    assert len(features) == len(set(features)), f"more than one span a call: {sorted(features)}"
+    return dict(zip(features, spans, strict=True))
+
+
+@pytest.fixture(scope="module", params=["openai-v2", "openai-v3"])
+def openai_run(
+    request: pytest.FixtureRequest, fake: FakeLlm, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[dict[str, object], dict[str, ArrivedSpan]]:
+    fake.calls.clear()
+    seen, spans = run(request.param, "openai_sdk_app.py", fake, tmp_path_factory.mktemp("spool"))
+    return seen, by_feature(spans)
+
+
+WHOLE_CHATS = [
+    "early",
+    "plain",
+    "stream",
+    "helper",
+    "raw",
+    "raw_stream",
+    "streaming_response",
+    "async",
+    "async_stream",
+    "thread",
+]
+
+
+def test_the_openai_client_answers_as_it_does_without_us(
+    openai_run: tuple[dict[str, object], dict[str, ArrivedSpan]],
+) -> None:
+    seen, _ = openai_run
+    texts = [name for name in (*WHOLE_CHATS, "responses") if name != "thread"]
+    assert {name: seen[name] for name in texts} == dict.fromkeys(texts, PARIS)
+    assert (seen["tools"], seen["embeddings"], seen["error"]) == ("get_weather", 2, "APIConnectionError")
+
+
+def test_every_kind_of_openai_chat_is_one_span_with_the_right_counts(
+    openai_run: tuple[dict[str, object], dict[str, ArrivedSpan]], fake: FakeLlm
+) -> None:
+    _, spans = openai_run
+    for name in (*WHOLE_CHATS, "tools", "stream_tools", "responses", "responses_tools", "responses_stream"):
+        values = spans[name].attributes
+        counts = [values.get(f"gen_ai.usage.{kind}_tokens") for kind in ("input", "output")]
+        assert counts == [1100, 60], name
+        assert values["gen_ai.usage.cache_read.input_tokens"] == 1000, name
+        assert values["gen_ai.usage.reasoning.output_tokens"] == 40, name
+        assert values["gen_ai.provider.name"] == "openai"
+        assert values["gen_ai.response.model"] == "gpt-4o-mini-2024-07-18"
+        assert values["gen_ai.response.finish_reasons"] in (["stop"], ["tool_calls"]), name
+    answered = {call.response_id for call in fake.calls if call.response_id}
+    assert {
+        span.attributes["gen_ai.response.id"] for span in spans.values() if "gen_ai.response.id" in span.attributes
+    } <= answered
+
+
+def test_openai_content_is_canonical_in_both_directions(
+    openai_run: tuple[dict[str, object], dict[str, ArrivedSpan]],
+) -> None:
+    _, spans = openai_run
+    asked = [
+        {"role": "system", "parts": [{"type": "text", "content": "Be brief."}]},
+        {"role": "user", "parts": [{"type": "text", "content": "Capital of France?"}]},
+    ]
+    for name in WHOLE_CHATS:
+        assert json.loads(spans[name].attributes["gen_ai.input.messages"]) == asked
+        answer = json.loads(spans[name].attributes["gen_ai.output.messages"])[0]
+        assert answer == {
+            "role": "assistant",
+            "parts": [{"type": "text", "content": PARIS}],
+            "finish_reason": "stop",
+        }, name
+    for name in ("tools", "stream_tools", "responses_tools"):
+        part = json.loads(spans[name].attributes["gen_ai.output.messages"])[0]["parts"][0]
+        assert (part["type"], part["name"], json.loads(part["arguments"])) == (
+            "tool_call",
+            "get_weather",
+            {"city": "Paris"},
+        )
+    assert json.loads(spans["responses"].attributes["gen_ai.system_instructions"])[0]["content"] == "Be brief."
+
+
+def test_streams_have_a_time_to_first_chunk_and_end_when_they_are_left(
+    openai_run: tuple[dict[str, object], dict[str, ArrivedSpan]],
+) -> None:
+    _, spans = openai_run
+    for name in (
+        "stream",
+        "helper",
+        "raw_stream",
+        "async_stream",
+        "responses_stream",
+        "stream_closed",
+        "stream_dropped",
+    ):
+        assert 0 < spans[name].attributes["gen_ai.response.time_to_first_chunk"] < 5, name
+        assert spans[name].attributes["gen_ai.request.stream"] is True
+    assert "gen_ai.response.time_to_first_chunk" not in spans["plain"].attributes
+    assert spans["stream_closed"].attributes["gen_ai.response.id"]
+
+
+def test_labels_reach_threads_and_tasks_and_failures_say_why(
+    openai_run: tuple[dict[str, object], dict[str, ArrivedSpan]],
+) -> None:
+    _, spans = openai_run
+    assert (len(spans["thread"].attributes["stanchion.user"]), spans["thread"].attributes["stanchion.session"]) == (
+        16,
+        "s-1",
+    )
+    assert {spans[name].attributes["stanchion.session"] for name in ("task_a", "task_b")} == {"s-gather"}
+    assert (spans["error"].status, spans["error"].attributes["error.type"]) == (2, "openai.APIConnectionError")
+    assert spans["embeddings"].attributes["gen_ai.operation.name"] == "embeddings"
+
+
+def test_anthropic_calls_are_one_span_each_with_cache_counts_included(fake: FakeLlm, tmp_path: Path) -> None:
+    fake.calls.clear()
+    seen, arrived = run("many", "anthropic_sdk_app.py", fake, tmp_path)
+    spans = by_feature(arrived)
+    assert {seen[name] for name in ("plain", "helper", "async", "async_helper")} == {PARIS}
+    for name in ("plain", "tools", "stream", "stream_tools", "helper", "async", "async_helper"):
+        values = spans[name].attributes
+        assert values["gen_ai.usage.input_tokens"] == 1250, name
+        assert values["gen_ai.usage.cache_read.input_tokens"] == 1000
+        assert values["gen_ai.usage.cache_creation.input_tokens"] == 200
+        assert values["gen_ai.usage.output_tokens"] == 60
+        assert values["gen_ai.response.id"] in {call.response_id for call in fake.calls}
+        part = json.loads(values["gen_ai.output.messages"])[0]["parts"][-1]
+        assert part == {"type": "text", "content": PARIS} or (part["type"], part["name"]) == (
+            "tool_call",
+            "get_weather",
+        ), name
+    assert spans["error"].attributes["error.type"] == "anthropic.APIConnectionError"
+
+
+@pytest.mark.parametrize("content", ["masked", "off"])
+def test_no_prompt_leaves_in_off_mode_and_counts_stay_in_both(fake: FakeLlm, tmp_path: Path, content: str) -> None:
+    _, arrived = run("openai-v3", "openai_sdk_app.py", fake, tmp_path, STANCHION_CONTENT=content)
+    plain = by_feature(arrived)["plain"].attributes
+    assert plain["gen_ai.usage.input_tokens"] == 1100
+    assert ("gen_ai.input.messages" in plain) == (content == "masked")
