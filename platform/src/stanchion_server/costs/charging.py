@@ -123,7 +123,7 @@ def _sort_key(call: CallFacts) -> tuple[datetime, int, int]:
 
 
 def same_calls(leaves: Sequence[CallFacts]) -> list[list[CallFacts]]:
-    """Groups the records of the same provider call; `leaves` are in stable order."""
+    """Groups the records of the same provider call; `leaves` are in stable order, by time."""
     groups = _by_response(leaves)
     groups += _by_pair([call for call in leaves if not call.response_id])
     seen = {call.key for group in groups for call in group}
@@ -148,7 +148,25 @@ def _by_pair(calls: Sequence[CallFacts]) -> list[list[CallFacts]]:
     for call in calls:
         if call.pair_key is not None:
             by_pair[call.pair_key].append(call)
-    return [group for found in by_pair.values() for group in _windows(found, PAIR_WINDOW)]
+    return [group for found in by_pair.values() for group in _halves(found)]
+
+
+def _halves(calls: Sequence[CallFacts]) -> list[list[CallFacts]]:
+    """A pair is one record without usage and one with: the same question may be asked again at once."""
+    groups: list[list[CallFacts]] = []
+    for call in calls:
+        for group in groups:
+            is_near = call.start_time - group[0].start_time <= PAIR_WINDOW
+            if is_near and len(group) == 1 and _has_usage(group[0]) != _has_usage(call):
+                group.append(call)
+                break
+        else:
+            groups.append([call])
+    return groups
+
+
+def _has_usage(call: CallFacts) -> bool:
+    return call.input_tokens is not None or call.output_tokens is not None
 
 
 def _windows(calls: Sequence[CallFacts], length: timedelta) -> list[list[CallFacts]]:

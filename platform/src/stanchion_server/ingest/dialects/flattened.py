@@ -65,10 +65,12 @@ def _openinference(item: dict[str, Any], role: str) -> Message:
     inner = item.get("message")
     found = dict(inner) if isinstance(inner, dict) else item
     if "contents" in found:
-        blocks = [
-            block.get("message_content", block) for block in ordered(found["contents"]) if isinstance(block, dict)
-        ]
-        found["content"] = [_block(block) for block in blocks if isinstance(block, dict)]
+        blocks = [block for block in ordered(found["contents"]) if isinstance(block, dict)]
+        inner_blocks = [block.get("message_content", block) for block in blocks if "tool_call" not in block]
+        found["content"] = [_block(block) for block in inner_blocks if isinstance(block, dict)]
+        # Some clients tell a tool call twice, in the message and among its contents; others only there.
+        calls_inside = {str(place): block for place, block in enumerate(blocks) if "tool_call" in block}
+        found.setdefault("tool_calls", calls_inside)
     calls = [call.get("tool_call", call) for call in ordered(found.get("tool_calls")) if isinstance(call, dict)]
     found["tool_calls"] = calls
     if "function_call_name" in found:
