@@ -1,12 +1,19 @@
-"""What every test shares: the database."""
+"""What every test shares: the path and the database."""
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
 from kit import postgres
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# `python -m pytest` puts the repository's root on the path, where `import guardrails` would find our folder.
+sys.path[:] = [entry for entry in sys.path if Path(entry or ".").resolve() != ROOT]
 
 
 @pytest.fixture(scope="session")
