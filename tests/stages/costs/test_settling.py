@@ -13,15 +13,15 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
-import zstandard
 from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kit.calls import NOON, call, content_of, mapping, span_of, trace
+from kit.calls import NOON, RESOURCE, call, content_of, mapping, span_of, trace
 from stanchion_server.costs import pricing, settle
+from stanchion_server.ingest import messages
 from stanchion_server.ingest.ledger import LedgerEntry
-from stanchion_server.ingest.records import Batch, CallRecord, Charge, SpanKind
+from stanchion_server.ingest.records import Alteration, Batch, CallRecord, Charge, ContentRecord, LogRecord, SpanKind
 from stanchion_server.traces import histogram, rollups, store
 
 _projects = itertools.count(500_000)
@@ -41,7 +41,9 @@ def deliver(project_id: int, *calls: CallRecord, **more: Any) -> None:
     spans = (*(span_of(c) for c in calls), *more.pop("spans", ()))
     batch = Batch(spans=spans, calls=tuple(map(priced, calls)), **more)
     store.store(
-        project_id, batch, LedgerEntry(api_key_id=1, signal="traces", client="t", body_bytes=1, sent=len(spans))
+        project_id,
+        batch,
+        LedgerEntry(api_key_id=1, signal="traces", client="t", body_bytes=1, sent=len(spans) + len(batch.logs)),
     )
 
 
@@ -135,20 +137,57 @@ def test_usage_on_an_agent_counts_only_while_no_call_below_reports_it(project_id
     assert total(project_id)[0] == 1
 
 
-@pytest.mark.parametrize("log_first", [True, False])
-def test_texts_from_a_log_become_previews(project_id: int, log_first: bool) -> None:
-    record = call()
-    body = {"input": [{"role": "user", "parts": [{"type": "text", "content": "What is\n a stanchion?"}]}],
-            "output": [{"role": "assistant", "parts": [{"type": "text", "content": "A post."}]}]}  # fmt: skip
-    content = content_of(record, zstandard.ZstdCompressor().compress(json.dumps(body).encode()), source=1)
-    if log_first:
-        deliver(project_id, contents=(content,))
-    deliver(project_id, record)
-    if not log_first:
-        deliver(project_id, contents=(content,))
+def log_text(record: CallRecord, after_s: int = 0, **content: Any) -> ContentRecord:
+    packed = messages.pack({**content, "events": True})
+    start = record.start_time + timedelta(seconds=after_s)
+    return replace(content_of(record, packed.body, source=1), start_time=start, digest=packed.digest)
+
+
+def said(role: str, text: str) -> list[dict[str, Any]]:
+    return [{"role": role, "parts": [{"type": "text", "text": text}]}]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
+@pytest.mark.parametrize("settle_between", [True, False])
+def test_texts_from_logs_become_previews_in_whatever_order_they_come(
+    project_id: int, order: tuple[int, ...], settle_between: bool
+) -> None:
+    record = call(span_id=41)
+    steps: list[dict[str, Any]] = [
+        {},
+        {"contents": (log_text(record, 0, input=said("user", "Hello")),)},
+        {"contents": (log_text(record, 1, input=said("user", "What is a stanchion?")),)},
+        {"contents": (log_text(record, 2, output=said("assistant", "A post.")),)},
+    ]
+    for index in order:
+        if index == 0:
+            deliver(project_id, record)
+        else:
+            deliver(project_id, **steps[index], logs=(log_of(record, index),))
+        if settle_between:
+            run(project_id)
     run(project_id)
     sql = "SELECT input_preview, output_preview FROM llm_calls WHERE project_id = %s"
     assert rows(sql, project_id) == [("What is a stanchion?", "A post.")]
+
+
+def log_of(record: CallRecord, number: int) -> LogRecord:
+    return LogRecord(
+        record.trace_id, record.span_id, record.start_time, number, 9, "e", "s", RESOURCE, b"1", b"{}", Alteration.NONE
+    )
+
+
+def test_a_text_of_its_own_takes_the_place_of_a_borrowed_one(project_id: int) -> None:
+    detailed = call(span_id=1, response_id="r", cached_input_tokens=5, mapping=mapping("a"))
+    told = call(span_id=2, response_id="r", input_preview="borrowed", mapping=mapping("b"))
+    deliver(project_id, detailed, told)
+    run(project_id)
+    sql = "SELECT input_preview, filled->>'input_preview' FROM llm_calls WHERE project_id = %s AND charge = 0"
+    assert rows(sql, project_id) == [("borrowed", "0000000000000002")]
+    deliver(project_id, contents=(log_text(detailed, input=said("user", "own")),), logs=(log_of(detailed, 1),))
+    for _again in range(2):
+        run(project_id)
+        assert rows(sql, project_id) == [("own", None)]
 
 
 def test_settling_again_changes_nothing_and_takes_no_mark_away_twice(project_id: int) -> None:

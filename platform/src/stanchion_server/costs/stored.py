@@ -78,7 +78,7 @@ def _stored(values: Sequence[Any]) -> StoredCall:
     row = dict(zip(_COLUMNS, values, strict=False))
     for name in _LISTS:
         row[name] = tuple(row[name])
-    row["filled"] = json.loads(row["filled"]) if row["filled"] else None
+    row["filled"] = json.loads(row["filled"] or "null") or None
     filled = row["filled"] or {}
     own = {name: _unknown(name, row[name]) if name in filled else row[name] for name in _FACTS}
     is_rollup = row["charge"] == Charge.ROLLUP or row["cost_rule"].startswith(ROLLUP_FALLBACK)

@@ -2,32 +2,52 @@
 
 from __future__ import annotations
 
-import json
+from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from uuid import UUID
 
-import zstandard
-
+from stanchion_server.ingest import messages
 from stanchion_server.kernel import db
 
-PREVIEW_CHARACTERS = 300
 _LONGEST_CALL = timedelta(days=1)
-_LARGEST_BODY_BYTES = 64 * 2**20
+
+_TEXTS_SQL = """
+SELECT c.trace_id, c.span_id, c.start_time, k.source, k.start_time, k.body
+FROM unnest(%(minutes)s::timestamptz[]) AS wanted(minute)
+JOIN llm_calls c ON c.project_id = %(project_id)s AND c.start_time >= minute
+    AND c.start_time < minute + interval '1 minute' AND c.start_time >= %(first)s AND c.start_time < %(last)s
+JOIN contents k ON k.project_id = %(project_id)s AND k.trace_id = c.trace_id AND k.span_id = c.span_id
+    AND k.start_time BETWEEN %(first)s - %(longest)s AND %(last)s + %(longest)s
+WHERE EXISTS (SELECT FROM contents l WHERE l.project_id = %(project_id)s AND l.trace_id = c.trace_id
+    AND l.span_id = c.span_id AND l.source <> 0
+    AND l.start_time BETWEEN %(first)s - %(longest)s AND %(last)s + %(longest)s)
+ORDER BY k.digest
+"""
+
+# A text of its own takes the place of one that was filled from another record of the call.
+_UPDATE_SQL = """
+UPDATE llm_calls c SET {name}_preview = v.preview, filled = c.filled - '{name}_preview'
+FROM unnest(%(traces)s::uuid[], %(spans)s::bigint[], %(starts)s::timestamptz[], %(previews)s::text[])
+    AS v(trace_id, span_id, start_time, preview)
+WHERE c.project_id = %(project_id)s AND c.trace_id = v.trace_id AND c.span_id = v.span_id
+    AND c.start_time = v.start_time AND v.preview <> '' AND c.{name}_preview <> v.preview
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class _Text:
+    source: int
+    start_time: datetime
+    body: bytes
 
 
 def fill(cursor: db.CursorType, project_id: int, minutes: Iterable[datetime]) -> None:
-    """Fills previews that are empty from stored contents; never changes one that is there."""
+    """Makes the previews of calls with texts on log records again, from everything that has arrived by now."""
     wanted = sorted(minutes)
     cursor.execute(
-        "SELECT c.trace_id, c.span_id, c.start_time, k.body"
-        " FROM unnest(%(minutes)s::timestamptz[]) AS wanted(minute)"
-        " JOIN llm_calls c ON c.project_id = %(project_id)s AND c.start_time >= minute"
-        "  AND c.start_time < minute + interval '1 minute' AND c.start_time BETWEEN %(first)s AND %(last)s"
-        " JOIN contents k ON k.project_id = %(project_id)s AND k.trace_id = c.trace_id AND k.span_id = c.span_id"
-        "  AND k.start_time BETWEEN %(first)s - %(longest)s AND %(last)s + %(longest)s"
-        " WHERE (c.input_preview = '' OR c.output_preview = '') AND k.source <> 0"
-        " ORDER BY k.source, k.start_time, k.digest",
+        _TEXTS_SQL,
         {
             "project_id": project_id,
             "minutes": wanted,
@@ -36,45 +56,22 @@ def fill(cursor: db.CursorType, project_id: int, minutes: Iterable[datetime]) ->
             "longest": _LONGEST_CALL,
         },
     )
-    texts: dict[tuple[Any, ...], list[str]] = {}
-    for trace_id, span_id, start_time, body in cursor.fetchall():
-        known = texts.setdefault((trace_id, span_id, start_time), ["", ""])
-        asked, answered = of_body(bytes(body))
-        known[0], known[1] = known[0] or asked, known[1] or answered
-    rows = [(*values, project_id, *key) for key, values in sorted(texts.items(), key=lambda item: str(item[0]))]
-    if rows:
-        cursor.executemany(
-            "UPDATE llm_calls SET input_preview = coalesce(nullif(input_preview, ''), %s),"
-            " output_preview = coalesce(nullif(output_preview, ''), %s)"
-            " WHERE project_id = %s AND trace_id = %s AND span_id = %s AND start_time = %s",
-            rows,
-        )
+    texts: dict[tuple[UUID, int, datetime], list[_Text]] = defaultdict(list)
+    for trace_id, span_id, start_time, source, sent_at, body in cursor.fetchall():
+        texts[trace_id, span_id, start_time].append(_Text(source, sent_at, bytes(body)))
+    if texts:
+        _write(cursor, project_id, texts)
 
 
-def of_body(body: bytes) -> tuple[str, str]:
-    """The previews (input, output) of one compressed content body; empty strings where it holds no text."""
-    data = zstandard.ZstdDecompressor().decompress(body, max_output_size=_LARGEST_BODY_BYTES)
-    content = json.loads(data)
-    return _last_text(content.get("input")), _last_text(content.get("output"))
-
-
-def _last_text(value: Any) -> str:
-    """The text of the last message that has one: what the user asked just now, what the model answered."""
-    messages = value if isinstance(value, list) else [value]
-    for message in reversed(messages):
-        text = " ".join(" ".join(_texts(message)).split())
-        if text:
-            return text[:PREVIEW_CHARACTERS]
-    return ""
-
-
-def _texts(value: Any) -> Iterable[str]:
-    if isinstance(value, str):
-        yield value
-    elif isinstance(value, list):
-        for item in value:
-            yield from _texts(item)
-    elif isinstance(value, dict):
-        for name in ("content", "text", "parts"):
-            if name in value:
-                yield from _texts(value[name])
+def _write(cursor: db.CursorType, project_id: int, texts: dict[tuple[UUID, int, datetime], list[_Text]]) -> None:
+    keys = sorted(texts, key=lambda key: (key[2], key[0].int, key[1]))
+    contents = [messages.merge(texts[key]) for key in keys]
+    values = {
+        "project_id": project_id,
+        "traces": [key[0] for key in keys],
+        "spans": [key[1] for key in keys],
+        "starts": [key[2] for key in keys],
+    }
+    for name, preview in (("input", messages.input_preview), ("output", messages.output_preview)):
+        previews = [preview(content) for content in contents]
+        cursor.execute(_UPDATE_SQL.format(name=name).encode(), {**values, "previews": previews})
