@@ -76,7 +76,12 @@ def _read_list(found: list[Any], role: str, depth: int) -> list[Message]:
 
 def _is_part(item: Any) -> bool:
     """A content block that stands without a message around it (Anthropic and Vercel outputs)."""
-    return isinstance(item, dict) and "role" not in item and item.get("type") in _BLOCKS
+    return isinstance(item, dict) and "role" not in item and _kind(item) in _BLOCKS
+
+
+def _kind(item: dict[str, Any]) -> str:
+    kind = item.get("type")
+    return kind if isinstance(kind, str) else ""
 
 
 _BLOCKS = {
@@ -86,7 +91,7 @@ _BLOCKS = {
 
 
 def _read_dict(found: dict[str, Any], role: str, depth: int) -> list[Message]:
-    if found.get("type") in ("function_call", "function_call_output", "custom_tool_call") and "role" not in found:
+    if _kind(found) in ("function_call", "function_call_output", "custom_tool_call") and "role" not in found:
         parts = read_parts([found])
         return [message("tool" if found["type"] == "function_call_output" else "assistant", parts)]
     if _is_part(found):
@@ -127,6 +132,8 @@ def _system_of(found: dict[str, Any]) -> Any:
 
 def read_message(found: dict[str, Any], role: str) -> Message:
     """One message object of any provider."""
+    if isinstance(inner := found.get("content"), dict) and isinstance(inner.get("parts"), list):
+        found = {**found, **inner}  # Gemini candidates
     said = found.get("role") or found.get("type") or found.get("kind") or role
     who = _ROLES.get(str(said).lower(), role)
     parts = found.get("parts")

@@ -41,7 +41,7 @@ def _read_part(item: Any, force: str) -> Part | None:
         return text_part(item) if item else None
     if not isinstance(item, dict):
         return text_part(as_text(item))
-    kind = force or item.get("type") or item.get("part_kind") or item.get("kind")
+    kind = force or next((k for k in map(item.get, ("type", "part_kind", "kind")) if isinstance(k, str) and k), None)
     if kind in (None, "text", "output_text", "input_text", "user-prompt", "system-prompt"):
         if isinstance(text := item.get("content") if "content" in item else item.get("text"), str):
             return text_part(text)
