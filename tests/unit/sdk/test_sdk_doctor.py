@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import socket
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from kit.sdk_sink import Sink
+from stanchion_sdk import doctor
+from stanchion_sdk.settings import Settings
+
+
+@pytest.fixture
+def sink() -> Iterator[Sink]:
+    with Sink() as running:
+        yield running
+
+
+def steps(url: str, skew_s: float = 0.0) -> list[doctor.Step]:
+    settings = Settings(url, url + "/v1/traces", "stn_k")
+    return list(doctor.examine(settings, now=lambda: time.time() + skew_s))
+
+
+def test_a_good_way_passes_every_step_and_leaves_one_test_span(sink: Sink) -> None:
+    found = steps(sink.url)
+    assert [step.name for step in found] == ["DNS", "connection", "key", "test span", "spool"]
+    assert all(step.passed for step in found)
+    assert [span.name for span in sink.spans] == ["stanchion doctor"]
+    assert sink.spans[0].trace_id in found[3].said
+    assert sink.headers[0]["authorization"] == "Bearer stn_k"
+
+
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [(401, "unknown or revoked"), (403, "scope"), (404, "base address"), (302, "redirect"), (503, "overloaded")],
+)
+def test_a_refusal_ends_the_examination_with_what_to_do(sink: Sink, status: int, words: str) -> None:
+    sink.status = status
+    last = steps(sink.url)[-1]
+    assert (last.name, last.passed) == ("key", False)
+    assert words in last.said
+
+
+def test_a_clock_that_is_off_is_told(sink: Sink) -> None:
+    last = steps(sink.url, skew_s=3600)[-1]
+    assert not last.passed and "s off the server" in last.said
+
+
+def test_a_closed_port_and_an_unknown_name_are_told_apart() -> None:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    assert [step.name for step in steps(f"http://127.0.0.1:{port}") if not step.passed] == ["connection"]
+    assert [step.name for step in steps("http://nowhere.invalid") if not step.passed] == ["DNS"]
+
+
+def test_the_command_says_each_step_and_answers_with_a_status(
+    sink: Sink, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("STANCHION_ENDPOINT", raising=False)
+    assert doctor.main(["doctor", "--endpoint", sink.url, "--api-key", "stn_k"]) == 0
+    assert capsys.readouterr().out.count("ok  ") == 5
+    sink.status = 401
+    assert doctor.main(["doctor", "--endpoint", sink.url]) == 1
+    assert "no key is set" in capsys.readouterr().out
+    assert doctor.main(["doctor"]) == 2
