@@ -12,6 +12,7 @@ from stanchion_server.web.pages.frame import Visit, project_page
 
 PAGE_SIZE = 50
 MAX_TRAIL = 20
+MORE = ("session", "min_ms", "min_cost", "priced", "attribute", "records")
 FACETS = ("feature", "model", "provider", "environment")
 
 
@@ -37,6 +38,7 @@ def calls(visit: Visit) -> HttpResponse:
         statuses=callfilters.STATUSES,
         kinds=callfilters.KINDS,
         may_read=visit.may_read,
+        has_more=any(params.get(name) for name in MORE),
     )
 
 

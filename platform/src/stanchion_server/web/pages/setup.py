@@ -43,8 +43,7 @@ def setup(visit: Visit) -> HttpResponse:
 @project_page
 def first_span(visit: Visit) -> HttpResponse:
     """The part of the setup page that is asked again every two seconds until a call is there."""
-    response = visit.render("pages/_first_span.html", "setup", first=_newest(visit))
-    return response
+    return visit.render("pages/_first_span.html", "setup", first=_newest(visit))
 
 
 def endpoint(request: HttpRequest) -> str:

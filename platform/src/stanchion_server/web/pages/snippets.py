@@ -130,13 +130,14 @@ curl -sS "@ENDPOINT@/v1/traces" -H "x-api-key: @KEY@" -H "Content-Type: applicat
 
 # httpx and the pin: by November 2026 openai 3 no longer installs httpx, which these instrumentations import, and
 # openai-v2 2.4b0 breaks with the newer util-genai that its own requirement resolves to.
+_OPENAI_V2 = "opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==0.4b0"
 _EXPORTER = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
 _TABS = (
     (
         "openai",
         "OpenAI + OpenTelemetry",
         "The OpenTelemetry project's own instrumentation of the openai client.",
-        f"pip install openai httpx opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==0.4b0 {_EXPORTER}",
+        f"pip install openai httpx {_OPENAI_V2} {_EXPORTER}",
         "app.py",
         _OPENAI,
     ),

@@ -10,7 +10,7 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_GET
 
-from stanchion_server.ingest.records import Charge
+from stanchion_server.ingest.records import Charge, SpanKind, Status
 from stanchion_server.traces import selectors
 from stanchion_server.traces.selectors import CallDetail, SpanContent, SpanNode, TraceView
 from stanchion_server.web.pages import spantexts
@@ -61,9 +61,10 @@ def _kept(view: TraceView, limit: int, opened: str) -> Iterable[SpanNode]:
 
 
 def _first_interesting(view: TraceView) -> str:
-    failed = next((node for node in view.spans if node.call and node.status.name == "ERROR"), None)
+    failed = next((node for node in view.spans if node.call and node.status is Status.ERROR), None)
+    answer = next((node for node in view.spans if node.kind is SpanKind.LLM), None)
     model = next((node for node in view.spans if node.call), None)
-    return (failed or model or view.spans[0]).span_id
+    return (failed or answer or model or view.spans[0]).span_id
 
 
 def _row(node: SpanNode, total_ms: float) -> Row:

@@ -18,10 +18,19 @@
   const duration = (value) => (value >= 60000 ? `${number.format(value / 60000)} min` : value >= 1000 ? `${number.format(value / 1000)} s` : `${number.format(value)} ms`);
   const units = { count: (v) => compact.format(v), usd: dollars, ms: duration };
 
+  const two = (n) => String(n).padStart(2, "0");
+  const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
+  const tick = (seconds) => {
+    const at = new Date(seconds * 1000);
+    const isMidnight = at.getUTCHours() === 0 && at.getUTCMinutes() === 0;
+    return isMidnight ? `${at.getUTCDate()} ${months[at.getUTCMonth()]}` : `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
+  };
+
   const draw = (holder) => {
     const data = JSON.parse(document.getElementById(holder.dataset.chart).textContent);
     const show = units[data.unit] || units.count;
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui, sans-serif" };
+    const pad = data.series[0].bars ? (data.step_s || 60) / 2 : 0;
     const bars = uPlot.paths.bars({ size: [0.7, 40, 1], align: 0 });
     const series = data.series.map((item) => ({
       label: item.label,
@@ -36,12 +45,12 @@
     }));
     const options = {
       width: Math.max(200, holder.clientWidth - 12),
-      height: 158,
+      height: 178,
       tzDate: (ts) => uPlot.tzDate(new Date(ts * 1000), "UTC"),
       cursor: { drag: { x: true, y: false, setScale: false }, sync: { key: "page" } },
       legend: { live: true },
-      axes: [{ ...axis }, { ...axis, size: 62, values: (u, values) => values.map((v) => (v == null ? "" : show(v))) }],
-      scales: { y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
+      axes: [{ ...axis, size: 30, space: 64, values: (u, splits) => splits.map(tick) }, { ...axis, size: 58, values: (u, values) => values.map((v) => (v == null ? "" : show(v))) }],
+      scales: { x: { range: (u, min, max) => [min - pad, max + pad] }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
       series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
       hooks: { setSelect: [(u) => zoom(u, data)] },
     };
