@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 from uuid import UUID
 
 from stanchion_server.ingest import messages
 from stanchion_server.kernel import db
 
 _LONGEST_CALL = timedelta(days=1)
+_Key = tuple[UUID, int, datetime]
 
-_TEXTS_SQL = """
-SELECT c.trace_id, c.span_id, c.start_time, k.source, k.start_time, k.body
+# Three plain look-ups by index instead of one join: a day that was never analysed would make the planner choose badly.
+_TOUCHED_SQL = """
+SELECT trace_id, span_id, start_time
 FROM unnest(%(minutes)s::timestamptz[]) AS wanted(minute)
-JOIN llm_calls c ON c.project_id = %(project_id)s AND c.start_time >= minute
-    AND c.start_time < minute + interval '1 minute' AND c.start_time >= %(first)s AND c.start_time < %(last)s
-JOIN contents k ON k.project_id = %(project_id)s AND k.trace_id = c.trace_id AND k.span_id = c.span_id
-    AND k.start_time BETWEEN %(first)s - %(longest)s AND %(last)s + %(longest)s
-WHERE EXISTS (SELECT FROM contents l WHERE l.project_id = %(project_id)s AND l.trace_id = c.trace_id
-    AND l.span_id = c.span_id AND l.source <> 0
-    AND l.start_time BETWEEN %(first)s - %(longest)s AND %(last)s + %(longest)s)
-ORDER BY k.digest
+JOIN llm_calls ON project_id = %(project_id)s AND start_time >= minute AND start_time < minute + interval '1 minute'
+    AND start_time >= %(first)s AND start_time < %(last)s
+"""
+_TRACES_WITH_LOGS_SQL = """
+SELECT DISTINCT trace_id FROM contents
+WHERE project_id = %(project_id)s AND trace_id = ANY (%(traces)s::uuid[]) AND source <> 0
+    AND start_time BETWEEN %(first)s - %(longest)s AND %(last)s + %(longest)s
+"""
+_TEXTS_SQL = """
+SELECT trace_id, span_id, source, start_time, body FROM contents
+WHERE project_id = %(project_id)s AND trace_id = ANY (%(traces)s::uuid[])
+    AND start_time BETWEEN %(first)s - %(longest)s AND %(last)s + %(longest)s
+ORDER BY digest
 """
 
 # A text of its own takes the place of one that was filled from another record of the call.
@@ -46,24 +54,33 @@ class _Text:
 def fill(cursor: db.CursorType, project_id: int, minutes: Iterable[datetime]) -> None:
     """Makes the previews of calls with texts on log records again, from everything that has arrived by now."""
     wanted = sorted(minutes)
-    cursor.execute(
-        _TEXTS_SQL,
-        {
-            "project_id": project_id,
-            "minutes": wanted,
-            "first": wanted[0],
-            "last": wanted[-1] + timedelta(minutes=1),
-            "longest": _LONGEST_CALL,
-        },
-    )
-    texts: dict[tuple[UUID, int, datetime], list[_Text]] = defaultdict(list)
-    for trace_id, span_id, start_time, source, sent_at, body in cursor.fetchall():
-        texts[trace_id, span_id, start_time].append(_Text(source, sent_at, bytes(body)))
-    if texts:
-        _write(cursor, project_id, texts)
+    values = {
+        "project_id": project_id,
+        "minutes": wanted,
+        "first": wanted[0],
+        "last": wanted[-1] + timedelta(minutes=1),
+        "longest": _LONGEST_CALL,
+    }
+    cursor.execute(_TOUCHED_SQL, values)
+    starts = {(trace_id, span_id): start for trace_id, span_id, start in cursor.fetchall()}
+    cursor.execute(_TRACES_WITH_LOGS_SQL, {**values, "traces": list({key[0] for key in starts})})
+    traces = [row[0] for row in cursor.fetchall()]
+    if traces:
+        cursor.execute(_TEXTS_SQL, {**values, "traces": traces})
+        _write(cursor, project_id, _grouped(starts, cursor.fetchall()))
 
 
-def _write(cursor: db.CursorType, project_id: int, texts: dict[tuple[UUID, int, datetime], list[_Text]]) -> None:
+def _grouped(starts: Mapping[tuple[UUID, int], datetime], rows: Sequence[tuple[Any, ...]]) -> dict[_Key, list[_Text]]:
+    """The texts of each touched call that has any on log records."""
+    texts: dict[_Key, list[_Text]] = defaultdict(list)
+    for trace_id, span_id, source, sent_at, body in rows:
+        start = starts.get((trace_id, span_id))
+        if start is not None:
+            texts[trace_id, span_id, start].append(_Text(source, sent_at, bytes(body)))
+    return {key: found for key, found in texts.items() if any(text.source for text in found)}
+
+
+def _write(cursor: db.CursorType, project_id: int, texts: Mapping[_Key, list[_Text]]) -> None:
     keys = sorted(texts, key=lambda key: (key[2], key[0].int, key[1]))
     contents = [messages.merge(texts[key]) for key in keys]
     values = {
