@@ -180,3 +180,27 @@ def test_no_prompt_leaves_in_off_mode_and_counts_stay_in_both(fake: FakeLlm, tmp
     plain = by_feature(arrived)["plain"].attributes
     assert plain["gen_ai.usage.input_tokens"] == 1100
     assert ("gen_ai.input.messages" in plain) == (content == "masked")
+
+
+def test_litellm_calls_are_one_span_each_whichever_way_it_takes(fake: FakeLlm, tmp_path: Path) -> None:
+    fake.calls.clear()
+    seen, arrived = run("litellm", "litellm_sdk_app.py", fake, tmp_path, LITELLM_LOCAL_MODEL_COST_MAP="True")
+    spans = by_feature(arrived)
+    assert set(seen.values()) == {PARIS} and set(spans) == set(seen)
+    for name, span in spans.items():
+        tokens = 1100 if name.startswith("openai") else 1250
+        assert span.attributes["gen_ai.usage.input_tokens"] == tokens, name
+        assert span.attributes["gen_ai.usage.cache_read.input_tokens"] == 1000, name
+        assert span.attributes["gen_ai.provider.name"] == name.partition("_")[0]
+        assert json.loads(span.attributes["gen_ai.output.messages"])[0]["parts"][0]["content"] == PARIS
+
+
+def test_langchain_calls_are_one_span_each_with_their_labels(fake: FakeLlm, tmp_path: Path) -> None:
+    fake.calls.clear()
+    seen, arrived = run("many", "langchain_sdk_app.py", fake, tmp_path)
+    spans = by_feature(arrived)
+    assert set(seen.values()) == {PARIS} and set(spans) == set(seen)
+    for name, span in spans.items():
+        assert span.attributes["gen_ai.usage.input_tokens"] == 1100, name
+        assert span.attributes["gen_ai.response.id"] in {call.response_id for call in fake.calls}
+    assert spans["batch"].attributes["stanchion.session"] == "s"

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 from .. import safety
 from ..recording import Recorder
-from . import anthropic, openai
+from . import anthropic, litellm, openai
 
-HOOKS = {"openai": openai.install, "anthropic": anthropic.install}
+HOOKS = {"openai": openai.install, "anthropic": anthropic.install, "litellm": litellm.install}
 
 _recorder: Recorder | None = None
 _installed = False
