@@ -32,7 +32,7 @@ def transport_options(url: str, database: Mapping[str, Any]) -> dict[str, Any]:
         return {
             "conn_string": connection_string(database),
             "init_extension": False,  # the bootstrap command installs its SQL
-            "wait_time_seconds": 2,  # bounds how long an idle worker needs to stop
+            "wait_time_seconds": 1,  # bounds how long an idle worker needs to stop
             "poll_interval_ms": 20,
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
             "pool_size": 4,

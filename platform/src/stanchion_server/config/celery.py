@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import warnings
 from typing import Any
 
@@ -15,7 +16,11 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "stanchion_server.config.setting
 # The warning about root is for workers that unpickle messages; ours accept JSON only.
 warnings.filterwarnings("ignore", category=SecurityWarning)
 
+# Celery's Django support puts the working directory first on the path. If that is the repository's root,
+# `import guardrails` would find our folder.
+_path = list(sys.path)
 app = Celery("stanchion")
+sys.path[:] = _path
 app.config_from_object("django.conf:settings", namespace="CELERY")
 
 

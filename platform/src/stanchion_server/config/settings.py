@@ -48,6 +48,7 @@ INSTALLED_APPS = [
 ]
 
 MIDDLEWARE = [
+    "stanchion_server.web.otlp.DoorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "stanchion_server.web.pages.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",
@@ -119,6 +120,10 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
 
 # The door. Bodies are bounded by ingest itself, before and after inflation.
 DATA_UPLOAD_MAX_MEMORY_SIZE = None
+INGEST_MAX_BODY_BYTES: int = env.int("STANCHION_INGEST_MAX_BODY_MIB", default=16) << 20
+INGEST_MAX_INFLATED_BYTES: int = env.int("STANCHION_INGEST_MAX_INFLATED_MIB", default=64) << 20
+INGEST_MAX_IN_FLIGHT_BYTES: int = env.int("STANCHION_INGEST_MAX_IN_FLIGHT_MIB", default=512) << 20
+INGEST_MAX_PARSES: int = env.int("STANCHION_INGEST_MAX_PARSES", default=2)
 
 LOGGING_CONFIG = "logging.config.dictConfig"
 LOGGING = logging.configuration(
@@ -141,11 +146,29 @@ CELERY_TIMEZONE = "UTC"
 CELERY_INCLUDE = ["stanchion_server.routes.telemetry"]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
-    {} if broker.scheme(CELERY_BROKER_URL) == broker.LOCAL else {"stanchion.maintain": {"queue": "maintenance"}}
+    {}
+    if broker.scheme(CELERY_BROKER_URL) == broker.LOCAL
+    else {
+        "stanchion_server.routes.telemetry.keep_partitions": {"queue": "maintenance"},
+        "stanchion_server.routes.telemetry.expire": {"queue": "maintenance"},
+    }
 )
 SETTLE_EVERY_S = 2.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
-    "settle": {"task": "stanchion.settle", "schedule": SETTLE_EVERY_S, "options": {"expires": SETTLE_EVERY_S}},
-    "maintain": {"task": "stanchion.maintain", "schedule": crontab(minute="7"), "options": {"expires": 1800}},
+    "settle": {
+        "task": "stanchion_server.routes.telemetry.settle",
+        "schedule": SETTLE_EVERY_S,
+        "options": {"expires": SETTLE_EVERY_S},
+    },
+    "keep partitions": {
+        "task": "stanchion_server.routes.telemetry.keep_partitions",
+        "schedule": crontab(minute="7"),
+        "options": {"expires": 1800},
+    },
+    "expire": {
+        "task": "stanchion_server.routes.telemetry.expire",
+        "schedule": crontab(minute="37"),
+        "options": {"expires": 1800},
+    },
 }

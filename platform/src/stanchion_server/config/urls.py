@@ -1,7 +1,14 @@
-"""Every address the server answers."""
+"""Every address the server answers. None redirects: `web.otlp` says why."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-urlpatterns: list[URLPattern | URLResolver] = []
+from stanchion_server.web import health, otlp
+
+urlpatterns: list[URLPattern | URLResolver] = [
+    re_path(otlp.DOOR, otlp.receive),
+    path("healthz", health.healthz, name="healthz"),
+    path("readyz", health.readyz, name="readyz"),
+    path("", include("stanchion_server.web.pages.urls")),
+]
