@@ -5,8 +5,8 @@ from __future__ import annotations
 from decimal import Decimal
 
 import pytest
-from kit import otlp
 
+from kit import otlp
 from stanchion_server.ingest import decode, messages
 from stanchion_server.ingest.normalise import normalise_logs, normalise_points, normalise_spans
 from stanchion_server.ingest.records import CallRecord, Charge, SpanKind

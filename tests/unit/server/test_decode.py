@@ -1,4 +1,5 @@
-"""The door for telemetry: everything sent is either accepted or refused with a reason, and what is accepted is clean."""
+"""The door for telemetry: everything sent is either accepted or refused with a reason, and what is accepted is
+clean."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit import otlp
 
+from kit import otlp
 from stanchion_server.ingest import decode, wire_count
 from stanchion_server.ingest.records import Alteration
 from stanchion_server.kernel.errors import SenderError
@@ -278,7 +279,8 @@ def test_metrics_of_every_kind_are_equal_in_both_encodings():
     buckets = {"offset": 1, "bucketCounts": ["1", "2"]}
     found = [
         otlp.gauge("g", 1.5, device="0"),
-        {"name": "s", "sum": {"aggregationTemporality": 2, "isMonotonic": True, "dataPoints": [point | {"asInt": "7"}]}},
+        {"name": "s", "sum": {"aggregationTemporality": 2, "isMonotonic": True,
+        "dataPoints": [point | {"asInt": "7"}]}},
         {"name": "h", "histogram": {"aggregationTemporality": 1, "dataPoints": [
             point | {"count": "3", "sum": 6.0, "explicitBounds": [1.0], "bucketCounts": ["1", "2"]}]}},
         {"name": "e", "exponentialHistogram": {"dataPoints": [

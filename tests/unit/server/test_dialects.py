@@ -6,8 +6,8 @@ import json
 from decimal import Decimal
 
 import pytest
-from kit import otlp
 
+from kit import otlp
 from stanchion_server.ingest import decode, messages
 from stanchion_server.ingest.dialects.loose import structure
 from stanchion_server.ingest.dialects.readers import cost, finish_reasons, provider, text
@@ -46,31 +46,45 @@ def tokens(call):
 
 CASES = {
     "mlflow": ("mlflow.tracing.provider", {
-        "mlflow.spanType": '"CHAT_MODEL"', "mlflow.llm.model": '"gpt-4o-mini"', "mlflow.spanInputs": '{"messages":[{"role":"user","content":"Hi"}]}',
-        "mlflow.spanOutputs": '{"id":"chatcmpl-9","object":"chat.completion","choices":[{"message":{"role":"assistant","content":"Yo"},"finish_reason":"stop"}]}',
-        "mlflow.chat.tokenUsage": '{"input_tokens":1100,"output_tokens":60,"total_tokens":1160,"cache_read_input_tokens":1000}'}),
+        "mlflow.spanType": '"CHAT_MODEL"', "mlflow.llm.model": '"gpt-4o-mini"', "mlflow.spanInputs":
+        '{"messages":[{"role":"user","content":"Hi"}]}',
+        "mlflow.spanOutputs":
+        '{"id":"chatcmpl-9","object":"chat.completion","choices":[{"message":{"role":"assistant","content":"Yo"},"finish_reason":"stop"}]}',
+        "mlflow.chat.tokenUsage":
+        '{"input_tokens":1100,"output_tokens":60,"total_tokens":1160,"cache_read_input_tokens":1000}'}),
     "langsmith": ("langsmith", {
-        "langsmith.span.kind": "llm", "langsmith.metadata.ls_provider": "openai", "langsmith.metadata.ls_model_name": "gpt-4o-mini",
+        "langsmith.span.kind": "llm", "langsmith.metadata.ls_provider": "openai",
+        "langsmith.metadata.ls_model_name": "gpt-4o-mini",
         "gen_ai.system": "openai", "gen_ai.usage.input_tokens": 1100, "gen_ai.usage.output_tokens": 60,
-        "gen_ai.usage.input_token_details": "{'cache_read': 1000}", "gen_ai.usage.output_token_details": "{'reasoning': 40}",
+        "gen_ai.usage.input_token_details": "{'cache_read': 1000}",
+        "gen_ai.usage.output_token_details": "{'reasoning': 40}",
         "gen_ai.prompt": '{"messages":[{"role":"user","content":"Hi"}]}',
-        "gen_ai.completion": '{"id":"chatcmpl-9","object":"chat.completion","choices":[{"message":{"role":"assistant","content":"Yo"},"finish_reason":"stop"}]}'}),
+        "gen_ai.completion":
+        '{"id":"chatcmpl-9","object":"chat.completion","choices":[{"message":{"role":"assistant","content":"Yo"},"finish_reason":"stop"}]}'}),
     "openlit": ("openlit.instrumentation.openai", {
-        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.usage.cost": 0,
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "openai", "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.usage.cost": 0,
         "gen_ai.request.seed": 0, "gen_ai.usage.input_tokens": 1100, "gen_ai.usage.output_tokens": 60,
-        "gen_ai.usage.cache_read.input_tokens": 1000, "gen_ai.server.time_to_first_token": 0.3, "gen_ai.response.id": "chatcmpl-9",
+        "gen_ai.usage.cache_read.input_tokens": 1000, "gen_ai.server.time_to_first_token": 0.3,
+        "gen_ai.response.id": "chatcmpl-9",
         "gen_ai.input.messages": '[{"role":"user","parts":[{"type":"text","content":"Hi"}]}]',
-        "gen_ai.output.messages": '[{"role":"assistant","parts":[{"type":"text","content":"Yo"}],"finish_reason":"stop"}]'}),
+        "gen_ai.output.messages":
+        '[{"role":"assistant","parts":[{"type":"text","content":"Yo"}],"finish_reason":"stop"}]'}),
     "pydantic-ai": ("pydantic-ai", {
-        "gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.response.id": "chatcmpl-9",
-        "gen_ai.usage.input_tokens": 1100, "gen_ai.usage.output_tokens": 60, "gen_ai.usage.details.cache_read_tokens": 1000,
+        "gen_ai.operation.name": "chat", "gen_ai.system": "openai", "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.response.id": "chatcmpl-9",
+        "gen_ai.usage.input_tokens": 1100, "gen_ai.usage.output_tokens": 60,
+        "gen_ai.usage.details.cache_read_tokens": 1000,
         "gen_ai.agent.name": "helper", "gen_ai.response.finish_reasons": '["stop"]',
-        "events": '[{"event.name":"gen_ai.user.message","role":"user","content":"Hi"},{"event.name":"gen_ai.choice","index":0,"message":{"role":"assistant","content":"Yo"}}]'}),
+        "events":
+        '[{"event.name":"gen_ai.user.message","role":"user","content":"Hi"},{"event.name":"gen_ai.choice","index":0,"message":{"role":"assistant","content":"Yo"}}]'}),
     "openllmetry": ("opentelemetry.instrumentation.openai.v1", {
-        "llm.request.type": "chat", "gen_ai.system": "OpenAI", "gen_ai.request.model": "gpt-4o-mini", "gen_ai.response.id": "chatcmpl-9",
+        "llm.request.type": "chat", "gen_ai.system": "OpenAI", "gen_ai.request.model": "gpt-4o-mini",
+        "gen_ai.response.id": "chatcmpl-9",
         "gen_ai.usage.prompt_tokens": 1100, "gen_ai.usage.completion_tokens": 60, "llm.usage.total_tokens": 1160,
         "gen_ai.usage.cache_read_input_tokens": 1000, "gen_ai.prompt.0.role": "user", "gen_ai.prompt.0.content": "Hi",
-        "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": "Yo", "gen_ai.completion.0.finish_reason": "stop"}),
+        "gen_ai.completion.0.role": "assistant", "gen_ai.completion.0.content": "Yo",
+        "gen_ai.completion.0.finish_reason": "stop"}),
 }  # fmt: skip
 
 
@@ -113,7 +127,8 @@ def test_a_plain_span_is_no_call():
 
 def test_claude_code_counts_are_exclusive_and_are_added_up():
     call = one_call(
-        {"model": "claude-sonnet-4-5", "input_tokens": 50, "output_tokens": 60, "cache_read_tokens": 1000, "cache_creation_tokens": 200},
+        {"model": "claude-sonnet-4-5", "input_tokens": 50, "output_tokens": 60, "cache_read_tokens": 1000,
+        "cache_creation_tokens": 200},
         name="claude_code.llm_request",
     )  # fmt: skip
     assert tokens(call) == (1250, 1000, 200, 60) and call.provider == "anthropic"
@@ -134,7 +149,8 @@ def test_usage_on_agents_chains_and_workflows_is_a_rollup():
 
 def test_aggregated_usage_alone_is_a_rollup():
     call = one_call(
-        {"gen_ai.agent.name": "helper", "model_name": "gpt-4o", "final_result": "ok", "gen_ai.aggregated_usage.input_tokens": 9},
+        {"gen_ai.agent.name": "helper", "model_name": "gpt-4o", "final_result": "ok",
+        "gen_ai.aggregated_usage.input_tokens": 9},
         scope="pydantic-ai", name="agent run",
     )  # fmt: skip
     assert (call.kind, call.charge, call.input_tokens) == (SpanKind.AGENT, Charge.ROLLUP, 9)
@@ -152,7 +168,8 @@ def test_unreported_tokens_stay_unknown():
 
 def test_cache_larger_than_input_means_the_input_left_it_out():
     call = one_call({
-        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic", "gen_ai.request.model": "claude-sonnet-4-5",
+        "gen_ai.operation.name": "chat", "gen_ai.provider.name": "anthropic",
+        "gen_ai.request.model": "claude-sonnet-4-5",
         "gen_ai.usage.input_tokens": 50, "gen_ai.usage.cache_read.input_tokens": 1000,
         "gen_ai.usage.cache_creation.input_tokens": 200, "gen_ai.usage.output_tokens": 60})  # fmt: skip
     assert tokens(call) == (1250, 1000, 200, 60) and not call.tokens_ambiguous
@@ -173,9 +190,12 @@ def test_an_undecidable_convention_is_marked():
         (ANTHROPIC_USAGE, (1250, 1000, 200, 60)),
         (str(ANTHROPIC_USAGE), (1250, 1000, 200, 60)),
         (json.dumps(OPENAI_USAGE), (1100, 1000, None, 60)),
-        ({"input": 100, "input_cached_tokens": 1000, "output": 20, "output_reasoning_tokens": 40, "total": 1160}, (1100, 1000, None, 60)),
-        ({"inputTokens": 50, "cacheReadInputTokens": 1000, "cacheWriteInputTokens": 200, "outputTokens": 60}, (1250, 1000, 200, 60)),
-        ({"promptTokenCount": 1100, "cachedContentTokenCount": 1000, "candidatesTokenCount": 20, "thoughtsTokenCount": 40}, (1100, 1000, None, 60)),
+        ({"input": 100, "input_cached_tokens": 1000, "output": 20, "output_reasoning_tokens": 40, "total": 1160},
+        (1100, 1000, None, 60)),
+        ({"inputTokens": 50, "cacheReadInputTokens": 1000, "cacheWriteInputTokens": 200, "outputTokens": 60}, (1250,
+        1000, 200, 60)),
+        ({"promptTokenCount": 1100, "cachedContentTokenCount": 1000, "candidatesTokenCount": 20,
+        "thoughtsTokenCount": 40}, (1100, 1000, None, 60)),
         ("nonsense", (None, None, None, None)),
     ],
 )  # fmt: skip
@@ -187,8 +207,10 @@ def test_usage_objects_of_every_provider_become_inclusive(usage, expected):
 
 def test_own_keys_win_and_the_mapping_says_so():
     call = one_call({
-        "gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "stanchion.feature": "checkout", "stanchion.user": "u1",
-        "stanchion.session": "s1", "stanchion.prompt.name": "p", "stanchion.prompt.version": "3", "stanchion.release": "r9",
+        "gen_ai.operation.name": "chat", "gen_ai.request.model": "gpt-4o", "stanchion.feature": "checkout",
+        "stanchion.user": "u1",
+        "stanchion.session": "s1", "stanchion.prompt.name": "p", "stanchion.prompt.version": "3",
+        "stanchion.release": "r9",
         "stanchion.tags": ["x"], "user.id": "other", "session.id": "other", "gen_ai.agent.name": "agent"})  # fmt: skip
     assert (call.feature, call.user_id, call.session_id) == ("checkout", "u1", "s1")
     assert (call.prompt_name, call.prompt_version, call.release, call.tags) == ("p", "3", "r9", ("x",))
@@ -199,7 +221,8 @@ def test_own_keys_win_and_the_mapping_says_so():
 def test_the_feature_falls_back_in_order():
     told = {
         "gen_ai.agent.name": "agent", "traceloop.workflow.name": "flow", "ai.telemetry.functionId": "fn",
-        "langfuse.trace.metadata.feature": '"lf"', "metadata": '{"feature": "meta"}', "traceloop.association.properties.feature": "tl",
+        "langfuse.trace.metadata.feature": '"lf"', "metadata": '{"feature": "meta"}',
+        "traceloop.association.properties.feature": "tl",
     }  # fmt: skip
     expected = ["tl", "meta", "lf", "fn", "flow", "agent"]
     for word, key in zip(expected, reversed(list(told)), strict=True):
@@ -218,7 +241,8 @@ def test_environment_release_and_service_come_from_the_resource():
 
 def test_keys_that_nothing_understands_are_named_and_transport_is_not():
     call = one_call({
-        "gen_ai.operation.name": "chat", "gen_ai.novel.thing": 1, "llm.novel.0.x": 1, "llm.novel.1.x": 2, "server.address": "h",
+        "gen_ai.operation.name": "chat", "gen_ai.novel.thing": 1, "llm.novel.0.x": 1, "llm.novel.1.x": 2,
+        "server.address": "h",
         "http.route": "/", "telemetry.x": 1, "my.own": 2})  # fmt: skip
     assert call.mapping.unmapped == ("gen_ai.novel.thing", "llm.novel.*")
 
@@ -243,7 +267,8 @@ def test_a_first_token_after_the_end_is_dropped():
 @pytest.mark.parametrize(
     ("given", "expected"),
     [("openai.chat", "openai"), ("azure", "azure.ai.openai"), ("az.ai.openai", "azure.ai.openai"), ("xai", "x_ai"),
-     ("vertex_ai", "gcp.vertex_ai"), ("google_genai", "gcp.gemini"), ("bedrock", "aws.bedrock"), ("mistralai", "mistral_ai"),
+     ("vertex_ai", "gcp.vertex_ai"), ("google_genai", "gcp.gemini"), ("bedrock", "aws.bedrock"), ("mistralai",
+     "mistral_ai"),
      ("google.generative-ai", "gcp.gemini"), ("OpenAI", "openai"), ("aws.bedrock", "aws.bedrock"), ("acme", "acme")],
 )  # fmt: skip
 def test_provider_aliases(given, expected):
@@ -270,7 +295,8 @@ def test_json_quotes_are_taken_off():
 
 @pytest.mark.parametrize(
     "hostile",
-    ["[" * 100_000, "{'a': " + "-" * 5000 + "1}", "{'a': __import__('os')}", "[" + "1+" * 5000 + "1]", "['" + "\\'" * 50_000,
+    ["[" * 100_000, "{'a': " + "-" * 5000 + "1}", "{'a': __import__('os')}", "[" + "1+" * 5000 + "1]",
+    "['" + "\\'" * 50_000,
      "{'a': lambda: 1}", "[" + "not " * 3000 + "1]", "(" * 90 + ")" * 90],
 )  # fmt: skip
 def test_hostile_literals_stay_text(hostile):

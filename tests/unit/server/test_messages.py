@@ -34,14 +34,19 @@ def said(role, text):
 @pytest.mark.parametrize(
     "given",
     [
-        [{"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "lookup", "arguments": '{"id": 1}'}}]}],
+        [{"role": "assistant", "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "lookup",
+        "arguments": '{"id": 1}'}}]}],
         [{"role": "assistant", "content": [{"type": "tool_use", "id": "c1", "name": "lookup", "input": {"id": 1}}]}],
-        [{"role": "assistant", "content": [{"type": "tool-call", "toolCallId": "c1", "toolName": "lookup", "args": {"id": 1}}]}],
+        [{"role": "assistant", "content": [{"type": "tool-call", "toolCallId": "c1", "toolName": "lookup",
+        "args": {"id": 1}}]}],
         [{"role": "assistant", "parts": [{"type": "tool_call", "id": "c1", "name": "lookup", "arguments": {"id": 1}}]}],
         [{"type": "function_call", "call_id": "c1", "name": "lookup", "arguments": '{"id": 1}'}],
-        {"candidates": [{"content": {"role": "model", "parts": [{"functionCall": {"id": "c1", "name": "lookup", "args": {"id": 1}}}]}}]},
-        {"choices": [{"message": {"tool_calls": [{"id": "c1", "function": {"name": "lookup", "arguments": '{"id": 1}'}}]}}]},
-        [{"kind": "response", "parts": [{"part_kind": "tool-call", "tool_name": "lookup", "args": {"id": 1}, "tool_call_id": "c1"}]}],
+        {"candidates": [{"content": {"role": "model", "parts": [{"functionCall": {"id": "c1", "name": "lookup",
+        "args": {"id": 1}}}]}}]},
+        {"choices": [{"message": {"tool_calls": [{"id": "c1", "function": {"name": "lookup",
+        "arguments": '{"id": 1}'}}]}}]},
+        [{"kind": "response", "parts": [{"part_kind": "tool-call", "tool_name": "lookup", "args": {"id": 1},
+        "tool_call_id": "c1"}]}],
     ],
 )  # fmt: skip
 def test_tool_calls_of_every_provider_are_one_part(given):
@@ -70,7 +75,8 @@ def test_user_texts_of_every_provider_are_one_message(given):
 def test_tool_results_and_reasoning_have_parts_of_their_own():
     found = read_input([
         {"role": "tool", "tool_call_id": "c1", "content": "42"},
-        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c2", "content": [{"type": "text", "text": "43"}]}]},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c2", "content": [{"type": "text",
+        "text": "43"}]}]},
         {"role": "assistant", "content": [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": "ok"}]},
     ])  # fmt: skip
     assert found[0]["parts"] == [{"type": "tool_result", "id": "c1", "result": "42"}]
@@ -141,8 +147,10 @@ TREES = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3)
     | st.dictionaries(
-        st.sampled_from(["role", "content", "parts", "type", "text", "tool_calls", "function", "message", "choices", "kwargs",
-                         "messages", "id", "input", "output", "name", "arguments", "part_kind", "image_url", "source", "finish_reason"]),
+        st.sampled_from(["role", "content", "parts", "type", "text", "tool_calls", "function", "message", "choices",
+        "kwargs",
+                         "messages", "id", "input", "output", "name", "arguments", "part_kind", "image_url",
+                         "source", "finish_reason"]),
         inner | st.sampled_from(["user", "text", "tool_use", "thinking", "image_url", "tool_result"]),
         max_size=5,
     ),

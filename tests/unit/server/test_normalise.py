@@ -9,8 +9,8 @@ import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kit import otlp
 
+from kit import otlp
 from stanchion_server.ingest import decode, messages
 from stanchion_server.ingest.dialects import table
 from stanchion_server.ingest.normalise import normalise_logs, normalise_points, normalise_spans
@@ -116,28 +116,36 @@ def test_points_of_one_series_share_an_id():
 
 
 KEYS = st.sampled_from(sorted({*table.SLOTS, *table.TEXTS, *table.KIND_KEYS,
-    "llm.input_messages.0.message.content", "llm.input_messages.0", "llm.output_messages.0.message.tool_calls.0.tool_call.function.name",
-    "gen_ai.prompt.0.content", "gen_ai.prompt.1", "gen_ai.completion.0.tool_calls.0.name", "retrieval.documents.0.document.content",
+    "llm.input_messages.0.message.content", "llm.input_messages.0",
+    "llm.output_messages.0.message.tool_calls.0.tool_call.function.name",
+    "gen_ai.prompt.0.content", "gen_ai.prompt.1", "gen_ai.completion.0.tool_calls.0.name",
+    "retrieval.documents.0.document.content",
     "llm.tools.0.tool.json_schema", "embedding.embeddings.0.embedding.text", "gen_ai.prompt.x", "other"}))  # fmt: skip
 LEAVES = (
     st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats() | st.text(max_size=12)
-    | st.sampled_from(["{}", "[]", "{'a': 1}", '"x"', '{"content": null}', '[{"role": 5}]', '{"messages": {"0": 1}}', "[[[]]]", "1e999",
-                       '[{"parts": [null, 1, "a", {"type": []}]}]', '{"usage": []}', '{"choices": [1, null]}', '{"model": {}}',
-                       '{"a": "\\u0000"}', "chat", "LLM", "tool", '{"tools": 5, "messages": "x"}', '{"kwargs": {"content": {}}}'])
+    | st.sampled_from(["{}", "[]", "{'a': 1}", '"x"', '{"content": null}', '[{"role": 5}]',
+    '{"messages": {"0": 1}}', "[[[]]]", "1e999",
+                       '[{"parts": [null, 1, "a", {"type": []}]}]', '{"usage": []}', '{"choices": [1, null]}',
+                       '{"model": {}}',
+                       '{"a": "\\u0000"}', "chat", "LLM", "tool", '{"tools": 5, "messages": "x"}',
+                       '{"kwargs": {"content": {}}}'])
 )  # fmt: skip
 VALUES = st.recursive(
     LEAVES, lambda v: st.lists(v, max_size=3) | st.dictionaries(st.text(max_size=5), v, max_size=3), max_leaves=6
 )
 SCOPES = st.sampled_from(["app", *(scope for dialect in table.DIALECTS for scope in dialect.scopes[:1])])
-EVENTS = st.sampled_from(["exception", "gen_ai.choice", "gen_ai.user.message", "gen_ai.tool.message", "gen_ai.content.prompt",
-                          "db.query.result", "gen_ai.client.inference.operation.details", "First Token Stream Event"])  # fmt: skip
+EVENTS = st.sampled_from(["exception", "gen_ai.choice", "gen_ai.user.message", "gen_ai.tool.message",
+"gen_ai.content.prompt",
+                          "db.query.result", "gen_ai.client.inference.operation.details",
+                          "First Token Stream Event"])  # fmt: skip
 
 
 @settings(max_examples=400, deadline=None)
 @given(
     attributes=st.dictionaries(KEYS, VALUES, max_size=12),
     scope=SCOPES,
-    events=st.lists(st.tuples(EVENTS, st.dictionaries(st.sampled_from(["content", "message", "gen_ai.prompt", "x"]), VALUES, max_size=2)), max_size=2),
+    events=st.lists(st.tuples(EVENTS, st.dictionaries(st.sampled_from(["content", "message", "gen_ai.prompt", "x"]),
+    VALUES, max_size=2)), max_size=2),
 )  # fmt: skip
 def test_no_attributes_break_the_reading_and_what_comes_out_can_be_stored(attributes, scope, events):
     made = [otlp.event(name, values) for name, values in events]

@@ -191,7 +191,7 @@ def _json_number(point: dict[str, Any], kind: str, mender: Mender) -> tuple[floa
         return None, found
     found |= {"scale": _signed(point.get("scale"), mender), "zero_count": json_unsigned(point.get("zeroCount"))}
     for side in ("positive", "negative"):
-        buckets = point.get(side) if isinstance(point.get(side), dict) else {}
+        buckets = inner if isinstance(inner := point.get(side), dict) else {}
         found[side] = {"offset": _signed(buckets.get("offset"), mender), "counts": _counts(buckets, mender)}
     return None, found
 

@@ -214,7 +214,7 @@ def _json_span(span: Any, scope: RawScope, resource: RawResource, mender: Mender
     attributes = json_attributes(span.get("attributes"), mender)
     events = tuple(_json_event(event, mender) for event in mender.first(dicts(span.get("events")), MAX_EVENTS))
     links = tuple(_json_link(link, mender) for link in mender.first(dicts(span.get("links")), MAX_LINKS))
-    status = span.get("status") if isinstance(span.get("status"), dict) else {}
+    status = found if isinstance(found := span.get("status"), dict) else {}
     code = json_enum(status.get("code"), _STATUS_NAMES)
     return build(
         trace_id or b"",

@@ -187,6 +187,12 @@ def tool_call_count(content: Content) -> int:
     return sum(part["type"] == "tool_call" for item in found for part in item["parts"])
 
 
+def finish_reasons(content: Content) -> tuple[str, ...]:
+    """Why each answer ended, where it says so."""
+    found: Sequence[Message] = content.get("output") or ()
+    return tuple(item["finish_reason"] for item in found if item.get("finish_reason"))[:16]
+
+
 def first_text(item: Message) -> str:
     return next((_start(part["text"]) for part in item["parts"] if part["type"] == "text" and part["text"]), "")
 

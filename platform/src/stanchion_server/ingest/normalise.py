@@ -1,4 +1,5 @@
-"""Foreign vocabularies into ours: raw spans, logs and points become the canonical records. Pure; nothing here raises for what
+"""Foreign vocabularies into ours: raw spans, logs and points become the canonical records. Pure; nothing here
+raises for what
 a client sent."""
 
 from __future__ import annotations
@@ -55,7 +56,8 @@ _facts: dict[int, ResourceFacts] = {}
 
 
 def normalise_spans(spans: Sequence[RawSpan], now_ns: int) -> Normalised:
-    """Every span becomes a SpanRecord; calls and contents where it tells of them. A span whose reading fails, which would be
+    """Every span becomes a SpanRecord; calls and contents where it tells of them. A span whose reading fails, which
+    would be
     a fault of ours, is kept plain and logged."""
     records: list[SpanRecord] = []
     calls: list[CallRecord] = []

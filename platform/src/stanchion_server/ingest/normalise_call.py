@@ -24,7 +24,8 @@ from stanchion_server.ingest.records import (
 from stanchion_server.kernel.ids import digest64
 
 CALL_KINDS = frozenset((SpanKind.LLM, SpanKind.EMBEDDING, SpanKind.RERANKER))
-# Cached tokens under these names were inclusive with some versions and exclusive with others of Anthropic-style clients.
+# Cached tokens under these names were inclusive with some versions and exclusive with others of Anthropic-style
+# clients.
 _UNDECIDED = frozenset(("gen_ai.usage.cache_read_input_tokens", "gen_ai.usage.cache_creation_input_tokens"))
 # Written by Claude Code from Anthropic's own usage object, whose input excludes both cache buckets.
 _EXCLUSIVE = frozenset(
@@ -103,7 +104,7 @@ def _exclusive(told: Told, sources: Mapping[str, str], cache: int, total: int | 
         return True
     plain = told["input_tokens"] + told.get("output_tokens", 0)
     if total is not None and total in (plain, plain + cache):
-        return total != plain
+        return bool(total != plain)
     named = {sources.get("cached_input_tokens"), sources.get("cache_write_tokens")}
     if named & _EXCLUSIVE and sources.get("input_tokens") == "input_tokens":
         return True
@@ -164,7 +165,7 @@ def build(
         service_tier=told.get("service_tier", ""),
         status=place.status,
         error_type=told.get("error_type") or exception_type,
-        finish_reasons=told.get("finish_reasons") or _finish_reasons(content),
+        finish_reasons=told.get("finish_reasons") or messages.finish_reasons(content),
         feature=place.feature,
         user_id=told.get("user_id", ""),
         session_id=place.session_id,
@@ -190,7 +191,8 @@ def build(
 def _first_token(
     span: RawSpan, plan: Plan, told: Told, duration_ns: int, event_ns: int | None
 ) -> tuple[bool | None, float | None]:
-    """(streamed, milliseconds to the first token). A time that is not inside the call, or of a call that did not stream, is
+    """(streamed, milliseconds to the first token). A time that is not inside the call, or of a call that did not
+    stream, is
     dropped; OpenLIT writes one on every call, so there the flag must say that it streamed."""
     is_streamed = told.get("is_streamed")
     first_ms = told.get("time_to_first_token_ms")
@@ -207,7 +209,8 @@ def _first_token(
 
 def _pair_key(span: RawSpan, plan: Plan, model: str, response_id: str) -> int | None:
     """Both halves of a streamed Logfire call name the same parent, model and question. Without a parent each half is a
-    trace of its own; then the moment the request returned, which the second half tells within some 30 ms, must agree."""
+    trace of its own; then the moment the request returned, which the second half tells within some 30 ms, must
+    agree."""
     if plan.dialect != "logfire" or response_id:
         return None
     is_end = is_stream_end(span.name, span.attributes)
@@ -219,11 +222,6 @@ def _pair_key(span: RawSpan, plan: Plan, model: str, response_id: str) -> int | 
         streamed_s = (number(span.attributes.get("duration")) or 0) if is_end else 0
         where = f"{span.resource.resource_id}|{(span.end_ns - int(streamed_s * 1e9)) // _PAIR_WINDOW_NS}"
     return digest64(f"{where}|{model}|{asked}".encode())
-
-
-def _finish_reasons(content: Content) -> tuple[str, ...]:
-    found: list[Any] = content.get("output") or []
-    return tuple(item["finish_reason"] for item in found if item.get("finish_reason"))[:16]
 
 
 def _guessed_provider(model: str) -> str:

@@ -68,6 +68,8 @@ def take_texts(plan: Plan, kind: SpanKind, attributes: Mapping[str, AttributeVal
             elif found := holder.read(
                 _tree(holder.prefix, members, attributes) if holder.prefix else attributes[holder.key]
             ):
+                if _is_hollow(found):
+                    continue
                 content[section] = found
                 winners.append((section, holder.key))
                 taken.update(members or (holder.key,))
@@ -76,6 +78,11 @@ def take_texts(plan: Plan, kind: SpanKind, attributes: Mapping[str, AttributeVal
         content["raw"] = raw
         taken.update(raw)
     return Told(content, tuple(winners), _without(plan, attributes, taken))
+
+
+def _is_hollow(found: Any) -> bool:
+    """Messages without any part: LiteLLM sends them for a tool call, which it tells under older keys."""
+    return isinstance(found, list) and all(isinstance(item, dict) and item.get("parts") == [] for item in found)
 
 
 def _tree(prefix: str, members: tuple[str, ...], attributes: Mapping[str, AttributeValue]) -> dict[str, Any]:
@@ -181,7 +188,8 @@ _TEXT_KEYS = {
 
 
 def event_content(name: str, attributes: Mapping[str, AttributeValue], body: Any) -> Content:
-    """The content of one GenAI event, a span event or a log record; sections hold lists, for more events to append to."""
+    """The content of one GenAI event, a span event or a log record; sections hold lists, for more events to append
+    to."""
     if name == DETAILS_EVENT:
         return _details(attributes, body)
     if name == "gen_ai.content.prompt":

@@ -1,6 +1,7 @@
 """How the spans of one client with one set of keys are read: decided once, used for every such span.
 
-Spans of one instrumentation carry few different sets of keys, so everything that depends on the keys alone (dialect, which
+Spans of one instrumentation carry few different sets of keys, so everything that depends on the keys alone
+(dialect, which
 attributes may tell which field in which order, which keys nothing understands) is computed once for each set.
 """
 

@@ -49,7 +49,8 @@ def read_output(value: Any) -> list[Message]:
 
 
 def read_messages(value: Any, role: str) -> list[Message]:
-    """The messages a value holds; `role` is who spoke where the value does not say. Whatever has no known shape becomes one
+    """The messages a value holds; `role` is who spoke where the value does not say. Whatever has no known shape
+    becomes one
     text message, so that no text is lost."""
     return _read(structure(value), role, 0)
 
@@ -86,7 +87,8 @@ def _kind(item: dict[str, Any]) -> str:
 
 _BLOCKS = {
     "text", "tool_use", "thinking", "redacted_thinking", "image", "image_url", "input_text", "output_text", "reasoning",
-    "tool_call", "tool-call", "tool_result", "tool-result", "tool_call_response", "input_image", "refusal", "blob", "uri", "file",
+    "tool_call", "tool-call", "tool_result", "tool-result", "tool_call_response", "input_image", "refusal", "blob",
+    "uri", "file",
 }  # fmt: skip
 
 

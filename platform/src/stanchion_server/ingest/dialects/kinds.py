@@ -26,7 +26,8 @@ OPERATIONS: Mapping[str, SpanKind] = {
 
 NAMES: Mapping[str, SpanKind] = {
     "llm": SpanKind.LLM, "generation": SpanKind.LLM, "chat_model": SpanKind.LLM, "chat": SpanKind.LLM,
-    "completion": SpanKind.LLM, "prompt": SpanKind.TASK, "embedding": SpanKind.EMBEDDING, "embeddings": SpanKind.EMBEDDING,
+    "completion": SpanKind.LLM, "prompt": SpanKind.TASK, "embedding": SpanKind.EMBEDDING, "embeddings":
+    SpanKind.EMBEDDING,
     "chain": SpanKind.CHAIN, "workflow": SpanKind.CHAIN, "agent": SpanKind.AGENT, "tool": SpanKind.TOOL,
     "retriever": SpanKind.RETRIEVER, "reranker": SpanKind.RERANKER, "rerank": SpanKind.RERANKER,
     "guardrail": SpanKind.GUARDRAIL, "evaluator": SpanKind.EVALUATOR, "task": SpanKind.TASK, "parser": SpanKind.TASK,
@@ -35,7 +36,8 @@ NAMES: Mapping[str, SpanKind] = {
 }  # fmt: skip
 
 _MODEL_KEYS = (
-    "gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "llm.request.model", "llm.model", "model", "model_name",
+    "gen_ai.request.model", "gen_ai.response.model", "llm.model_name", "llm.request.model", "llm.model", "model",
+    "model_name",
     "gen_ai.model",
 )  # fmt: skip
 _TOKENS = re.compile(r"gen_ai\.|llm\.|(input|output|prompt|completion|total)[._]?tokens?", re.IGNORECASE)

@@ -1,4 +1,5 @@
-"""Langfuse's OpenTelemetry attributes. Values of metadata are JSON-quoted; usage_details keeps the provider's own keys."""
+"""Langfuse's OpenTelemetry attributes. Values of metadata are JSON-quoted; usage_details keeps the provider's own
+keys."""
 
 from __future__ import annotations
 

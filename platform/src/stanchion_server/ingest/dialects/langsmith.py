@@ -1,4 +1,5 @@
-"""LangSmith's SDK in OpenTelemetry mode: generation 0 names, whole provider objects as prompt and completion, details as Python
+"""LangSmith's SDK in OpenTelemetry mode: generation 0 names, whole provider objects as prompt and completion,
+details as Python
 repr, tags between commas."""
 
 from __future__ import annotations

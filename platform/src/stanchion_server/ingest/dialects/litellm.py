@@ -1,5 +1,7 @@
-"""LiteLLM's OpenTelemetry callback. `litellm_request` is the call; its child `raw_gen_ai_request` shows the same exchange in the
-provider's words and is no second call. Cached tokens are only in `metadata.usage_object`, a Python repr. The parts under
+"""LiteLLM's OpenTelemetry callback. `litellm_request` is the call; its child `raw_gen_ai_request` shows the same
+exchange in the
+provider's words and is no second call. Cached tokens are only in `metadata.usage_object`, a Python repr. The parts
+under
 `gen_ai.cost` contain each other, so only the total is read."""
 
 from __future__ import annotations

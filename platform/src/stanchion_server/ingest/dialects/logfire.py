@@ -1,4 +1,5 @@
-"""Logfire's own LLM integrations and pydantic-ai. A streamed Logfire call is two spans: the request, which ends with the headers,
+"""Logfire's own LLM integrations and pydantic-ai. A streamed Logfire call is two spans: the request, which ends
+with the headers,
 and a zero-length "streaming response from …" that carries usage and answer."""
 
 from __future__ import annotations

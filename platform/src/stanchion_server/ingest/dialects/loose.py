@@ -47,7 +47,8 @@ def unquoted(value: Any) -> Any:
 
 
 def _literal(text: str) -> Any:
-    """Only what is a plain literal by its characters reaches the parser: deep or clever code could exhaust the stack."""
+    """Only what is a plain literal by its characters reaches the parser: deep or clever code could exhaust the
+    stack."""
     if len(text) > _MAX_REPR or text[:1] == '"':
         return text
     skeleton = _WORD.sub("0", _STRING.sub("0", text))

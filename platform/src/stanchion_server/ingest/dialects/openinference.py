@@ -27,7 +27,8 @@ from stanchion_server.ingest.dialects.shape import Blob, Dialect, Family, Key, R
 
 PARAMETER_FIELDS = (
     "request_model", "temperature", "top_p", "top_k", "max_tokens", "seed", "is_streamed", "service_tier",
-    "param:frequency_penalty", "param:presence_penalty", "param:stop_sequences", "param:response_format", "param:tool_choice",
+    "param:frequency_penalty", "param:presence_penalty", "param:stop_sequences", "param:response_format",
+    "param:tool_choice",
     "param:reasoning_level",
 )  # fmt: skip
 
@@ -114,7 +115,9 @@ DIALECT = Dialect(
     ),
     kinds=(("openinference.span.kind", NAMES),),
     known=(
-        "input.mime_type", "output.mime_type", "llm.cost.", "llm.token_count.", "tool.", "tool_call.", "llm.prompt_template.",
-        "prompt.", "reranker.", "session.", "graph.", "openinference.", "tag.", "annotations.", "evaluations.", "agent.name",
+        "input.mime_type", "output.mime_type", "llm.cost.", "llm.token_count.", "tool.", "tool_call.",
+        "llm.prompt_template.",
+        "prompt.", "reranker.", "session.", "graph.", "openinference.", "tag.", "annotations.", "evaluations.",
+        "agent.name",
     ),
 )  # fmt: skip

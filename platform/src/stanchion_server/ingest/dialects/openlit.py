@@ -1,4 +1,5 @@
-"""OpenLIT: OTel names, its own cost, a time to first token also on calls that did not stream, and defaults never sent."""
+"""OpenLIT: OTel names, its own cost, a time to first token also on calls that did not stream, and defaults never
+sent."""
 
 from __future__ import annotations
 

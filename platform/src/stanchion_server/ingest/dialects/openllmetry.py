@@ -9,8 +9,10 @@ from stanchion_server.ingest.dialects.shape import Dialect, Family, Key, Rank, T
 from stanchion_server.ingest.records import SpanKind
 
 _INSTRUMENTED = (
-    "openai", "anthropic", "bedrock", "cohere", "langchain", "llamaindex", "mistralai", "ollama", "google_generativeai", "groq",
-    "together", "replicate", "watsonx", "sagemaker", "alephalpha", "crewai", "haystack", "chromadb", "pinecone", "qdrant",
+    "openai", "anthropic", "bedrock", "cohere", "langchain", "llamaindex", "mistralai", "ollama",
+    "google_generativeai", "groq",
+    "together", "replicate", "watsonx", "sagemaker", "alephalpha", "crewai", "haystack", "chromadb", "pinecone",
+    "qdrant",
     "weaviate", "milvus", "lancedb", "marqo", "transformers", "mcp", "writer", "agno", "openai_agents", "voyageai",
 )  # fmt: skip
 _ASSOCIATION = "traceloop.association.properties."

@@ -1,4 +1,5 @@
-"""OpenTelemetry GenAI semantic conventions in their three generations: 0 (up to 1.36), 1 (1.37 to 1.41), 2 (genai v0.1.0)."""
+"""OpenTelemetry GenAI semantic conventions in their three generations: 0 (up to 1.36), 1 (1.37 to 1.41),
+2 (genai v0.1.0)."""
 
 from __future__ import annotations
 
@@ -80,7 +81,8 @@ GEN2 = Dialect(
         Key("param:previous_response_id", "gen_ai.request.previous_response.id", text),
     ),
     known=(
-        "gen_ai.usage.text.", "gen_ai.usage.image.", "gen_ai.usage.audio.", "gen_ai.response.status", "gen_ai.security.",
+        "gen_ai.usage.text.", "gen_ai.usage.image.", "gen_ai.usage.audio.", "gen_ai.response.status",
+        "gen_ai.security.",
         "gen_ai.conversation.compacted",
     ),
 )  # fmt: skip
@@ -89,7 +91,8 @@ GEN1 = Dialect(
     name="otel-genai-1",
     rank=Rank.GEN1,
     scopes=_SCOPES,
-    markers=("gen_ai.provider.name", "gen_ai.input.messages", "gen_ai.output.messages", "gen_ai.usage.cache_read.input_tokens"),
+    markers=("gen_ai.provider.name", "gen_ai.input.messages", "gen_ai.output.messages",
+    "gen_ai.usage.cache_read.input_tokens"),
     keys=(
         Key("operation", "gen_ai.operation.name", text),
         Key("provider", "gen_ai.provider.name", provider),
@@ -144,7 +147,8 @@ GEN1 = Dialect(
     ),
     kinds=(("gen_ai.operation.name", OPERATIONS),),
     known=(
-        "gen_ai.agent.", "gen_ai.workflow.", "gen_ai.tool.", "gen_ai.data_source.", "gen_ai.retrieval.", "gen_ai.evaluation.",
+        "gen_ai.agent.", "gen_ai.workflow.", "gen_ai.tool.", "gen_ai.data_source.", "gen_ai.retrieval.",
+        "gen_ai.evaluation.",
         "gen_ai.prompt.variable", "openai.api.type", "gen_ai.usage.details.",
     ),
 )  # fmt: skip

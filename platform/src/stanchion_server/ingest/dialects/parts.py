@@ -9,6 +9,7 @@ from stanchion_server.ingest.messages import Part, text_part, to_json
 
 _MAX_URI = 2048
 _MAX_PARTS = 4096
+_TEXTS = {None, "text", "output_text", "input_text", "user-prompt", "system-prompt"}
 _CALLS = {"tool_call", "tool-call", "tool_use", "function_call", "custom_tool_call", "server_tool_use", "function"}
 _RESULTS = {
     "tool_call_response", "tool_result", "tool-result", "function_call_output", "tool-return", "function_response",
@@ -16,7 +17,8 @@ _RESULTS = {
 }  # fmt: skip
 _REASONING = {"reasoning", "thinking", "redacted_thinking"}
 _MEDIA = {
-    "blob", "uri", "file", "image", "image_url", "input_image", "input_audio", "audio", "input_file", "document", "media",
+    "blob", "uri", "file", "image", "image_url", "input_image", "input_audio", "audio", "input_file", "document",
+    "media",
     "file_id", "image-url", "audio-url", "video-url", "document-url", "binary", "video",
 }  # fmt: skip
 
@@ -42,9 +44,9 @@ def _read_part(item: Any, force: str) -> Part | None:
     if not isinstance(item, dict):
         return text_part(as_text(item))
     kind = force or next((k for k in map(item.get, ("type", "part_kind", "kind")) if isinstance(k, str) and k), None)
-    if kind in (None, "text", "output_text", "input_text", "user-prompt", "system-prompt"):
-        if isinstance(text := item.get("content") if "content" in item else item.get("text"), str):
-            return text_part(text)
+    text = item.get("content") if "content" in item else item.get("text")
+    if kind in _TEXTS and isinstance(text, str):
+        return text_part(text)
     if kind in _CALLS:
         return _call(item)
     if kind in _RESULTS:
@@ -73,7 +75,7 @@ def _untyped(item: dict[str, Any]) -> Part:
 
 
 def _call(item: dict[str, Any]) -> Part:
-    inner = item.get("function") if isinstance(item.get("function"), dict) else item
+    inner = function if isinstance(function := item.get("function"), dict) else item
     arguments = next(
         (inner[key] for key in ("arguments", "args", "input", "parameters") if inner.get(key) is not None), None
     )
@@ -105,7 +107,7 @@ def _media(item: dict[str, Any], kind: str) -> Part:
     part: Part = {"type": "media"}
     modality = item.get("modality") or next((m for m in ("image", "audio", "video") if m in kind), None)
     mime = item.get("mime_type") or item.get("mimeType") or item.get("mediaType") or item.get("media_type")
-    source = item.get("source") if isinstance(item.get("source"), dict) else item
+    source = inner if isinstance(inner := item.get("source"), dict) else item
     data = next(
         (source[k] for k in ("uri", "url", "image_url", "image", "content", "data", "file_data") if source.get(k)), None
     )

@@ -46,7 +46,8 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Text:
-    """One attribute that holds content. `section` is a section of `ingest.messages`, or `any_input`, `any_output`: the kind
+    """One attribute that holds content. `section` is a section of `ingest.messages`, or `any_input`, `any_output`:
+    the kind
     of span decides which section those are."""
 
     section: str
@@ -69,8 +70,10 @@ class Family:
 class Dialect:
     """A client's vocabulary.
 
-    `scopes` are instrumentation scope names (or dotted prefixes of them) and `markers` attribute keys (prefixes where they
-    end in a dot) that identify it. `kinds` maps attributes whose value names a span kind. `kind_of` decides from name and
+    `scopes` are instrumentation scope names (or dotted prefixes of them) and `markers` attribute keys (prefixes
+    where they
+    end in a dot) that identify it. `kinds` maps attributes whose value names a span kind. `kind_of` decides from
+    name and
     attributes before `kinds` is asked. `known` are key prefixes that are understood and stay plain attributes.
     """
 

@@ -44,7 +44,8 @@ DIALECTS: tuple[Dialect, ...] = (
 # The feature is the application's word for what the call is for; the more deliberate the key, the earlier.
 FEATURE_ORDER = (
     "stanchion.feature", "traceloop.association.properties.feature", "metadata", "langfuse.trace.metadata.feature",
-    "langfuse.observation.metadata.feature", "ai.telemetry.metadata.feature", "langsmith.metadata.feature", "app.feature",
+    "langfuse.observation.metadata.feature", "ai.telemetry.metadata.feature", "langsmith.metadata.feature",
+    "app.feature",
     "feature", "ai.telemetry.functionId", "traceloop.workflow.name", "gen_ai.agent.name", "agent_name",
     "gen_ai.application_name", "metadata.user_api_key_alias",
 )  # fmt: skip

@@ -17,26 +17,32 @@ FIELDS = (
     "reasoning_tokens", "audio_input_tokens", "audio_output_tokens", "total_tokens",
 )  # fmt: skip
 _INPUT = (
-    "prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "promptTokenCount", "prompt_token_count", "input", "prompt",
+    "prompt_tokens", "input_tokens", "promptTokens", "inputTokens", "promptTokenCount", "prompt_token_count",
+    "input", "prompt",
     "inputTokenCount", "request_tokens",
 )  # fmt: skip
 _OUTPUT = (
-    "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidatesTokenCount", "candidates_token_count",
+    "completion_tokens", "output_tokens", "completionTokens", "outputTokens", "candidatesTokenCount",
+    "candidates_token_count",
     "output", "completion", "outputTokenCount", "response_tokens",
 )  # fmt: skip
 _READ = (
-    "cached_tokens", "cache_read", "cache_read_tokens", "cacheReadTokens", "cache_read_input_tokens", "input_cached_tokens",
-    "input_cache_read", "cachedInputTokens", "cachedContentTokenCount", "cached_content_token_count", "cacheReadInputTokens",
+    "cached_tokens", "cache_read", "cache_read_tokens", "cacheReadTokens", "cache_read_input_tokens",
+    "input_cached_tokens",
+    "input_cache_read", "cachedInputTokens", "cachedContentTokenCount", "cached_content_token_count",
+    "cacheReadInputTokens",
     "input_cached", "cached_input_tokens",
 )  # fmt: skip
 _WRITE = (
-    "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens", "input_cache_creation", "cacheWriteTokens",
+    "cache_write_tokens", "cache_creation_tokens", "cache_creation_input_tokens", "input_cache_creation",
+    "cacheWriteTokens",
     "cache_write", "cacheWriteInputTokens", "input_cache_write", "cache_write_input_tokens", "cache_creation",
 )  # fmt: skip
 _WRITE_1H = ("ephemeral_1h_input_tokens", "input_cache_creation_1h", "cache_creation_1h", "ephemeral_1h")
 _WRITE_5M = ("ephemeral_5m_input_tokens", "input_cache_creation_5m", "cache_creation_5m", "ephemeral_5m")
 _REASONING = (
-    "reasoning_tokens", "reasoning", "output_reasoning_tokens", "reasoningTokens", "thoughtsTokenCount", "thoughts_token_count",
+    "reasoning_tokens", "reasoning", "output_reasoning_tokens", "reasoningTokens", "thoughtsTokenCount",
+    "thoughts_token_count",
     "output_reasoning",
 )  # fmt: skip
 _TOTAL = ("total_tokens", "totalTokens", "total", "totalTokenCount", "total_token_count")
@@ -48,13 +54,16 @@ _INPUT_DETAILS = (
     "prompt_details",
 )
 _OUTPUT_DETAILS = (
-    "completion_tokens_details", "output_tokens_details", "output_token_details", "outputTokenDetails", "completion_details",
+    "completion_tokens_details", "output_tokens_details", "output_token_details", "outputTokenDetails",
+    "completion_details",
 )  # fmt: skip
 _WRITE_DETAILS = ("cache_creation", "cache_creation_token_details", "cacheCreation")
-# With these beside `input_tokens` and without details, the object is Anthropic's or Bedrock's own, or Langfuse's buckets.
+# With these beside `input_tokens` and without details, the object is Anthropic's or Bedrock's own, or Langfuse's
+# buckets.
 _EXCLUSIVE = (
     "cache_read_input_tokens", "cache_creation_input_tokens", "cacheReadInputTokens", "cacheWriteInputTokens",
-    "input_cached_tokens", "input_cache_read", "input_cache_creation", "input_cache_creation_5m", "input_cache_creation_1h",
+    "input_cached_tokens", "input_cache_read", "input_cache_creation", "input_cache_creation_5m",
+    "input_cache_creation_1h",
 )  # fmt: skip
 
 

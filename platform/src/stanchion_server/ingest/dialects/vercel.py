@@ -1,4 +1,5 @@
-"""Vercel AI SDK. Its legacy spans nest a wrapper (ai.generateText) over the provider call (….doGenerate); both carry the usage.
+"""Vercel AI SDK. Its legacy spans nest a wrapper (ai.generateText) over the provider call (….doGenerate); both
+carry the usage.
 The new `@ai-sdk/otel` speaks OTel GenAI under the scope `gen_ai`."""
 
 from __future__ import annotations
