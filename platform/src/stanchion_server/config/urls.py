@@ -7,7 +7,7 @@ from django.urls import URLPattern, URLResolver, include, path, re_path
 from stanchion_server.web import health, otlp
 
 urlpatterns: list[URLPattern | URLResolver] = [
-    re_path(otlp.DOOR, otlp.receive),
+    re_path(otlp.DOOR.pattern, otlp.receive),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("", include("stanchion_server.web.pages.urls")),

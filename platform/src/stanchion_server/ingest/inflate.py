@@ -134,7 +134,7 @@ def _too_large(sent_bytes: int, budget: int, max_bytes: int) -> SenderError:
             413,
         )
     return SenderError(
-        "body_too_large",
+        "too_large",
         f"The body inflates to more than {max_bytes} bytes. Send smaller batches (OTEL_BSP_MAX_EXPORT_BATCH_SIZE).",
         413,
     )

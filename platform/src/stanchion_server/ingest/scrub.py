@@ -1,0 +1,102 @@
+"""Masks credentials that clients record by accident: in attributes, events, log bodies and status texts.
+
+Only unmistakable forms (a fixed prefix and enough random characters) and attributes whose very name says credential.
+Personal data is the guardrails engine's matter, not this module's.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import cast
+
+from stanchion_server.ingest.records import Alteration, Attributes, AttributeValue, Decoded, RawEvent, RawLog, RawSpan
+
+MASK = "[secret masked]"
+
+# A substring search is some fifty times cheaper than the expression, and almost every text stops there.
+_MARKERS = ("sk-", "stn_", "AKIA", "ASIA", "ghp_", "gho_", "ghs_", "github_pat_", "xox", "AIza", "PRIVATE KEY", "hf_")
+_SECRET = re.compile(
+    r"(?<![A-Za-z0-9])(?:"
+    r"sk-(?:ant-|proj-|or-v1-|svcacct-|lf-)?[A-Za-z0-9_-]{20,}"
+    r"|stn_[a-z0-9]{1,16}_[0-9A-Za-z]{50}"
+    r"|A[KS]IA[0-9A-Z]{16}(?![0-9A-Za-z])"
+    r"|gh[pos]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
+    r"|xox[abposr]-[A-Za-z0-9-]{10,}"
+    r"|AIza[A-Za-z0-9_-]{35}"
+    r"|hf_[A-Za-z0-9]{30,}"
+    r")"
+    r"|-----BEGIN [A-Z ]{0,20}PRIVATE KEY-----[^-]*(?:-----END [A-Z ]{0,20}PRIVATE KEY-----)?"
+)
+_CREDENTIAL_NAME = re.compile(
+    r"(?:^|[._-])(?:authorization|api[_-]?key|x-api-key|set-cookie|cookie|client[_-]?secret|password)$", re.IGNORECASE
+)
+
+
+def mask(text: str) -> str:
+    """The text with every credential in it replaced; the very same object when there is none."""
+    if not any(marker in text for marker in _MARKERS):
+        return text
+    return _SECRET.sub(MASK, text)
+
+
+def mask_secrets(decoded: Decoded) -> Decoded:
+    """The request with credentials masked and the changed items flagged SECRET_MASKED."""
+    spans = tuple(_span(span) for span in decoded.spans)
+    logs = tuple(_log(log) for log in decoded.logs)
+    return replace(decoded, spans=spans, logs=logs)
+
+
+def _span(span: RawSpan) -> RawSpan:
+    attributes = _attributes(span.attributes)
+    events = tuple(_event(event) for event in span.events)
+    message = mask(span.status_message)
+    is_same = attributes is span.attributes and message is span.status_message
+    if is_same and all(new is old for new, old in zip(events, span.events, strict=True)):
+        return span
+    return replace(
+        span,
+        attributes=dict(attributes),
+        events=events,
+        status_message=message,
+        alterations=span.alterations | Alteration.SECRET_MASKED,
+    )
+
+
+def _event(event: RawEvent) -> RawEvent:
+    attributes = _attributes(event.attributes)
+    return event if attributes is event.attributes else replace(event, attributes=attributes)
+
+
+def _log(log: RawLog) -> RawLog:
+    attributes, body = _attributes(log.attributes), _value(log.body)
+    if attributes is log.attributes and body is log.body:
+        return log
+    return replace(log, attributes=dict(attributes), body=body, alterations=log.alterations | Alteration.SECRET_MASKED)
+
+
+def _attributes(attributes: Attributes) -> Attributes:
+    changed: dict[str, AttributeValue] = {}
+    for key, value in attributes.items():
+        new = _named(key, value)
+        if new is not value:
+            changed[key] = new
+    return {**attributes, **changed} if changed else attributes
+
+
+def _named(key: str, value: AttributeValue) -> AttributeValue:
+    if isinstance(value, str | list) and value and _CREDENTIAL_NAME.search(key):
+        return value if value == MASK else MASK
+    return _value(value)
+
+
+def _value(value: AttributeValue) -> AttributeValue:
+    if isinstance(value, str):
+        return mask(value) if len(value) >= 16 else value
+    if isinstance(value, list):
+        new = [_value(item) for item in value]
+        return value if all(a is b for a, b in zip(new, value, strict=True)) else new
+    if isinstance(value, Mapping):
+        return cast("AttributeValue", _attributes(value))
+    return value
