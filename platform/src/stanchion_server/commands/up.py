@@ -26,8 +26,8 @@ from stanchion_server.kernel import postgres
 REPOSITORY = Path(__file__).resolve().parents[4]
 DEFAULT_FOLDER = REPOSITORY / ".data"
 STOP = ((signal.SIGTERM, 5.0),)
-# A worker without its broker ignores SIGTERM, and its messages are delivered again: no need to wait for it.
-STOP_WORKER = ((signal.SIGTERM, 4.0),)
+# An idle worker needs seconds for SIGTERM, and one without its broker ignores it; its messages are delivered again.
+STOP_WORKER = ((signal.SIGTERM, 2.0), (signal.SIGQUIT, 0.5))
 BUSY_PATIENCE_S = 2.0
 WEB_THREADS = 6
 WEB_BACKPRESSURE = 64
