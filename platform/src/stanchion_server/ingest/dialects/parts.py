@@ -75,7 +75,8 @@ def _untyped(item: dict[str, Any]) -> Part:
 
 
 def _call(item: dict[str, Any]) -> Part:
-    inner = function if isinstance(function := item.get("function"), dict) else item
+    nested = item.get("function")
+    inner: dict[str, Any] = nested if isinstance(nested, dict) else item
     arguments = next(
         (inner[key] for key in ("arguments", "args", "input", "parameters") if inner.get(key) is not None), None
     )
