@@ -4,13 +4,14 @@
     python bench/sdk.py call --variant none|span|stanchion|masked --mode plain|stream
 
 Needs an environment with `openai`, `opentelemetry-sdk` and, for `span`, `opentelemetry-exporter-otlp-proto-http`. The
-provider is an in-process transport, so that only the client and the SDK are measured; the sink is a thread or process on loopback.
+provider is an in-process transport, so that only the client and the SDK are measured; the sink is a thread on loopback.
 Compare the quietest runs: the 10th percentile of the caller's CPU per call plus the background threads' CPU per call.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gzip
 import json
 import os
@@ -66,10 +67,8 @@ class Sink:
                 self.send_response(sink.status)
                 self.send_header("Content-Length", "0")
                 sink.busy -= 1
-                try:
+                with contextlib.suppress(OSError):  # the sender may have left
                     self.end_headers()
-                except OSError:
-                    pass  # the sender has left
 
             def log_message(self, *_: object) -> None:
                 pass
@@ -108,8 +107,8 @@ def client():
     stream = b"".join(parts) + chunk({}, usage=USAGE) + b"data: [DONE]\n\n"
     message = {"role": "assistant", "content": ANSWER, "refusal": None}
     choices = [{"index": 0, "finish_reason": "stop", "logprobs": None, "message": message}]
-    plain = json.dumps({"id": "chatcmpl-b", "created": 1, "model": "gpt-4o-mini-2024-07-18", "object": "chat.completion",
-                        "usage": USAGE, "choices": choices}).encode()  # fmt: skip
+    head = {"id": "chatcmpl-b", "created": 1, "model": "gpt-4o-mini-2024-07-18", "object": "chat.completion"}
+    plain = json.dumps({**head, "usage": USAGE, "choices": choices}).encode()
 
     def answer(request):
         streaming = b'"stream":true' in request.content.replace(b" ", b"")
@@ -254,10 +253,17 @@ def costs(args: argparse.Namespace) -> None:
                 continue
             added = quiet[variant] - quiet["none"]
             best = min(found, key=lambda run: run["p10_us"] + run["background_us"])
-            print(json.dumps({"mode": mode, "variant": variant, "total_us": round(quiet[variant]), "added_us": round(added),
-                              "of_it_background_us": round(best["background_us"]),
-                              "added_us_per_chunk": round(added / chunks, 1) if mode == "stream" else None,
-                              "import_cpu_s": round(best["import_cpu_s"], 2), "rss_mib": best["rss_mib"]}), flush=True)  # fmt: skip
+            line = {
+                "mode": mode,
+                "variant": variant,
+                "total_us": round(quiet[variant]),
+                "added_us": round(added),
+                "of_it_background_us": round(best["background_us"]),
+                "added_us_per_chunk": round(added / chunks, 1) if mode == "stream" else None,
+                "import_cpu_s": round(best["import_cpu_s"], 2),
+                "rss_mib": best["rss_mib"],
+            }
+            print(json.dumps(line), flush=True)
 
 
 def exits(args: argparse.Namespace, sink: Sink) -> None:

@@ -1,4 +1,4 @@
-"""Applications that only call `init()`, against the real provider clients: one right span a call, and answers untouched."""
+"""Applications that only call `init()`, with the real provider clients: one right span a call, answers untouched."""
 
 from __future__ import annotations
 

@@ -105,7 +105,8 @@ def _spans(request: ExportTraceServiceRequest) -> list[ArrivedSpan]:
             for span in scope_spans.spans:
                 events = [(e.name, {item.key: plain_value(item.value) for item in e.attributes}) for e in span.events]
                 found.append(ArrivedSpan(
-                    span.name, scope_spans.scope.name, span.span_id.hex(), span.trace_id.hex(), span.parent_span_id.hex(),
+                    span.name, scope_spans.scope.name, span.span_id.hex(), span.trace_id.hex(),
+                    span.parent_span_id.hex(),
                     {item.key: plain_value(item.value) for item in span.attributes}, events, span.status.code,
                     span.status.message, resource,
                 ))  # fmt: skip

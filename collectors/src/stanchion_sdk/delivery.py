@@ -20,14 +20,13 @@ from opentelemetry.sdk.trace import ReadableSpan
 
 from . import attributes as names
 from . import encoding, safety
+from .outbox import Outbox
 from .packing import Packer, compress
 from .settings import Settings
 from .spool import Parcel, Spool
 from .transport import Answer, Fate, Transport
 
 WAKE_AT = 512
-OUTBOX_BYTES = 4 * 1024 * 1024
-OUTBOX_BYTES_WITHOUT_SPOOL = 16 * 1024 * 1024
 FIRST_DELAY_S, LONGEST_DELAY_S, SETUP_DELAY_S = 0.5, 30.0, 30.0
 GIVE_UP_AFTER = 8
 DROP_REPORT_EVERY_S = 60.0
@@ -65,8 +64,7 @@ class Delivery:
         self._put_bytes = self._taken_bytes = 0
         self._to_pack: SimpleQueue[Flush | None] = SimpleQueue()
         self._to_send: SimpleQueue[Flush | None] = SimpleQueue()
-        self._outbox: deque[Parcel] = deque()
-        self._outbox_bytes = 0
+        self._outbox = Outbox(self.spool, self.drop)
         self._in_flight: Parcel | None = None
         self._down_until = 0.0
         self._delay_s = 0.0
@@ -234,48 +232,15 @@ class Delivery:
             and self._down_until
         ):
             return
-        self._outbox.append(parcel)
-        self._outbox_bytes += len(parcel.body)
-        if spool is not None and self._outbox_bytes > OUTBOX_BYTES:
-            self._spool_outbox()
-        self._bound_outbox()
+        self._outbox.add(parcel)
         self._to_send.put(None)
-
-    def _spool_outbox(self) -> None:
-        """To disk, oldest first; what the disk refuses stays in memory."""
-        if self.spool is None:
-            return
-        for _ in range(len(self._outbox)):
-            parcel = self._next_in_outbox()
-            if parcel is None:
-                return
-            if not self.spool.put(parcel):
-                self._outbox.appendleft(parcel)
-                self._outbox_bytes += len(parcel.body)
-                return
-
-    def _bound_outbox(self) -> None:
-        while self._outbox_bytes > OUTBOX_BYTES_WITHOUT_SPOOL:
-            parcel = self._next_in_outbox()
-            if parcel is None:
-                return
-            self.drop("no_room", parcel.spans)
-
-    def _next_in_outbox(self) -> Parcel | None:
-        try:
-            parcel = self._outbox.popleft()
-        except IndexError:
-            self._outbox_bytes = 0
-            return None
-        self._outbox_bytes -= len(parcel.body)
-        return parcel
 
     # Sending
 
     def _send_all(self) -> bool:
         """Spool first, then memory, so that order holds. True when nothing is left that only memory knows."""
         if self._down_until > time.monotonic():
-            self._spool_outbox()
+            self._outbox.to_disk()
             return not self._outbox
         self._down_until = 0.0
         while True:
@@ -285,14 +250,14 @@ class Delivery:
                 return True
             self._in_flight = parcel
             if not self._send(parcel):
-                self._spool_outbox()
+                self._outbox.to_disk()
                 self._in_flight = None
                 return not self._outbox
             self._in_flight = None
 
     def _next(self) -> Parcel | None:
         spooled = self.spool.oldest() if self.spool is not None and not self._settings.durable else None
-        return spooled or self._next_in_outbox() or (self.spool.oldest() if self.spool is not None else None)
+        return spooled or self._outbox.take() or (self.spool.oldest() if self.spool is not None else None)
 
     def _send(self, parcel: Parcel) -> bool:
         """Whether to go on with the next one."""
@@ -340,9 +305,7 @@ class Delivery:
             if parcel.attempts and parcel.file is not None:
                 self._attempts[parcel.file.name] = max(parcel.attempts, self._attempts[parcel.file.name])
             return
-        self._outbox.appendleft(parcel)
-        self._outbox_bytes += len(parcel.body)
-        self._bound_outbox()
+        self._outbox.give_back(parcel)
 
     def _back_off(self, answer: Answer) -> None:
         """Doubling with full jitter; the server's Retry-After counts as the least."""
@@ -391,11 +354,10 @@ class Delivery:
         parcel = self._in_flight
         if parcel is not None and self.spool is not None:
             self.spool.put(parcel)
-        self._spool_outbox()
-        left = sum(parcel.spans for parcel in self._outbox)
+        self._outbox.to_disk()
+        left = self._outbox.abandon()
         if left:
             self.drop("exit", left)
-            self._outbox.clear()
 
 
 def _headers(kind: str) -> dict[str, str]:

@@ -8,7 +8,7 @@ import stanchion_sdk as stanchion
 assert stanchion.init()
 
 from langchain_core.prompts import ChatPromptTemplate  # noqa: E402
-from langchain_openai import ChatOpenAI, OpenAIEmbeddings  # noqa: E402
+from langchain_openai import ChatOpenAI  # noqa: E402
 
 prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])
 model = ChatOpenAI(model="gpt-4o-mini", temperature=0.2, max_tokens=64, stream_usage=True, max_retries=0)

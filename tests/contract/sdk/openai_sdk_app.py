@@ -1,4 +1,4 @@
-"""An application that only calls `init()`: every kind of call of the openai client, in all the ways people make them."""
+"""An application that only calls `init()`: every kind of call of the openai client, made in all the usual ways."""
 
 import asyncio
 import json

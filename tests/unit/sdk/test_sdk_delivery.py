@@ -237,7 +237,8 @@ def calls(n):
 def run_app(sink: Sink, spool: Path, body: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [sys.executable, "-c", APP.format(body=body), sink.url, str(spool)],
-        capture_output=True, text=True, timeout=60, check=False, env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True, text=True, timeout=60, check=False,
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
     )  # fmt: skip
 
 
@@ -252,8 +253,12 @@ WAYS_OUT = {
         7,
     ),
     "SIGINT as the shell's default": (
-        "signal.signal(signal.SIGINT, signal.SIG_DFL); from stanchion_sdk import exits; exits._chain(signal.SIGINT);"
-        "calls(200); os.kill(os.getpid(), signal.SIGINT); time.sleep(20)",
+        """signal.signal(signal.SIGINT, signal.SIG_DFL)
+from stanchion_sdk import exits
+exits._chain(signal.SIGINT)
+calls(200)
+os.kill(os.getpid(), signal.SIGINT)
+time.sleep(20)""",
         -2,
     ),
     "SIGTERM in the middle of a call": (
@@ -283,8 +288,10 @@ def test_a_handler_that_was_there_is_called_after_the_flush(sink: Sink, tmp_path
 
 FORKS = {
     "os.fork": "calls(3)\nif os.fork() == 0:\n    calls(2); sys.exit(0)\nos.wait(); calls(1)",
-    "multiprocessing": "import multiprocessing as mp\ncalls(3)\np = mp.get_context('fork').Process(target=calls, args=(2,))\n"
-    "p.start(); p.join(); calls(1)",
+    "multiprocessing": """import multiprocessing as mp
+calls(3)
+child = mp.get_context('fork').Process(target=calls, args=(2,))
+child.start(); child.join(); calls(1)""",
     "before any call": "if os.fork() == 0:\n    calls(2); sys.exit(0)\nos.wait(); calls(4)",
 }  # fmt: skip
 

@@ -1,4 +1,4 @@
-"""What the application must never notice: start-up in every situation, composition with its own tracing, our failures."""
+"""What an application must never notice: start-up in every situation, beside its own tracing, our failures."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ ONE = "stanchion.record_call(provider='p', model='m', input='hi')\n"
 
 def test_init_reads_everything_from_the_environment(sink: Sink, tmp_path: Path) -> None:
     done = app(
-        "assert stanchion.init()\n" + ONE, STANCHION_ENDPOINT=sink.url + "/", STANCHION_API_KEY="stn_k", STANCHION_RELEASE="r7",
+        "assert stanchion.init()\n" + ONE,
+        STANCHION_ENDPOINT=sink.url + "/", STANCHION_API_KEY="stn_k", STANCHION_RELEASE="r7",
         STANCHION_ENVIRONMENT="prod", STANCHION_SERVICE_NAME="shop", STANCHION_SPOOL_DIR=str(tmp_path),
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
@@ -61,7 +62,8 @@ def test_the_otel_variables_are_enough(sink: Sink, tmp_path: Path) -> None:
 
 def test_without_an_address_or_with_tracing_disabled_nothing_starts_and_nothing_breaks() -> None:
     body = "assert not stanchion.init()\nassert stanchion.record_call(provider='p', model='m') is None\n"
-    body += "with stanchion.feature('f'), stanchion.user('u'): pass\nassert stanchion.feedback(score=1) is None\nassert stanchion.flush()\n"
+    body += "with stanchion.feature('f'), stanchion.user('u'): pass\nassert not stanchion.feedback(score=1)\n"
+    body += "assert stanchion.flush()\n"
     for variables in ({}, {"OTEL_SDK_DISABLED": "true", "STANCHION_ENDPOINT": "http://127.0.0.1:9"}):
         done = app(body, **variables)
         assert done.returncode == 0, done.stderr

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -26,9 +27,8 @@ _OPERATIONS = {"embedding": "embeddings", "aembedding": "embeddings", "text_comp
 
 def install(recorder: Callable[[], Recorder | None]) -> None:
     def patch(module: ModuleType) -> None:
-        from litellm.integrations.custom_logger import CustomLogger
-
-        module.callbacks.append(_logger(CustomLogger, LiteLlm(recorder)))
+        base = import_module("litellm.integrations.custom_logger").CustomLogger
+        module.callbacks.append(_logger(base, LiteLlm(recorder)))
 
     when_imported("litellm", patch)
 
@@ -56,7 +56,7 @@ def _logger(base: Any, ours: LiteLlm) -> Any:
 
 
 class LiteLlm:
-    """Its results are handed over in a thread of its own, so the caller's context is kept from the start of the call."""
+    """Results are handed over in a thread of litellm's, so the caller's context is kept from the start of the call."""
 
     def __init__(self, recorder: Callable[[], Recorder | None]) -> None:
         self._recorder = recorder
