@@ -175,3 +175,23 @@ def test_the_decision_does_not_depend_on_the_order_of_the_records(
     assert len(decisions) == len(calls)
     for decision in decisions.values():
         assert decision.primary is None or decisions[decision.primary].charge is Charge.CHARGED
+
+
+def test_the_same_question_streamed_twice_at_once_is_two_calls() -> None:
+    halves = (
+        facts(1, pair_key=7, input_tokens=None, output_tokens=None),
+        facts(2, pair_key=7, input_tokens=None, output_tokens=None, after_s=0.1),
+        facts(3, pair_key=7, duration_ns=0, after_s=1),
+        facts(4, pair_key=7, duration_ns=0, after_s=2),
+    )
+
+    assert len(charged(decide(*halves))) == 2
+
+
+def test_a_span_below_the_half_without_usage_belongs_to_the_pair() -> None:
+    """Logfire's request span ends before the answer; the client's own span is its child and knows the usage."""
+    request = facts(1, pair_key=7, input_tokens=None, output_tokens=None)
+    native = facts(2, parent_span_id=1, scope="b", response_id="msg_1")
+    answer = facts(3, trace_id=trace(2), pair_key=7, duration_ns=0, after_s=1)
+
+    assert len(charged(decide(request, native, answer))) == 1

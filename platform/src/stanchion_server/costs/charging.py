@@ -32,7 +32,7 @@ TEXTS = (
     "provider", "request_model", "response_model", "service_tier", "feature", "user_id", "session_id", "environment",
     "release", "prompt_name", "prompt_version", "input_preview", "output_preview",
 )  # fmt: skip
-OTHERS = ("time_to_first_token_ms", "is_streamed", "finish_reasons", "tags")
+OTHERS = ("time_to_first_token_ms", "is_streamed", "finish_reasons", "tags", "tool_call_count")
 FILLABLE = (*TOKENS, *TEXTS, *OTHERS)
 
 _DATE = re.compile(r"[-@](20\d{2}-?\d{2}-?\d{2})$")
@@ -81,6 +81,7 @@ class CallFacts:
     is_streamed: bool | None = None
     finish_reasons: tuple[str, ...] = ()
     tags: tuple[str, ...] = ()
+    tool_call_count: int = 0
 
     @property
     def key(self) -> Key:
@@ -157,16 +158,12 @@ def _halves(calls: Sequence[CallFacts]) -> list[list[CallFacts]]:
     for call in calls:
         for group in groups:
             is_near = call.start_time - group[0].start_time <= PAIR_WINDOW
-            if is_near and len(group) == 1 and _has_usage(group[0]) != _has_usage(call):
+            if is_near and len(group) == 1 and group[0].has_usage != call.has_usage:
                 group.append(call)
                 break
         else:
             groups.append([call])
     return groups
-
-
-def _has_usage(call: CallFacts) -> bool:
-    return call.input_tokens is not None or call.output_tokens is not None
 
 
 def _windows(calls: Sequence[CallFacts], length: timedelta) -> list[list[CallFacts]]:
@@ -213,15 +210,23 @@ def _may_join(one: Sequence[CallFacts], other: Sequence[CallFacts], *, is_nested
 
 
 def _alike(groups: Sequence[Sequence[CallFacts]]) -> list[tuple[tuple[Any, ...], CallFacts, CallFacts]]:
+    """Pairs of records in one trace with the same usage. The half of a split stream that has none has the other's."""
     by_usage: dict[tuple[Any, ...], list[CallFacts]] = defaultdict(list)
-    for call in sorted((call for group in groups for call in group), key=_sort_key):
-        if call.input_tokens is not None:
-            by_usage[call.trace_id, call.kind, call.input_tokens, call.output_tokens].append(call)
+    used = [(call, _usage_in(group)) for group in groups for call in group]
+    for call, usage in sorted(used, key=lambda pair: _sort_key(pair[0])):
+        if call.has_usage:
+            usage = call.input_tokens, call.output_tokens
+        if usage[0] is not None:
+            by_usage[call.trace_id, call.kind, *usage].append(call)
     pairs = []
     for calls in by_usage.values():
         if len(calls) > 1 and not all(call.response_id for call in calls):
             pairs += _close_pairs(calls)
     return pairs
+
+
+def _usage_in(group: Sequence[CallFacts]) -> tuple[int | None, int | None]:
+    return next(((call.input_tokens, call.output_tokens) for call in group if call.has_usage), (None, None))
 
 
 def _close_pairs(calls: Sequence[CallFacts]) -> list[tuple[tuple[Any, ...], CallFacts, CallFacts]]:
@@ -276,14 +281,15 @@ def _fill(primary: CallFacts, others: Sequence[CallFacts]) -> tuple[dict[str, An
     for other in others:
         for column in FILLABLE:
             theirs = getattr(other, column)
-            if is_unknown(known[column]) and not is_unknown(theirs) and _fits(known, other, column):
+            if is_unknown(column, known[column]) and not is_unknown(column, theirs) and _fits(known, other, column):
                 known[column] = values[column] = theirs
                 sources[column] = other.span_id
     return values, sources
 
 
-def is_unknown(value: object) -> bool:
-    return value is None or value in ("", ())
+def is_unknown(column: str, value: object) -> bool:
+    """A record without texts counts no tool call, whatever the call did."""
+    return value is None or value in ("", ()) or (column == "tool_call_count" and value == 0)
 
 
 def _fits(known: Mapping[str, Any], other: CallFacts, column: str) -> bool:

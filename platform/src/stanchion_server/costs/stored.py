@@ -20,7 +20,7 @@ _LISTS = ("finish_reasons", "tags")
 _TYPES = {
     **dict.fromkeys(TOKENS, "bigint"), **dict.fromkeys(_LISTS, "text[]"), "charge": "smallint", "filled": "jsonb",
     "primary_trace_id": "uuid", "primary_span_id": "bigint", "cost_usd": "numeric", "is_streamed": "boolean",
-    "time_to_first_token_ms": "double precision",
+    "time_to_first_token_ms": "double precision", "tool_call_count": "integer",
 }  # fmt: skip
 _FACTS = tuple(field.name for field in fields(CallFacts) if field.name not in ("scope", "is_rollup"))
 _STATE = (
@@ -88,6 +88,8 @@ def _stored(values: Sequence[Any]) -> StoredCall:
 def _unknown(name: str, value: object) -> Any:
     if name in _LISTS:
         return ()
+    if name == "tool_call_count":
+        return 0
     return "" if isinstance(value, str) else None
 
 

@@ -43,6 +43,18 @@ WHERE c.project_id = %(project_id)s AND c.trace_id = v.trace_id AND c.span_id = 
     AND c.start_time = v.start_time AND v.preview <> '' AND c.{name}_preview <> v.preview
 """
 
+# What the answer tells beside its text; a span whose messages are on log records could not know it.
+_ANSWER_SQL = """
+UPDATE llm_calls c SET tool_call_count = greatest(c.tool_call_count, v.tool_calls),
+    finish_reasons = CASE WHEN c.finish_reasons = '{}' THEN string_to_array(v.reasons, ',') ELSE c.finish_reasons END,
+    filled = c.filled - 'tool_call_count'
+FROM unnest(%(traces)s::uuid[], %(spans)s::bigint[], %(starts)s::timestamptz[], %(tool_calls)s::int[],
+    %(reasons)s::text[]) AS v(trace_id, span_id, start_time, tool_calls, reasons)
+WHERE c.project_id = %(project_id)s AND c.trace_id = v.trace_id AND c.span_id = v.span_id
+    AND c.start_time = v.start_time
+    AND (c.tool_call_count < v.tool_calls OR (c.finish_reasons = '{}' AND v.reasons <> ''))
+"""
+
 
 @dataclass(frozen=True, slots=True)
 class _Text:
@@ -92,3 +104,8 @@ def _write(cursor: db.CursorType, project_id: int, texts: Mapping[_Key, list[_Te
     for name, preview in (("input", messages.input_preview), ("output", messages.output_preview)):
         previews = [preview(content) for content in contents]
         cursor.execute(_UPDATE_SQL.format(name=name).encode(), {**values, "previews": previews})
+    told = {
+        "tool_calls": [messages.tool_call_count(content) for content in contents],
+        "reasons": [",".join(messages.finish_reasons(content)).replace("\0", "") for content in contents],
+    }
+    cursor.execute(_ANSWER_SQL.encode(), {**values, **told})
