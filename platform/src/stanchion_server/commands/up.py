@@ -215,7 +215,7 @@ def answers(host: str, port: int) -> bool:
     connection = http.client.HTTPConnection(_reachable(host), port, timeout=2)
     try:
         connection.request("GET", "/healthz")
-        return connection.getresponse().status in (http.client.OK, http.client.NOT_FOUND)
+        return connection.getresponse().status == http.client.OK
     except OSError:
         return False
     finally:
