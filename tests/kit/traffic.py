@@ -74,9 +74,9 @@ def nanoseconds(moment: datetime) -> int:
     return int(moment.timestamp()) * 1_000_000_000 + moment.microsecond * 1000
 
 
-def agent_trace(at: datetime, trace_id: str) -> list[otlp.Json]:
+def agent_trace(at: datetime, trace_id: str, root: str) -> list[otlp.Json]:
     """An agent that searches, calls a tool, fails once and answers; one call is recorded by two instrumentations."""
-    root, search, tool = (otlp.new_span_id() for _ in range(3))
+    search, tool = otlp.new_span_id(), otlp.new_span_id()
     common = {"stanchion.feature": "support-chat", "stanchion.user": "u-17", "stanchion.session": "session-4"}
 
     def child(name: str, after_ms: int, took_ms: int, values: Mapping[str, object], **more: Any) -> otlp.Json:
@@ -101,7 +101,8 @@ def agent_trace(at: datetime, trace_id: str) -> list[otlp.Json]:
               "gen_ai.usage.input_tokens": 8}, parent=search),
         child("execute_tool order_status", 380, 520, {"gen_ai.operation.name": "execute_tool",
               "gen_ai.tool.name": "order_status", "gen_ai.tool.call.arguments": '{"order": 4711}',
-              "gen_ai.tool.call.result": "timeout after 500 ms"}, span_id=tool, status=2, message="TimeoutError: 500 ms"),
+              "gen_ai.tool.call.result": "timeout after 500 ms"}, span_id=tool, status=2,
+              message="TimeoutError: 500 ms"),
         chat(at + timedelta(milliseconds=950), trace_id=trace_id, parent=root, duration_ns=2_900_000_000,
              question=HOSTILE, answer="I cannot see the order, but orders ship within two days.",
              attributes={**common, "gen_ai.response.id": f"resp-{trace_id}", "gen_ai.request.temperature": 0.2,
@@ -111,11 +112,12 @@ def agent_trace(at: datetime, trace_id: str) -> list[otlp.Json]:
     ]  # fmt: skip
 
 
-def second_record(at: datetime, trace_id: str) -> otlp.Json:
+def second_record(at: datetime, trace_id: str, parent: str) -> otlp.Json:
     """The agent's chat call as another instrumentation saw it."""
     span = otlp.llm_span(
         name="ChatCompletion",
         trace_id=trace_id,
+        parent=parent,
         start_ns=nanoseconds(at + timedelta(milliseconds=955)),
         duration_ns=2_880_000_000,
         attributes={"gen_ai.response.id": f"resp-{trace_id}"},
@@ -125,7 +127,7 @@ def second_record(at: datetime, trace_id: str) -> otlp.Json:
 
 def a_day(project_id: int, api_key_id: int, now: datetime, calls: int = 400) -> str:
     """A day of calls and one agent trace; answers the trace's id. The numbers are the same for every `now`."""
-    random_ = random.Random(7)  # noqa: S311
+    random_ = random.Random(7)
     models = (
         ("openai", "gpt-4o-mini"),
         ("openai", "gpt-4o"),
@@ -161,10 +163,10 @@ def a_day(project_id: int, api_key_id: int, now: datetime, calls: int = 400) -> 
             )
         )
     send(project_id, api_key_id, otlp.traces(spans), now, "OTel-OTLP-Exporter-Python/1.45.0")
-    trace_id = otlp.new_trace_id()
+    trace_id, root = otlp.new_trace_id(), otlp.new_span_id()
     at = now - timedelta(minutes=3)
-    send(project_id, api_key_id, otlp.traces(agent_trace(at, trace_id)), now, "OTel-OTLP-Exporter-Python/1.45.0")
-    send(project_id, api_key_id, second_record(at, trace_id), now, "OpenLLMetry/0.62")
+    send(project_id, api_key_id, otlp.traces(agent_trace(at, trace_id, root)), now, "OTel-OTLP-Exporter-Python/1.45.0")
+    send(project_id, api_key_id, second_record(at, trace_id, root), now, "OpenLLMetry/0.62")
     broken = otlp.span("no id", trace_id="0" * 32)
     send(project_id, api_key_id, otlp.traces([broken]), now, "home-made/0.1")
     settle_all(now)

@@ -75,7 +75,7 @@ def project_page(
         except SenderError as error:
             if error.http_status == 404:
                 raise Http404(error.message) from error
-            return bad_request_page(request, error.message)
+            return bad_request_page(request, error.message, error.http_status)
         except Unavailable:
             return unavailable_page(request)
 
@@ -89,8 +89,8 @@ def _visit(request: HttpRequest, slug: str) -> Visit:
     return Visit(request, project, access.role_in(request.user, project) or "", span)
 
 
-def bad_request_page(request: HttpRequest, message: str) -> HttpResponse:
-    return render(request, "pages/error.html", {"title": "That does not work", "message": message}, status=400)
+def bad_request_page(request: HttpRequest, message: str, status: int) -> HttpResponse:
+    return render(request, "pages/error.html", {"title": "That does not work", "message": message}, status=status)
 
 
 def unavailable_page(request: HttpRequest) -> HttpResponse:
