@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Iterator
 from dataclasses import replace
@@ -114,7 +115,7 @@ class TestMetrics:
         assert page.before.calls > 0
         assert {row.group["feature"] for row in page.top_features} == {"chat", "search", ""}
         buckets = [row.bucket for row in page.series if row.bucket]
-        assert all(later - earlier == timedelta(seconds=page.step_s) for earlier, later in zip(buckets, buckets[1:]))
+        assert all(later - earlier == timedelta(seconds=page.step_s) for earlier, later in itertools.pairwise(buckets))
 
     def test_facets_count_the_values_of_each_dimension(self, project_id: int) -> None:
         stored.deliver(project_id, *mixed(6))
@@ -252,7 +253,7 @@ def test_segments_follow_each_other_and_cover_the_range_once(first: int, length:
     end = start + timedelta(minutes=length)
     pieces = grains.segments(start, end, grain)
     assert sum((piece.end - piece.start for piece in pieces), timedelta()) == end - start
-    for piece, following in zip(pieces, pieces[1:]):
+    for piece, following in itertools.pairwise(pieces):
         assert piece.end == following.start
     for piece in pieces:
         assert piece.start < piece.end

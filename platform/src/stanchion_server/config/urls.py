@@ -10,5 +10,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     re_path(otlp.DOOR.pattern, otlp.receive),
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
+    path("api/", include("stanchion_server.web.api.urls")),
     path("", include("stanchion_server.web.pages.urls")),
 ]

@@ -10,7 +10,7 @@ from stanchion_server.traces.selectors.contents import span_content
 from stanchion_server.traces.selectors.metrics import GROUPS, ORDERS, MetricQuery, metrics
 from stanchion_server.traces.selectors.overview import facets, overview, series, total
 from stanchion_server.traces.selectors.radar import radar
-from stanchion_server.traces.selectors.reading import Page
+from stanchion_server.traces.selectors.reading import Page, trace_id_or_none
 from stanchion_server.traces.selectors.shapes import (
     CallDetail,
     CallSummary,
@@ -34,5 +34,6 @@ __all__ = [
     "GROUPS", "ORDERS", "CallDetail", "CallFilter", "CallSummary", "CostExplanation", "FacetValue", "MappingView",
     "MetricQuery", "MetricRow", "Metrics", "OtherRecord", "Overview", "Page", "Percentiles", "RadarClient",
     "SpanContent", "SpanNode", "TraceFilter", "TraceSummary", "TraceView", "call", "calls", "facets", "metrics",
-    "overview", "radar", "series", "span_content", "total", "trace", "traces",
+    "overview", "radar", "series", "span_content", "total",
+    "trace", "trace_id_or_none", "traces",
 ]  # fmt: skip
