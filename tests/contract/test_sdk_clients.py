@@ -195,12 +195,22 @@ def test_litellm_calls_are_one_span_each_whichever_way_it_takes(fake: FakeLlm, t
         assert json.loads(span.attributes["gen_ai.output.messages"])[0]["parts"][0]["content"] == PARIS
 
 
-def test_langchain_calls_are_one_span_each_with_their_labels(fake: FakeLlm, tmp_path: Path) -> None:
+def test_langchain_calls_are_one_span_each_below_their_chain_and_tool(fake: FakeLlm, tmp_path: Path) -> None:
     fake.calls.clear()
     seen, arrived = run("many", "langchain_sdk_app.py", fake, tmp_path)
-    spans = by_feature(arrived)
-    assert set(seen.values()) == {PARIS} and set(spans) == set(seen)
-    for name, span in spans.items():
-        assert span.attributes["gen_ai.usage.input_tokens"] == 1100, name
-        assert span.attributes["gen_ai.response.id"] in {call.response_id for call in fake.calls}
-    assert spans["batch"].attributes["stanchion.session"] == "s"
+    assert set(seen.values()) == {PARIS}
+    by_id = {span.span_id: span for span in arrived}
+    calls = [span for span in arrived if "gen_ai.request.model" in span.attributes]
+    ids = [span.attributes["gen_ai.response.id"] for span in calls]
+    assert len(set(ids)) == len(ids) == len(fake.calls)
+    for name in ("plain", "stream", "batch", "async", "async_stream"):
+        [call] = [span for span in calls if span.attributes.get("stanchion.feature") == name]
+        assert call.attributes["gen_ai.usage.input_tokens"] == 1100, name
+        assert call.parent_id in by_id, name
+        assert by_id[call.parent_id].attributes["gen_ai.operation.name"] == "invoke_workflow", name
+        assert by_id[call.parent_id].attributes["stanchion.feature"] == name
+    within = {by_id[span.parent_id].name for span in calls if span.attributes.get("stanchion.feature") == "tool"}
+    assert within == {"invoke_workflow RunnableSequence", "execute_tool look_up"}
+    [tool] = [span for span in arrived if span.name == "execute_tool look_up"]
+    assert json.loads(tool.attributes["gen_ai.tool.call.result"]) == "sunny"
+    assert by_id[tool.parent_id].name == "invoke_workflow RunnableSequence"

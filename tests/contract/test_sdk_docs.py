@@ -24,10 +24,16 @@ def test_an_example_of_the_page_records_a_call(environment: str, code: str, tmp_
     script.write_text(code)
     with Sink() as sink, FakeLlm(latency_ms=1, chunk_ms=1) as fake:
         variables = {
-            "PYTHONPATH": str(ROOT / "collectors" / "src"), "STANCHION_ENDPOINT": sink.url,
-            "STANCHION_API_KEY": "stn_k", "STANCHION_SPOOL_DIR": str(tmp_path / "spool"), "OPENAI_BASE_URL": fake.url + "/v1", "OPENAI_API_KEY": "x",
-            "ANTHROPIC_BASE_URL": fake.url, "ANTHROPIC_API_KEY": "x", "LITELLM_LOCAL_MODEL_COST_MAP": "True",
-        }  # fmt: skip
+            "PYTHONPATH": str(ROOT / "collectors" / "src"),
+            "STANCHION_ENDPOINT": sink.url,
+            "STANCHION_API_KEY": "stn_k",
+            "STANCHION_SPOOL_DIR": str(tmp_path / "spool"),
+            "OPENAI_BASE_URL": fake.url + "/v1",
+            "OPENAI_API_KEY": "x",
+            "ANTHROPIC_BASE_URL": fake.url,
+            "ANTHROPIC_API_KEY": "x",
+            "LITELLM_LOCAL_MODEL_COST_MAP": "True",
+        }
         run_app(environment, str(script), variables=variables)
         calls = [span for span in sink.spans if "gen_ai.request.model" in span.attributes]
     assert len(calls) == 1

@@ -7,12 +7,17 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from . import attributes as names
 from . import safety
 
 MAX_CONTENT_CHARS = 1024 * 1024
+
+
+# Set by the hook of a framework that knows where in its run a call is, where the OpenTelemetry context does not.
+parent_of_now: Callable[[], Context | None] | None = None
 
 
 class Recorder:
@@ -24,7 +29,8 @@ class Recorder:
 
     def start(self, operation: str, model: str, attributes: Mapping[str, Any], start_ns: int | None = None) -> Call:
         name = f"{operation} {model}" if model else operation
-        span = self.tracer.start_span(name, kind=SpanKind.CLIENT, attributes=attributes, start_time=start_ns)
+        parent = parent_of_now() if parent_of_now is not None else None
+        span = self.tracer.start_span(name, parent, SpanKind.CLIENT, attributes, start_time=start_ns)
         return Call(span, self.content)
 
 

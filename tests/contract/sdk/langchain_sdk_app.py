@@ -8,6 +8,8 @@ import stanchion_sdk as stanchion
 assert stanchion.init()
 
 from langchain_core.prompts import ChatPromptTemplate  # noqa: E402
+from langchain_core.runnables import RunnableLambda  # noqa: E402
+from langchain_core.tools import tool  # noqa: E402
 from langchain_openai import ChatOpenAI  # noqa: E402
 
 prompt = ChatPromptTemplate.from_messages([("system", "Be brief."), ("user", "{question}")])
@@ -31,4 +33,20 @@ async def async_call():
 
 
 asyncio.run(async_call())
+
+
+@tool
+def look_up(city: str) -> str:
+    """The weather now."""
+    model.invoke("Capital of France?")
+    return "sunny"
+
+
+with stanchion.feature("tool"):
+    seen["tool"] = (
+        prompt | model | RunnableLambda(lambda answer: (look_up.invoke({"city": "Paris"}), answer.content)[1])
+    ).invoke(question)
+for _chunk in chain.stream(question):
+    break
+assert stanchion.current_trace_id() is None
 print(json.dumps(seen))

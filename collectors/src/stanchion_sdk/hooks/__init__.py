@@ -6,9 +6,14 @@ from collections.abc import Callable
 
 from .. import safety
 from ..recording import Recorder
-from . import anthropic, litellm, openai
+from . import anthropic, langchain, litellm, openai
 
-HOOKS = {"openai": openai.install, "anthropic": anthropic.install, "litellm": litellm.install}
+HOOKS = {
+    "openai": openai.install,
+    "anthropic": anthropic.install,
+    "litellm": litellm.install,
+    "langchain": langchain.install,
+}
 
 _recorder: Recorder | None = None
 _installed = False

@@ -1,0 +1,165 @@
+"""langchain: its own callbacks, for what is around the model call: the outermost chain or graph, tools, retrievers.
+
+The model call itself is recorded by the hook of the client that langchain calls. It finds its parent through run
+ids: a span attached in a callback would leak into the application's context when a stream is abandoned.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Sequence
+from contextvars import ContextVar
+from importlib import import_module
+from types import ModuleType
+from typing import Any
+
+from opentelemetry import context as otel_context
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, StatusCode
+
+from .. import attributes as names
+from .. import recording, safety
+from ..recording import Recorder, as_json, error_type
+from .imports import when_imported
+
+MAX_OPEN_RUNS = 5000
+# The run around the model call that langchain has just announced here; read once, by that call.
+_announced: ContextVar[Any] = ContextVar("stanchion_langchain_announced", default=None)
+
+
+def install(recorder: Callable[[], Recorder | None]) -> None:
+    def patch(module: ModuleType) -> None:
+        runs = Runs(recorder)
+        handler = _handler_class(module.BaseCallbackHandler, runs)()
+        # A default, as langchain reads the variable in every thread and task, and none of them has set it.
+        variable: ContextVar[Any] = ContextVar("stanchion_langchain", default=handler)
+        import_module("langchain_core.tracers.context").register_configure_hook(variable, True)
+        recording.parent_of_now = runs.parent_of_now
+
+    when_imported("langchain_core.callbacks.base", patch)
+
+
+class Runs:
+    """Open runs by langchain's run id: the span of each, or of the nearest run around it that has one."""
+
+    def __init__(self, recorder: Callable[[], Recorder | None]) -> None:
+        self._recorder = recorder
+        self._open: OrderedDict[Any, tuple[Span, Any, bool]] = OrderedDict()
+
+    def start(self, run_id: Any, parent_run_id: Any, name: str, attributes: dict[str, Any], inner: bool) -> None:
+        """A run inside of another that has no span of its own (`inner`) stands for the one around it."""
+        recorder = self._recorder()
+        if recorder is None:
+            return
+        around = self._open.get(parent_run_id)
+        if inner and around is not None:
+            self._keep(run_id, (around[0], around[1], False))
+            return
+        context = trace.set_span_in_context(around[0]) if around is not None else None
+        ambient = trace.get_current_span().get_span_context()
+        span = recorder.tracer.start_span(name, context, SpanKind.INTERNAL, attributes)
+        self._keep(run_id, (span, around[1] if around is not None else ambient, True))
+
+    def end(self, run_id: Any, attributes: dict[str, Any], error: BaseException | None = None) -> None:
+        span, _, own = self._open.pop(run_id, (None, None, False))
+        if span is None or not own:
+            return
+        span.set_attributes(attributes)
+        if error is not None:
+            span.set_attribute(names.ERROR_TYPE, error_type(error))
+            span.set_status(StatusCode.ERROR)
+        span.end()
+
+    def content(self) -> bool:
+        recorder = self._recorder()
+        return recorder is not None and recorder.content
+
+    def parent_of_now(self) -> otel_context.Context | None:
+        """The span of the run this code is in; None outside of runs, or where the app has a span of its own inside."""
+        if not self._open:
+            return None
+        found = self._open.get(_announced.get())
+        _announced.set(None)
+        if found is None:
+            config = import_module("langchain_core.runnables.config").var_child_runnable_config.get()
+            manager = config.get("callbacks") if config else None
+            found = self._open.get(getattr(manager, "parent_run_id", None))
+        if found is None or trace.get_current_span().get_span_context() != found[1]:
+            return None
+        return trace.set_span_in_context(found[0])
+
+    def _keep(self, run_id: Any, run: tuple[Span, Any, bool]) -> None:
+        self._open[run_id] = run
+        while len(self._open) > MAX_OPEN_RUNS:
+            self._open.popitem(last=False)
+
+
+def _guarded(function: Callable[..., None]) -> Callable[..., None]:
+    def call(*args: Any, **kwargs: Any) -> None:
+        try:
+            function(*args, **kwargs)
+        except Exception as error:
+            safety.note("langchain", error)
+
+    return call
+
+
+def _handler_class(base: Any, runs: Runs) -> type:
+    """A subclass of langchain's own base class, made when langchain is there."""
+
+    def chain_start(
+        _: Any, serialized: Any, inputs: Any, *, run_id: Any, parent_run_id: Any = None, **more: Any
+    ) -> None:
+        name = more.get("name") or "chain"
+        runs.start(run_id, parent_run_id, f"invoke_workflow {name}", {names.OPERATION: "invoke_workflow"}, True)
+
+    def tool_start(_: Any, serialized: Any, given: str, *, run_id: Any, parent_run_id: Any = None, **more: Any) -> None:
+        name = (serialized or {}).get("name") or more.get("name") or "tool"
+        attributes = {names.OPERATION: "execute_tool", "gen_ai.tool.name": name, "gen_ai.tool.type": "function"}
+        if runs.content():
+            attributes["gen_ai.tool.call.arguments"] = given
+        runs.start(run_id, parent_run_id, f"execute_tool {name}", attributes, False)
+
+    def tool_end(_: Any, output: Any, *, run_id: Any, **more: Any) -> None:
+        result = {"gen_ai.tool.call.result": as_json(getattr(output, "content", output))} if runs.content() else {}
+        runs.end(run_id, result)
+
+    def retriever_start(
+        _: Any, serialized: Any, query: str, *, run_id: Any, parent_run_id: Any = None, **more: Any
+    ) -> None:
+        attributes = {
+            names.OPERATION: "retrieval",
+            **({"gen_ai.retrieval.query.text": query} if runs.content() else {}),
+        }
+        runs.start(run_id, parent_run_id, f"retrieval {more.get('name') or 'retriever'}", attributes, False)
+
+    def retriever_end(_: Any, documents: Sequence[Any], *, run_id: Any, **more: Any) -> None:
+        found = [{"id": getattr(item, "id", None), "content": item.page_content} for item in documents]
+        runs.end(run_id, {"gen_ai.retrieval.documents": as_json(found)} if runs.content() else {})
+
+    def model_start(
+        _: Any, serialized: Any, given: Any, *, run_id: Any, parent_run_id: Any = None, **more: Any
+    ) -> None:
+        _announced.set(parent_run_id)
+
+    def ended(_: Any, *args: Any, run_id: Any, **more: Any) -> None:
+        runs.end(run_id, {})
+
+    def failed(_: Any, error: BaseException, *, run_id: Any, **more: Any) -> None:
+        runs.end(run_id, {}, error)
+
+    methods: dict[str, Callable[..., None]] = {
+        "on_chat_model_start": model_start,
+        "on_llm_start": model_start,
+        "on_chain_start": chain_start,
+        "on_chain_end": ended,
+        "on_chain_error": failed,
+        "on_tool_start": tool_start,
+        "on_tool_end": tool_end,
+        "on_tool_error": failed,
+        "on_retriever_start": retriever_start,
+        "on_retriever_end": retriever_end,
+        "on_retriever_error": failed,
+    }
+    body: dict[str, Any] = {name: _guarded(method) for name, method in methods.items()}
+    return type("StanchionHandler", (base,), {**body, "run_inline": True})
