@@ -20,7 +20,7 @@ _MARKERS = ("sk-", "stn_", "AKIA", "ASIA", "ghp_", "gho_", "ghs_", "github_pat_"
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9])(?:"
     r"sk-(?:ant-|proj-|or-v1-|svcacct-|lf-)?[A-Za-z0-9_-]{20,}"
-    r"|stn_[a-z0-9]{1,16}_[0-9A-Za-z]{50}"
+    r"|stn_[a-z0-9]{1,16}_[0-9A-Za-z]{12}_[0-9A-Za-z]{38}"
     r"|A[KS]IA[0-9A-Z]{16}(?![0-9A-Za-z])"
     r"|gh[pos]_[A-Za-z0-9]{36,}|github_pat_[A-Za-z0-9_]{22,}"
     r"|xox[abposr]-[A-Za-z0-9-]{10,}"

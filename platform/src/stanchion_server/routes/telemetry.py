@@ -1,8 +1,8 @@
 """Telemetry in: from a request body to rows, and what happens to them afterwards.
 
-decode -> window -> scrub -> normalise -> price -> store -> outcome. The caller may answer 200 when `accept` returns: what
-it counts as stored is committed. Everything after the commit is a wake-up that may be lost; `settle` finds its work
-in the database.
+decode -> window -> scrub -> normalise -> price -> store -> outcome. The caller may answer 200 when `accept` returns:
+what it counts as stored is committed. Everything after the commit is a wake-up that may be lost; `settle` finds
+its work in the database.
 """
 
 from __future__ import annotations

@@ -72,6 +72,8 @@ def receive(request: HttpRequest, signal: str) -> HttpResponse:
         _skip_body(request)
         response = _failure(503, f"Not accepted now ({error.reason}); send it again.", media_type)
         response["Retry-After"] = "1"
+    if response.status_code not in (200, 401, 403, 405):
+        response._has_been_logged = True  # type: ignore[attr-defined]  # the ledger has it: overload must not flood the log
     telemetry.write_refusals()
     return response
 
@@ -88,7 +90,7 @@ def _receive(request: HttpRequest, signal: Signal, media_type: str) -> HttpRespo
     )
     length = _content_length(request)
     try:
-        if _media_type(request, default="") == "":
+        if not _media_type(request, default=""):
             raise _unsupported_type(request)
         outcome = _accept(request, sender, signal, media_type, length, principal.daily_span_quota)
     except (SenderError, Unavailable) as error:
