@@ -69,9 +69,13 @@ class Intake:
 
 def intake(project_id: int, since: datetime) -> Intake:
     rows = IngestBatch.objects.filter(project_id=project_id, received_at__gte=since)
-    totals = rows.aggregate(**_sums())
+    totals = rows.aggregate(last=Max("received_at"), **_sums())
     names = dict(ApiKey.objects.filter(project_id=project_id).values_list("pk", "name"))
-    found = rows.values("api_key_id", "client", "signal").annotate(**_sums()).order_by("-last")[:MAX_CLIENTS]
+    found = (
+        rows.values("api_key_id", "client", "signal")
+        .annotate(last=Max("received_at"), **_sums())
+        .order_by("-last")[:MAX_CLIENTS]
+    )
     bad = rows.filter(Q(rejected__gt=0) | Q(state="refused")).order_by("-received_at")
     odd = rows.filter(Q(rejected__gt=0) | Q(altered__gt=0) | Q(state="refused")).order_by("-received_at")
     counted = list(odd.values_list("reasons", "alterations")[:MAX_REASON_ROWS])
@@ -91,7 +95,6 @@ def _sums() -> dict[str, Any]:
     return {
         "requests": Count("id"),
         "refused": Count("id", filter=Q(state="refused")),
-        "last": Max("received_at"),
         **{f"{name}_sum": Sum(name) for name in COUNTS},
     }
 

@@ -64,7 +64,7 @@ class Visit:
 
 def project_page(
     view: Callable[Concatenate[Visit, P], HttpResponse],
-) -> Callable[Concatenate[HttpRequest, str, P], HttpResponse]:
+) -> Callable[..., HttpResponse]:
     """Lets a member in and shows a stranger 404, as if the project did not exist. What the address asks wrongly is a
     400 that says what to write instead."""
 

@@ -31,7 +31,7 @@ def keys(visit: Visit) -> HttpResponse:
             form = KeyForm(initial={"scopes": [Scope.INGEST.value]})
     rows = ApiKey.objects.filter(project=visit.project).order_by("revoked_at", "-created_at")
     status = 400 if form.errors else 200
-    chosen = form.data.getlist("scopes") if form.is_bound else form.initial["scopes"]
+    chosen = visit.request.POST.getlist("scopes") if form.is_bound else form.initial["scopes"]
     return visit.render(
         "pages/keys.html", "keys", status, rows=rows, form=form, secret=secret, scopes=Scope.choices, chosen=chosen
     )
