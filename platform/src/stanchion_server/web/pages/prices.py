@@ -45,9 +45,9 @@ class PriceForm(_PriceForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["effective_from"].label = "In force from (UTC)"
-        self.fields["request_usd"].label = "Per request (US$)"
+        self.fields["request_usd"].label = "Per request, $"
         for name, label, _ in RATES:
-            self.fields[name].label = f"{label} (US$ per million tokens)"
+            self.fields[name].label = f"{label}, $/M tokens"
             self.fields[name].widget.attrs.update({"min": "0", "step": "any"})
             self.fields[name].min_value = 0  # type: ignore[attr-defined]
 
