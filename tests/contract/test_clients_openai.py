@@ -7,19 +7,22 @@ import pytest
 from kit.contract import CURRENT_CONVENTIONS, Door, Known, check_openai, check_texts
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
+# The older package reports neither cached nor reasoning tokens, nor anything about a stream.
+TERSE = Known(cached=(), reasoning=(), ttft=(), is_streamed=False)
+OPENLLMETRY = Known(reasoning=("plain", "tools"))
 
 
 def test_the_older_opentelemetry_package_in_its_default_conventions(live_door: Door) -> None:
     run = live_door.run("openai-v2", "otel_v2_app.py", OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT="true")
 
-    check_openai(run, known=Known(cached=(), reasoning=(), ttft=()))
+    check_openai(run, known=TERSE)
     check_texts(run)
 
 
 def test_the_older_opentelemetry_package_in_the_current_conventions(live_door: Door) -> None:
     run = live_door.run("openai-v2", "otel_v2_app.py", **CURRENT_CONVENTIONS)
 
-    check_openai(run, known=Known(reasoning=(), ttft=()))
+    check_openai(run, known=TERSE)
     check_texts(run)
 
 
@@ -40,20 +43,20 @@ def test_openinference(live_door: Door) -> None:
 def test_openllmetry_with_messages_on_spans(live_door: Door) -> None:
     run = live_door.run("many", "openllmetry_app.py")
 
-    check_openai(run, known=Known(reasoning=("plain", "tools"), ttft=()))
+    check_openai(run, known=OPENLLMETRY)
     check_texts(run)
 
 
 def test_openllmetry_with_messages_as_log_records(live_door: Door) -> None:
     run = live_door.run("many", "openllmetry_app.py", "events")
 
-    check_openai(run, known=Known(reasoning=("plain", "tools"), ttft=()))
+    check_openai(run, known=OPENLLMETRY)
     check_texts(run)
 
 
 def test_the_traceloop_sdk_with_its_user_and_session(live_door: Door) -> None:
     run = live_door.run("many", "traceloop_app.py")
 
-    check_openai(run, known=Known(reasoning=("plain", "tools"), ttft=()))
+    check_openai(run, known=OPENLLMETRY)
     check_texts(run)
     assert {(call.user_id, call.session_id) for call in run.charged} == {("user-1", "session-1")}

@@ -195,3 +195,10 @@ def test_a_span_below_the_half_without_usage_belongs_to_the_pair() -> None:
     answer = facts(3, trace_id=trace(2), pair_key=7, duration_ns=0, after_s=1)
 
     assert len(charged(decide(request, native, answer))) == 1
+
+
+def test_a_record_that_tells_nothing_belongs_to_the_one_below_it() -> None:
+    mute = facts(1, input_tokens=None, output_tokens=None)
+    native = facts(2, parent_span_id=1, scope="b", response_id="msg_1", after_s=0.1)
+
+    assert charged(decide(mute, native)) == [2]

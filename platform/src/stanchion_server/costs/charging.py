@@ -218,10 +218,25 @@ def _alike(groups: Sequence[Sequence[CallFacts]]) -> list[tuple[tuple[Any, ...],
             usage = call.input_tokens, call.output_tokens
         if usage[0] is not None:
             by_usage[call.trace_id, call.kind, *usage].append(call)
-    pairs = []
+    pairs = _mute_pairs([call for group in groups for call in group])
     for calls in by_usage.values():
         if len(calls) > 1 and not all(call.response_id for call in calls):
             pairs += _close_pairs(calls)
+    return pairs
+
+
+def _mute_pairs(calls: Sequence[CallFacts]) -> list[tuple[tuple[Any, ...], CallFacts, CallFacts]]:
+    """A record that tells neither usage nor response id, and the record of another instrumentation right above or below
+    it: two that wrap the same stream can leave one of them without an answer."""
+    places = {(call.trace_id, call.span_id): call for call in calls}
+    pairs = []
+    for one in calls:
+        other = places.get((one.trace_id, one.parent_span_id or 0))
+        if other is None or one.scope == other.scope or one.kind != other.kind or not _same_model(one, other):
+            continue
+        if any(not call.has_usage and not call.response_id for call in (one, other)):
+            apart = (one.start_time - other.start_time) + abs(other.end_time - one.end_time)
+            pairs.append(((False, apart, _sort_key(one), _sort_key(other)), one, other))
     return pairs
 
 
