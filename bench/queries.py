@@ -36,19 +36,23 @@ BIG_TRACE = "ffffffffffffffffffffffffffffffff"
 
 CALLS_SQL = """
 INSERT INTO llm_calls SELECT %(project)s, ('00000000-' || lpad(to_hex(%(day)s), 4, '0') || '-4000-8000-' ||
-    lpad(to_hex(i), 12, '0'))::uuid, i * 4 + 1, i * 4, t, t, d, 1, NULL, NULL, NULL, NULL, inp, out, inp / 3, NULL, NULL,
-    NULL, NULL, NULL, NULL, NULL, CASE WHEN i %% 3 = 0 THEN d / 5e6 END, 0.7, NULL, NULL, 0, 1, 0,
-    CASE WHEN i %% 50 = 0 THEN 2 ELSE 1 END, i %% 3 = 0, false, CASE WHEN i %% 40 > 0 THEN inp * 15e-8 + out * 6e-7 END, NULL,
+    lpad(to_hex(i), 12, '0'))::uuid, i * 4 + 1, i * 4, t, t, d, 1, NULL, NULL, NULL, NULL, inp, out, inp / 3, NULL,
+    NULL, NULL, NULL, NULL, NULL, NULL, CASE WHEN i %% 3 = 0 THEN d / 5e6 END, 0.7, NULL, NULL, 0, 1, 0,
+    CASE WHEN i %% 50 = 0 THEN 2 ELSE 1 END, i %% 3 = 0, false,
+    CASE WHEN i %% 40 > 0 THEN inp * 15e-8 + out * 6e-7 END, NULL,
     'genai-prices', 'plain', 'high', '', 'chat', 'otel', provider, model, model, model, 'r' || i, 'reported', '',
     CASE WHEN i %% 50 = 0 THEN 'RateLimitError' ELSE '' END, '{stop}', 'feature-' || f, 'user-' || u, 'session-' || u,
-    CASE WHEN i %% 10 = 0 THEN 'staging' ELSE 'production' END, 'v' || %(day)s / 7, 'service-' || f %% 3, 'prompt-' || f,
+    CASE WHEN i %% 10 = 0 THEN 'staging' ELSE 'production' END, 'v' || %(day)s / 7, 'service-' || f %% 3,
+    'prompt-' || f,
     (1 + f %% 2)::text, '{}', NULL, 'What is the weather in ' || md5(i::text), 'It is ' || md5((i * 7)::text), NULL
 FROM (
     SELECT i, timestamptz %(start)s + i * interval '1 second' * 86400.0 / %(count)s AS t,
-        (exp(random() * 3) * 3e8)::bigint AS d, (random() * 2000 + 50)::bigint AS inp, (random() * 500)::bigint AS out,
+        (exp(random() * 3) * 3e8)::bigint AS d, (random() * 2000 + 50)::bigint AS inp,
+        (random() * 500)::bigint AS out,
         (random() * random() * 12)::int %% 12 AS f, (random() * 500)::int AS u,
         (ARRAY['openai','openai','anthropic','google','mistral','openai','anthropic'])[m + 1] AS provider,
-        (ARRAY['gpt-4o','gpt-4o-mini','claude-sonnet','gemini-flash','mistral-small','o3','claude-haiku'])[m + 1] AS model
+        (ARRAY['gpt-4o','gpt-4o-mini','claude-sonnet','gemini-flash','mistral-small','o3','claude-haiku'])[m + 1]
+        AS model
     FROM (SELECT i, (random() * random() * 7)::int %% 7 AS m FROM generate_series(0, %(count)s - 1) i) x
 ) y
 """
@@ -57,19 +61,22 @@ INSERT INTO spans SELECT c.project_id, c.trace_id, (c.span_id / 4) * 4 + k,
     CASE WHEN k > 0 THEN (c.span_id / 4) * 4 END, c.start_time, c.received_at, c.duration_ns, 1, 0,
     (ARRAY[6, 1, 3, 5])[k + 1], 1, c.status, (ARRAY['agent run', 'chat', 'retrieve', 'tool'])[k + 1], '', c.service,
     c.environment, c.feature, c.session_id, 'openai-v2', '1',
-    jsonb_build_object('tenant', 't' || c.span_id %% 20, 'gen_ai.request.model', c.model, 'http.status', 200), NULL, NULL
+    jsonb_build_object('tenant', 't' || c.span_id %% 20, 'gen_ai.request.model', c.model, 'http.status', 200),
+    NULL, NULL
 FROM llm_calls c, generate_series(0, 3) k
 WHERE c.project_id = %(project)s AND c.start_time >= %(start)s AND c.start_time < %(end)s
 """
 BIG_SQL = """
-WITH one AS (SELECT * FROM llm_calls WHERE project_id = %(project)s AND start_time >= %(start)s LIMIT 1),
+WITH one AS (SELECT * FROM llm_calls WHERE project_id = %(project)s AND start_time >= %(start)s
+    ORDER BY start_time LIMIT 1),
 spans_in AS (
     INSERT INTO spans SELECT project_id, %(trace)s::uuid, n, CASE WHEN n > 0 THEN (n - 1) / 5 END,
-        start_time + n * interval '3 ms', received_at, duration_ns, 1, 0, 1, 1, 1, 'span ' || n, '', service, environment,
-        feature, session_id, 'openai-v2', '1', '{}', NULL, NULL FROM one, generate_series(0, %(last)s) n
+        start_time + n * interval '3 ms', received_at, duration_ns, 1, 0, 1, 1, 1, 'span ' || n, '', service,
+        environment, feature, session_id, 'openai-v2', '1', '{}', NULL, NULL FROM one, generate_series(0, %(last)s) n
 )
-INSERT INTO llm_calls SELECT (jsonb_populate_record(one, jsonb_build_object('trace_id', %(trace)s, 'span_id', n,
-    'start_time', start_time + n * interval '3 ms'))).* FROM one, generate_series(0, %(last)s) n WHERE n %% 4 = 0
+INSERT INTO llm_calls SELECT (jsonb_populate_record(NULL::llm_calls, to_jsonb(one) || jsonb_build_object(
+    'trace_id', %(trace)s::text, 'span_id', n, 'start_time', start_time + n * interval '3 ms'))).*
+FROM one, generate_series(0, %(last)s) n WHERE n %% 4 = 0
 """
 
 
@@ -79,7 +86,8 @@ def fill(now: datetime, spans: int) -> None:
     partitions.ensure([day.date() for day in days])
     with connection.cursor() as cursor:
         cursor.execute(
-            "INSERT INTO key_mappings VALUES (%s, 1, now(), 'otel', 'openai-v2', '1', '{}', '{x.y}') ON CONFLICT DO NOTHING",
+            "INSERT INTO key_mappings VALUES (%s, 1, now(), 'otel', 'openai-v2', '1', '{}', '{x.y}')"
+            " ON CONFLICT DO NOTHING",
             [PROJECT],
         )
     for number, day in enumerate(days):
@@ -103,7 +111,7 @@ def clear() -> None:
 
 
 def is_filled() -> bool:
-    return bool(sql("SELECT 1 FROM call_rollups WHERE project_id = %s LIMIT 1", PROJECT))
+    return bool(selectors.trace(PROJECT, BIG_TRACE))
 
 
 def sql(text: str, *values: object) -> list[Any]:
@@ -167,6 +175,7 @@ def main() -> None:
     chosen = options.parse_args()
     now = datetime.now(UTC)
     if not is_filled():
+        clear()
         began = time.perf_counter()
         fill(now, chosen.spans)
         print(f"filled in {time.perf_counter() - began:.0f} s", flush=True)

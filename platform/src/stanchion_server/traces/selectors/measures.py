@@ -108,26 +108,25 @@ def plan(
     group_by: Sequence[str],
     wanted: CallFilter,
     *,
-    with_percentiles: bool = True,
+    histograms: Sequence[str] = HISTOGRAMS,
 ) -> Plan:
     is_raw = needs_calls(group_by, wanted)
     if is_raw:
         source = _calls_source(project_id, start, end, step, group_by, wanted)
     else:
-        source = _rollups_source(project_id, start, end, step, group_by, wanted, with_percentiles)
-    return Plan(_statement(source.sql, is_raw, with_percentiles), source.params, is_raw)
+        source = _rollups_source(project_id, start, end, step, group_by, wanted, histograms)
+    return Plan(_statement(source.sql, is_raw, histograms), source.params, is_raw)
 
 
-def _statement(source: str, is_raw: bool, with_percentiles: bool) -> str:
+def _statement(source: str, is_raw: bool, histograms: Sequence[str]) -> str:
     summed = ", ".join(
         f"least(greatest(coalesce(sum({name}), 0), 0), 9223372036854775807)::bigint AS {name}" for name in SUMS
     )
     floats = ", ".join(f"greatest(coalesce(sum({name}), 0), 0) AS {name}" for name in FLOATS)
-    histograms = HISTOGRAMS if with_percentiles else ()
     parts = "".join(f", {name} AS ({_histogram(name, is_raw)})" for name in histograms)
     joins = " ".join(f"LEFT JOIN {name} USING (step, g1, g2)" for name in histograms)
     columns = ", ".join(
-        f"{name}.buckets, {name}.counts" if with_percentiles else "NULL::int[], NULL::bigint[]" for name in HISTOGRAMS
+        f"{name}.buckets, {name}.counts" if name in histograms else "NULL::int[], NULL::bigint[]" for name in HISTOGRAMS
     )
     return f"""WITH {source}, sums AS (
         SELECT step, g1, g2, {summed}, {floats}, sum(cost_usd) AS cost_usd
@@ -203,17 +202,17 @@ def _rollups_source(
     step: timedelta | None,
     group_by: Sequence[str],
     wanted: CallFilter,
-    with_percentiles: bool,
+    histograms: Sequence[str],
 ) -> Condition:
     dirty = f"""dirty AS MATERIALIZED (SELECT DISTINCT minute FROM dirty_minutes WHERE project_id = %s AND minute >= %s
         AND minute < %s ORDER BY minute DESC LIMIT {MAX_UNSETTLED_MINUTES})"""
     filters = _dimension_conditions(wanted)
     pieces = [
-        _settled(project_id, segment, step, group_by, filters, with_percentiles)
+        _settled(project_id, segment, step, group_by, filters, histograms)
         for segment in grains.segments(start, end, grains.coarsest(end - start, step))
     ]
-    pieces.append(_unsettled_rollups(project_id, step, group_by, filters, with_percentiles))
-    pieces.append(_unsettled_calls(project_id, start, end, step, group_by, wanted, with_percentiles))
+    pieces.append(_unsettled_rollups(project_id, step, group_by, filters, histograms))
+    pieces.append(_unsettled_calls(project_id, start, end, step, group_by, wanted, histograms))
     union = "\nUNION ALL\n".join(piece.sql for piece in pieces)
     params = tuple(param for piece in pieces for param in piece.params)
     return Condition(f"{dirty}, source AS MATERIALIZED ({union})", (project_id, start, end, *params))
@@ -224,15 +223,13 @@ def _dimension_conditions(wanted: CallFilter) -> list[Condition]:
     return [Condition(f"r.{name} = %s", (value,)) for name, value in values.items() if value is not None]
 
 
-def _rollup_columns(step: timedelta | None, group_by: Sequence[str], sign: str, with_percentiles: bool) -> str:
+def _rollup_columns(step: timedelta | None, group_by: Sequence[str], sign: str, histograms: Sequence[str]) -> str:
     expression = {name: f"r.{name}" for name in ROLLUP_DIMENSIONS}
     added = ", ".join(f"{sign}r.{name} AS {name}" for name in ADDED)
     columns = f"{_step_sql(step, 'r.bucket')} AS step, {_group_columns(group_by, expression)}, {added}"
-    if not with_percentiles:
-        return columns
     counts = "ARRAY(SELECT -x FROM unnest(r.{name}_counts) x)" if sign else "r.{name}_counts"
-    return f"{columns}, " + ", ".join(
-        f"r.{name}_buckets AS {name}_buckets, {counts.format(name=name)} AS {name}_counts" for name in HISTOGRAMS
+    return columns + "".join(
+        f", r.{name}_buckets AS {name}_buckets, {counts.format(name=name)} AS {name}_counts" for name in histograms
     )
 
 
@@ -242,23 +239,27 @@ def _settled(
     step: timedelta | None,
     group_by: Sequence[str],
     filters: list[Condition],
-    with_percentiles: bool,
+    histograms: Sequence[str],
 ) -> Condition:
     own = Condition(
         f"r.project_id = %s AND r.grain_minutes = {segment.grain_minutes} AND r.bucket >= %s AND r.bucket < %s",
         (project_id, segment.start, segment.end),
     )
     where = all_of([own, *filters])
-    columns = _rollup_columns(step, group_by, "", with_percentiles)
+    columns = _rollup_columns(step, group_by, "", histograms)
     return Condition(f"SELECT {columns} FROM call_rollups r WHERE {where.sql}", where.params)
 
 
 def _unsettled_rollups(
-    project_id: int, step: timedelta | None, group_by: Sequence[str], filters: list[Condition], with_percentiles: bool
+    project_id: int,
+    step: timedelta | None,
+    group_by: Sequence[str],
+    filters: list[Condition],
+    histograms: Sequence[str],
 ) -> Condition:
     own = "r.project_id = %s AND r.grain_minutes = 1 AND r.bucket = ANY (ARRAY(SELECT minute FROM dirty))"
     where = all_of([Condition(own, (project_id,)), *filters])
-    columns = _rollup_columns(step, group_by, "-", with_percentiles)
+    columns = _rollup_columns(step, group_by, "-", histograms)
     return Condition(f"SELECT {columns} FROM call_rollups r WHERE {where.sql}", where.params)
 
 
@@ -269,17 +270,16 @@ def _unsettled_calls(
     step: timedelta | None,
     group_by: Sequence[str],
     wanted: CallFilter,
-    with_percentiles: bool,
+    histograms: Sequence[str],
 ) -> Condition:
     expression = {name: f"c.{name}" for name in ROLLUP_DIMENSIONS}
     added = ", ".join(f"{OF_CALL[name]} AS {name}" for name in ADDED)
     columns = f"{_step_sql(step, 'c.start_time')} AS step, {_group_columns(group_by, expression)}, {added}"
-    if with_percentiles:
-        columns += "".join(
-            f", CASE WHEN {OF_CALL_HAS[name]} THEN ARRAY[{OF_CALL_BUCKET[name]}] ELSE '{{}}' END,"
-            f" CASE WHEN {OF_CALL_HAS[name]} THEN ARRAY[1::bigint] ELSE '{{}}' END"
-            for name in HISTOGRAMS
-        )
+    columns += "".join(
+        f", CASE WHEN {OF_CALL_HAS[name]} THEN ARRAY[{OF_CALL_BUCKET[name]}] ELSE '{{}}' END,"
+        f" CASE WHEN {OF_CALL_HAS[name]} THEN ARRAY[1::bigint] ELSE '{{}}' END"
+        for name in histograms
+    )
     where = all_of(_call_conditions(project_id, start, end, wanted))
     sql = f"""SELECT {columns} FROM dirty d JOIN llm_calls c
         ON c.start_time >= d.minute AND c.start_time < d.minute + interval '1 minute' WHERE {where.sql}"""

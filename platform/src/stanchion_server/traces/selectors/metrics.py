@@ -31,7 +31,8 @@ class MetricQuery:
     """What to sum. `start` inclusive, `end` exclusive, both rounded outwards to whole minutes. `step` is whole minutes.
 
     `group_by` takes at most two of GROUPS or `attribute:<key>`. The `limit` groups that are largest by `order` come
-    back, largest first. `filters` hold no time range of their own and always mean charged calls.
+    back, largest first. `percentiles` may leave out `duration` or `ttft`: they take most of the time. `filters` hold no
+    time range of their own and always mean charged calls.
     """
 
     start: datetime
@@ -40,13 +41,16 @@ class MetricQuery:
     group_by: tuple[str, ...] = ()
     filters: CallFilter = field(default_factory=CallFilter)
     order: str = "calls"
+    percentiles: tuple[str, ...] = measures.HISTOGRAMS
     limit: int = 100
 
 
 def metrics(project_id: int, query: MetricQuery) -> Metrics:
     """Rows in order of step, then size of the group. SenderError says what of the query cannot be answered."""
     query = checked(query)
-    plan = measures.plan(project_id, query.start, query.end, query.step, query.group_by, query.filters)
+    plan = measures.plan(
+        project_id, query.start, query.end, query.step, query.group_by, query.filters, histograms=query.percentiles
+    )
     with reading.bounded():
         unsettled = 0 if plan.is_raw else measures.unread_minutes(project_id, query.start, query.end)
         found = reading.rows(plan.sql + f" LIMIT {MAX_ROWS + 1}", plan.params)

@@ -45,7 +45,7 @@ class Parameter:
 
 
 def read_all(query: QueryDict, known: Sequence[Parameter]) -> dict[str, Any]:
-    """The values that were given, by name; lists for repeated ones. Unknown, doubled and unreadable ones are refused."""
+    """The values that were given, by name; lists for repeated ones. Unknown, doubled, unreadable ones are refused."""
     names = {parameter.name: parameter for parameter in known}
     for name in query:
         if name not in names:
