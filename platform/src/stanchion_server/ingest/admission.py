@@ -28,7 +28,7 @@ PARSED_WEIGHT = 6
 class Bounds:
     max_in_flight_bytes: int = 1 << 30
     max_parses: int = 2
-    parse_wait_s: float = 0.5
+    parse_wait_s: float = 1.0
     max_resident_bytes: int = 2 << 30
     min_free_disk_bytes: int = 512 << 20
 
