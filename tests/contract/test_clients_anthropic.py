@@ -17,7 +17,7 @@ def duplicates(run: Run) -> int:
 def test_its_native_spans_alone(live_door: Door) -> None:
     run = live_door.run("many", "anthropic_app.py")
 
-    check_anthropic(run, known=Known(tool_calls=False))
+    check_anthropic(run, known=Known(tool_calls=()))
     assert duplicates(run) == 0
 
 

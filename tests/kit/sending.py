@@ -43,9 +43,17 @@ class Target:
 class Sender:
     """`connections` threads take requests in turn; a refused one is sent again up to `retries` times."""
 
-    def __init__(self, target: Target, exports: Sequence[Export], *, connections: int = 4, retries: int = 0) -> None:
+    def __init__(
+        self,
+        target: Target,
+        exports: Sequence[Export],
+        *,
+        connections: int = 4,
+        retries: int = 0,
+        retry_pause_s: float = RETRY_PAUSE_S,
+    ) -> None:
         self.delivery = Delivery()
-        self._target, self._exports, self._retries = target, exports, retries
+        self._target, self._exports, self._retries, self._retry_pause_s = target, exports, retries, retry_pause_s
         self._next = 0
         self._lock = threading.Lock()
         self._stop_at_s = float("inf")
@@ -77,7 +85,7 @@ class Sender:
             for _attempt in range(self._retries + 1):
                 if self._send(connection, export) or time.monotonic() > self._stop_at_s:
                     break
-                time.sleep(RETRY_PAUSE_S)
+                time.sleep(self._retry_pause_s)
         connection.close()
 
     def _take(self) -> Export | None:

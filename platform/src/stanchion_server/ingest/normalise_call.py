@@ -49,6 +49,9 @@ class Place(NamedTuple):
     service: str
     feature: str
     session_id: str
+    user_id: str
+    prompt_name: str
+    prompt_version: str
     environment: str
     release: str
 
@@ -204,7 +207,7 @@ def _first_token(
         return is_streamed, None
     if first_ms is None or not 0 < first_ms < duration_ns / 1e6:
         return is_streamed, None
-    return is_streamed, first_ms
+    return True, first_ms
 
 
 def _pair_key(span: RawSpan, plan: Plan, model: str, response_id: str) -> int | None:
