@@ -309,11 +309,13 @@ def _measured(
     has_tokens = calls > values["untokened_calls"]
     has_price = calls > values["unpriced_calls"]
     generation_ms = values["generation_ms_sum"]
+    counts: dict[str, Any] = {name: values[name] for name in SUMS[:5]}
+    tokens: dict[str, Any] = {name: values[name] if has_tokens else None for name in SUMS[5:10]}
     return MetricRow(
         bucket=bucket,
         group=group,
-        **{name: values[name] for name in SUMS[:5]},
-        **{name: values[name] if has_tokens else None for name in SUMS[5:10]},
+        **counts,
+        **tokens,
         error_ratio=values["errors"] / calls if calls else None,
         cost_usd=(values["cost_usd"] or Decimal(0)) if has_price or not calls else None,
         duration_mean_ms=values["duration_ms_sum"] / calls if calls else None,

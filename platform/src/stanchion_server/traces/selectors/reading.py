@@ -53,16 +53,18 @@ def bounded(timeout_ms: int = TIMEOUT_MS) -> Iterator[None]:
         ) from error
 
 
-def rows(sql: str, params: Sequence[object]) -> list[Row]:
+def rows(sql: str, params: Sequence[Any]) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(sql, list(params))
-        return cursor.fetchall()
+        found: list[Row] = cursor.fetchall()
+        return found
 
 
-def named_rows(sql: str, params: Mapping[str, object]) -> list[Row]:
+def named_rows(sql: str, params: Mapping[str, Any]) -> list[Row]:
     with connection.cursor() as cursor:
         cursor.execute(sql, dict(params))
-        return cursor.fetchall()
+        found: list[Row] = cursor.fetchall()
+        return found
 
 
 def trace_id_or_none(text: str) -> UUID | None:

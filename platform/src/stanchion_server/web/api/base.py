@@ -32,7 +32,7 @@ class Resource(APIView):
     """One address. `known` are its query parameters, `scope` what reading it takes."""
 
     authentication_classes = access.AUTHENTICATION
-    permission_classes: ClassVar[tuple[type, ...]] = ()
+    permission_classes = ()
     renderer_classes = (JSONRenderer,)
     parser_classes = (JSONParser,)
     known: ClassVar[tuple[parameters.Parameter, ...]] = ()
