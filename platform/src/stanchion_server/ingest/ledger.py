@@ -16,6 +16,8 @@ from stanchion_server.ingest.clients import OTHER
 from stanchion_server.ingest.records import Alteration, Batch, Decoded, LogRecord, RawPoint, Rejection, SpanRecord
 
 MAX_DETAIL_LENGTH = 1_000
+# No fault of the sender, or nothing lost: counted, but not worth a warning with every batch.
+_QUIET = Alteration.SECRET_MASKED | Alteration.TOKENS_CORRECTED | Alteration.NEGATIVE_DURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,3 +127,10 @@ def describe(rejections: Iterable[Rejection]) -> str:
     """English sentences for the sender: how many, why, and what to do."""
     parts = [f"{r.count} refused ({r.reason}): {r.detail}" for r in rejections]
     return " ".join(parts)[:MAX_DETAIL_LENGTH]
+
+
+def message(decoded: Decoded, entry: LedgerEntry) -> str:
+    """What the sender is told about refused and changed items; empty when there is nothing to say."""
+    loud = [name for name in entry.alterations if not Alteration[name.upper()] & _QUIET]
+    changes = f"{entry.altered} stored with changes: {', '.join(sorted(loud))}." if loud else ""
+    return " ".join(part for part in (describe(decoded.rejections), changes) if part)

@@ -19,7 +19,7 @@ from stanchion_server.costs import settle as settling
 from stanchion_server.ingest import clients, decode, ledger, normalise, scrub, window
 from stanchion_server.ingest import selectors as received
 from stanchion_server.ingest.admission import Gate
-from stanchion_server.ingest.records import Alteration, Batch, Decoded
+from stanchion_server.ingest.records import Batch, Decoded
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError, Unavailable
 from stanchion_server.traces import partitions, retention, store
@@ -33,7 +33,6 @@ _DECODERS: dict[Signal, Callable[..., Decoded]] = {
     "logs": decode.decode_logs,
     "metrics": decode.decode_metrics,
 }
-_QUIET = Alteration.SECRET_MASKED | Alteration.TOKENS_CORRECTED | Alteration.NEGATIVE_DURATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +68,7 @@ def accept(
         client = _client_names.bounded(sender.project_id, clients.of(decoded, sender.user_agent))
         entry = ledger.stored(decoded, batch, sender.api_key_id, signal, client, body_bytes)
     result = store.store(sender.project_id, batch, entry)
-    return Outcome(entry.sent, result.stored, result.duplicate, entry.rejected, _message(decoded, entry))
+    return Outcome(entry.sent, result.stored, result.duplicate, entry.rejected, ledger.message(decoded, entry))
 
 
 def check_quota(project_id: int, signal: Signal, daily_span_quota: int | None) -> None:
@@ -102,12 +101,6 @@ def _prepare(project_id: int, decoded: Decoded) -> Batch:
         book = prices.book(project_id)
         calls = tuple(replace(call, cost=pricing.price(call, book)) for call in calls)
     return Batch(spans.spans, calls, spans.contents + log_contents, logs, points)
-
-
-def _message(decoded: Decoded, entry: ledger.LedgerEntry) -> str:
-    loud = [name for name in entry.alterations if not Alteration[name.upper()] & _QUIET]
-    changes = f"{entry.altered} stored with changes: {', '.join(sorted(loud))}." if loud else ""
-    return " ".join(part for part in (ledger.describe(decoded.rejections), changes) if part)
 
 
 def refuse(sender: Sender, signal: Signal, error: SenderError | Unavailable, body_bytes: int) -> None:
