@@ -19,7 +19,7 @@ from stanchion_server.costs import charging, selectors, stored
 from stanchion_server.costs.charging import RECORDS_PER_RESPONSE, RESPONSE_WINDOW, Key
 from stanchion_server.costs.pricing import ROLLUP_FALLBACK
 from stanchion_server.kernel import clock, db
-from stanchion_server.traces import partitions, previews, rollups
+from stanchion_server.traces import labels, partitions, previews, rollups
 
 MINUTES_AT_ONCE = 200
 
@@ -87,6 +87,7 @@ def _settle_project(project_id: int, limit: int, oldest: datetime | None) -> tup
             return len(claimed), 0
         previews.fill(cursor, project_id, minutes)
         changed = _charge(cursor, project_id, minutes)
+        labels.settle(cursor, project_id, minutes | {stored.minute_of(key) for key in changed})
         rollups.recompute(cursor, project_id, minutes | {stored.minute_of(key) for key in changed})
     return len(claimed), len(changed)
 

@@ -24,7 +24,7 @@ _TYPES = {
 }  # fmt: skip
 _FACTS = tuple(field.name for field in fields(CallFacts) if field.name not in ("scope", "is_rollup"))
 _STATE = (
-    "charge", "primary_trace_id", "primary_span_id", "filled", "cost_usd", "cost_price", "cost_rule",
+    "charge", "primary_trace_id", "primary_span_id", "filled", "inherited", "cost_usd", "cost_price", "cost_rule",
     "cost_confidence", "cost_reason",
 )  # fmt: skip
 _COLUMNS = (*_FACTS, *_STATE)
@@ -79,8 +79,8 @@ def _stored(values: Sequence[Any]) -> StoredCall:
     for name in _LISTS:
         row[name] = tuple(row[name])
     row["filled"] = json.loads(row["filled"] or "null") or None
-    filled = row["filled"] or {}
-    own = {name: _unknown(name, row[name]) if name in filled else row[name] for name in _FACTS}
+    elsewhere = {**(row["filled"] or {}), **json.loads(row["inherited"] or "{}")}
+    own = {name: _unknown(name, row[name]) if name in elsewhere else row[name] for name in _FACTS}
     is_rollup = row["charge"] == Charge.ROLLUP or row["cost_rule"].startswith(ROLLUP_FALLBACK)
     return StoredCall(CallFacts(scope=values[-1], is_rollup=is_rollup, **own), row)
 

@@ -118,6 +118,9 @@ def _place(span: RawSpan, kind: SpanKind, told: dict[str, Any]) -> normalise_cal
         service=facts.service,
         feature=told.get("feature") or facts.feature,
         session_id=told.get("session_id", ""),
+        user_id=told.get("user_id", ""),
+        prompt_name=told.get("prompt_name", ""),
+        prompt_version=told.get("prompt_version", ""),
         environment=told.get("environment") or facts.environment,
         release=told.get("release") or facts.release,
     )
@@ -160,6 +163,9 @@ def _span_record(
         environment=place.environment,
         feature=place.feature,
         session_id=place.session_id,
+        user_id=place.user_id,
+        prompt_name=place.prompt_name,
+        prompt_version=place.prompt_version,
         scope_name=span.scope.name,
         scope_version=span.scope.version,
         resource=span.resource,
@@ -212,6 +218,6 @@ def moment(ns: int) -> datetime:
 
 
 def _plain(span: RawSpan) -> SpanRecord:
-    place = normalise_call.Place(SpanKind.OTHER, moment(span.start_ns), span.status, "", "", "", "", "")
+    place = normalise_call.Place(SpanKind.OTHER, moment(span.start_ns), span.status, "", "", "", "", "", "", "", "")
     rows = [{"name": e.name, "time_ns": e.time_ns, "attributes": dict(e.attributes)} for e in span.events]
     return _span_record(span, place, dict(span.attributes), rows, span.alterations)

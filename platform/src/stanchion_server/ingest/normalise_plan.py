@@ -24,7 +24,7 @@ from stanchion_server.ingest.messages import to_json
 from stanchion_server.ingest.records import KeyMapping, RawScope, SpanKind
 from stanchion_server.kernel.ids import digest64
 
-COMMON_FIELDS = ("feature", "session_id", "environment", "release")
+COMMON_FIELDS = ("feature", "session_id", "user_id", "prompt_name", "prompt_version", "environment", "release")
 _LLM_WORLD = re.compile(
     r"(?:gen_?ai|llm|ai|langfuse|traceloop|openinference|langsmith|mlflow|litellm|logfire|pydantic_ai|openlit|anthropic|openai"
     r"|input|output|retrieval|embedding|reranker|tool|tag|prompt|completion|model|usage|lk|gcp\.vertex|claude_code|stanchion)"

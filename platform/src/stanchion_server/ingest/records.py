@@ -336,6 +336,9 @@ class SpanRecord:
     environment: str
     feature: str
     session_id: str
+    user_id: str
+    prompt_name: str
+    prompt_version: str
     scope_name: str
     scope_version: str
     resource: RawResource

@@ -72,7 +72,7 @@ def _span_row(frame: Frame, s: SpanRecord) -> tuple[Any, ...]:
         frame.project_id, s.trace_id, s.span_id, s.parent_span_id, s.start_time, frame.received_at, s.duration_ns,
         s.resource.resource_id, s.alterations, s.kind, s.otel_kind, s.status, s.name, s.status_message, s.service,
         s.environment, s.feature, s.session_id, s.scope_name, s.scope_version, s.attributes_json, s.events_json,
-        s.links_json,
+        s.links_json, s.user_id, s.prompt_name, s.prompt_version,
     )  # fmt: skip
 
 
@@ -146,6 +146,7 @@ SPANS = Table(
         "status": copy.smallint, "name": copy.label, "status_message": copy.text, "service": copy.label,
         "environment": copy.label, "feature": copy.label, "session_id": copy.text, "scope_name": copy.label,
         "scope_version": copy.label, "attributes": copy.jsonb, "events": copy.jsonb, "links": copy.jsonb,
+        "user_id": copy.text, "prompt_name": copy.label, "prompt_version": copy.label,
     },
     ("trace_id", "span_id", "start_time"), _span_row, _span_identity, is_replaced=True,
 )  # fmt: skip

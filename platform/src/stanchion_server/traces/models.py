@@ -69,6 +69,9 @@ class Span(models.Model):
     attributes = models.JSONField()
     events = models.JSONField(null=True)
     links = models.JSONField(null=True)
+    user_id = models.TextField()
+    prompt_name = models.TextField()
+    prompt_version = models.TextField()
 
     class Meta:
         managed = False
@@ -80,7 +83,8 @@ class Span(models.Model):
 
 class LlmCall(models.Model):
     """One record of a model call. `filled` names the columns whose values came from another record of the same provider
-    call (`{"feature": "<span id hex>"}`); `primary_*` points from a duplicate to the record that is charged."""
+    call (`{"feature": "<span id hex>"}`), `inherited` those whose values came from a span around the call; `primary_*`
+    points from a duplicate to the record that is charged."""
 
     pk = models.CompositePrimaryKey("project_id", "trace_id", "span_id", "start_time")
     project_id = models.BigIntegerField()
@@ -145,6 +149,7 @@ class LlmCall(models.Model):
     input_preview = models.TextField()
     output_preview = models.TextField()
     filled = models.JSONField(null=True)
+    inherited = models.JSONField(null=True)
 
     class Meta:
         managed = False

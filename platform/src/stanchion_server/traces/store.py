@@ -28,7 +28,7 @@ from stanchion_server.ingest.records import (
 )
 from stanchion_server.kernel import clock, copy, db
 from stanchion_server.kernel.errors import Unavailable
-from stanchion_server.traces import partitions
+from stanchion_server.traces import labels, partitions
 from stanchion_server.traces.columns import CALLS, CONTENTS, LOGS, POINTS, SPANS, Frame, Table
 
 _ATTEMPTS = 4
@@ -185,7 +185,7 @@ def _replace_sql(table: Table, staging: str) -> str:
     """A longer version is a new row in every respect: what settling made of the old one is undone."""
     values = ", ".join(f'"{name}" = s."{name}"' for name in table.columns if name not in ("project_id", *table.key))
     if table is CALLS:
-        values += ", primary_trace_id = NULL, primary_span_id = NULL, filled = NULL"
+        values += ", primary_trace_id = NULL, primary_span_id = NULL, filled = NULL, inherited = NULL"
     same = " AND ".join(f't."{name}" = s."{name}"' for name in ("project_id", *table.key))
     return f"UPDATE {table.name} t SET {values} FROM {staging} s WHERE {same} AND t.duration_ns < s.duration_ns"  # noqa: S608 - names of our own
 
@@ -228,6 +228,10 @@ def _mark_dirty(cursor: db.CursorType, project_id: int, batch: Batch) -> None:
     minutes = {call.start_time.replace(second=0, microsecond=0) for call in batch.calls}
     if batch.logs and batch.contents:
         minutes |= _minutes_of_calls(cursor, project_id, batch.contents)
+    calls = {(call.trace_id, call.span_id) for call in batch.calls}
+    around = [span for span in batch.spans if (span.trace_id, span.span_id) not in calls and labels.is_a_link(span)]
+    if around:
+        minutes |= _minutes_inside(cursor, project_id, around)
     if minutes:
         cursor.execute(
             "INSERT INTO dirty_minutes (project_id, minute) SELECT %s, unnest(%s::timestamptz[])",
@@ -248,6 +252,17 @@ def _minutes_of_calls(cursor: db.CursorType, project_id: int, contents: Sequence
             min(times) - _LONGEST_CALL,
             max(times) + _LONGEST_CALL,
         ),
+    )
+    return {row[0] for row in cursor.fetchall()}
+
+
+def _minutes_inside(cursor: db.CursorType, project_id: int, spans: Sequence[SpanRecord]) -> set[datetime]:
+    """The minutes of stored calls that may lie inside these spans, take labels from them or be covered by them."""
+    times = [span.start_time for span in spans]
+    cursor.execute(
+        "SELECT DISTINCT date_trunc('minute', start_time, 'UTC') FROM llm_calls WHERE project_id = %s"
+        " AND trace_id = ANY (%s::uuid[]) AND start_time BETWEEN %s AND %s",
+        (project_id, list({span.trace_id for span in spans}), min(times), max(times) + labels.LONGEST_TRACE),
     )
     return {row[0] for row in cursor.fetchall()}
 

@@ -127,9 +127,12 @@ def _read_wrapped(found: dict[str, Any], role: str, depth: int) -> list[Message]
 
 
 def _system_of(found: dict[str, Any]) -> Any:
-    return (
-        found.get("system") or found.get("instructions") or found.get("systemInstruction") or found.get("system_prompt")
-    )
+    config = found.get("config") or found.get("generation_config")
+    places = (found, config) if isinstance(config, dict) else (found,)
+    return next((place[key] for place in places for key in _SYSTEM_KEYS if place.get(key)), None)
+
+
+_SYSTEM_KEYS = ("system", "instructions", "systemInstruction", "system_instruction", "system_prompt")
 
 
 def read_message(found: dict[str, Any], role: str) -> Message:

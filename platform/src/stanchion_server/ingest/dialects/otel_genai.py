@@ -149,7 +149,7 @@ GEN1 = Dialect(
     known=(
         "gen_ai.agent.", "gen_ai.workflow.", "gen_ai.tool.", "gen_ai.data_source.", "gen_ai.retrieval.",
         "gen_ai.evaluation.",
-        "gen_ai.prompt.variable", "openai.api.type", "gen_ai.usage.details.",
+        "gen_ai.prompt.variable", "openai.api.type", "gen_ai.usage.details.", "gen_ai.event.",
     ),
 )  # fmt: skip
 

@@ -59,13 +59,19 @@ def _read_part(item: Any, force: str) -> Part | None:
 
 
 def _untyped(item: dict[str, Any]) -> Part:
-    """Gemini parts name their kind by their only key; everything else is kept as text."""
+    """Gemini's and Bedrock's parts name their kind by their only key; everything else is kept as text."""
     if isinstance(call := item.get("functionCall") or item.get("function_call"), dict):
         return _call(call)
     if isinstance(answer := item.get("functionResponse") or item.get("function_response"), dict):
         return {"type": "tool_result", "id": _id(answer), "result": answer.get("response")}
     if isinstance(data := item.get("inlineData") or item.get("inline_data"), dict):
         return _media(data, "blob")
+    if isinstance(call := item.get("toolUse"), dict):
+        return _call(call)
+    if isinstance(answer := item.get("toolResult"), dict):
+        return _tool_result(answer)
+    if isinstance(thought := item.get("reasoningContent"), dict):
+        return {"type": "reasoning", "text": _reasoning(thought.get("reasoningText") or thought)}
     for key in ("text", "content", "refusal"):
         if isinstance(text := item.get(key), str):
             return text_part(text)
@@ -87,13 +93,17 @@ def _call(item: dict[str, Any]) -> Part:
 def _tool_result(item: dict[str, Any]) -> Part:
     keys = ("response", "result", "content", "output")
     result = next((item[key] for key in keys if item.get(key) is not None), None)
-    if isinstance(result, list) and all(isinstance(block, dict) and block.get("type") == "text" for block in result):
+    if isinstance(result, list) and all(_is_text(block) for block in result):
         result = "\n".join(str(block.get("text", "")) for block in result)
     return {"type": "tool_result", "id": _id(item), "result": result}
 
 
+def _is_text(block: Any) -> bool:
+    return isinstance(block, dict) and (block.get("type") == "text" or list(block) == ["text"])
+
+
 def _id(item: dict[str, Any]) -> str:
-    keys = ("tool_use_id", "tool_call_id", "toolCallId", "call_id", "id")
+    keys = ("tool_use_id", "tool_call_id", "toolCallId", "call_id", "toolUseId", "id")
     return str(next((item[key] for key in keys if item.get(key)), ""))
 
 

@@ -146,10 +146,18 @@ _PROVIDERS = {
 }  # fmt: skip
 
 
+# Frameworks that name themselves where the provider belongs; the model then tells more.
+_FRAMEWORKS = frozenset((
+    "strands-agents", "strands", "langchain", "langgraph", "llamaindex", "llama_index", "haystack", "crewai", "autogen",
+    "semantic_kernel", "dspy", "smolagents", "agno", "openai_agents", "openai-agents", "microsoft.agent_framework",
+    "pydantic_ai", "pydantic-ai", "mcp", "unknown", "custom",
+))  # fmt: skip
+
+
 def provider(value: Any) -> str | None:
     """The provider's standard name. Vercel appends the API after a dot (`openai.chat`)."""
     found = text(value)
-    if found is None:
+    if found is None or found.lower() in _FRAMEWORKS:
         return None
     found = found.lower()
     if known := _PROVIDERS.get(found):

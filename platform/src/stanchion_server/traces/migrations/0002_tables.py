@@ -51,6 +51,9 @@ CREATE TABLE spans (
     attributes jsonb NOT NULL,
     events jsonb,
     links jsonb,
+    user_id text NOT NULL DEFAULT '',
+    prompt_name text NOT NULL DEFAULT '',
+    prompt_version text NOT NULL DEFAULT '',
     PRIMARY KEY (project_id, trace_id, span_id, start_time)
 ) PARTITION BY RANGE (start_time);
 CREATE INDEX spans_roots ON spans (project_id, start_time DESC, trace_id) WHERE parent_span_id IS NULL;
@@ -118,6 +121,7 @@ CREATE TABLE llm_calls (
     input_preview text NOT NULL,
     output_preview text NOT NULL,
     filled jsonb,
+    inherited jsonb,
     PRIMARY KEY (project_id, trace_id, span_id, start_time)
 ) PARTITION BY RANGE (start_time);
 CREATE INDEX llm_calls_recent ON llm_calls (project_id, start_time DESC, span_id DESC);
