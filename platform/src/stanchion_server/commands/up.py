@@ -29,8 +29,9 @@ STOP = ((signal.SIGTERM, 5.0),)
 # An idle worker needs seconds for SIGTERM, and one without its broker ignores it; its messages are delivered again.
 STOP_WORKER = ((signal.SIGTERM, 2.0), (signal.SIGQUIT, 0.5))
 BUSY_PATIENCE_S = 2.0
-WEB_THREADS = 6
-WEB_BACKPRESSURE = 64
+# More than the six requests the door lets work at once: the others are there to refuse in time.
+WEB_THREADS = 16
+WEB_BACKPRESSURE = 256
 WORKER_THREADS = 2
 
 

@@ -8,8 +8,9 @@ from typing import Any
 from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
-from stanchion_server.config import broker, logging
+from stanchion_server.config import logging
 from stanchion_server.config.env import env
+from stanchion_server.kernel import broker
 
 DEBUG = env.bool("STANCHION_DEBUG", default=False)
 SECRET_KEY = env.str("STANCHION_SECRET_KEY", default="")

@@ -3,7 +3,7 @@
 Everything here is pure data. `decode` makes the Raw shapes from either OTLP encoding; `normalise` makes the canonical
 records; `costs.pricing` fills `CallRecord.cost`; `traces.store` writes them.
 
-Attribute values (`AttributeValue`) are what JSON can hold, already clean: no NUL, no lone surrogate, no NaN or infinity,
+Attribute values (`AttributeValue`) are what JSON can hold, already clean: no NUL, no lone surrogate, NaN or infinity,
 integers inside 64 bit, nesting of at most 16 levels. `decode` promises this for every value that leaves it.
 """
 
@@ -75,7 +75,7 @@ class Charge(IntEnum):
 
 
 class CostConfidence(StrEnum):
-    """HIGH: reported tokens and a dated price for this very model. MEDIUM: a price matched through an alias or a prefix,
+    """HIGH: reported tokens and a dated price for this very model. MEDIUM: a price found by an alias or a prefix,
     or a cache bucket the price list does not name. LOW: estimated tokens, or an undecidable token convention."""
 
     HIGH = "high"
@@ -116,8 +116,8 @@ class RawLink:
 
 @dataclass(frozen=True, slots=True)
 class RawSpan:
-    """One span as the client sent it, with valid ids. Times are Unix nanoseconds. `span_id` is the big-endian value of the
-    eight id bytes as a *signed* 64-bit integer, which is how it is stored."""
+    """One span as the client sent it, with valid ids. Times are Unix nanoseconds. `span_id` is the big-endian value of
+    the eight id bytes as a *signed* 64-bit integer, which is how it is stored."""
 
     trace_id: UUID
     span_id: int
@@ -175,7 +175,7 @@ class RawPoint:
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
-    """Items refused for one reason; `reason` is a stable snake_case code, `detail` an English sentence with the remedy."""
+    """Items refused for one reason; `reason` is a stable snake_case code, `detail` a sentence with the remedy."""
 
     reason: str
     detail: str
@@ -318,7 +318,7 @@ class ContentRecord:
 
 @dataclass(frozen=True, slots=True)
 class SpanRecord:
-    """One span ready for the store. `attributes` are the client's own, as JSON bytes, without the long texts that moved to
+    """One span ready for the store. `attributes` are the client's own, as JSON bytes, without the long texts moved to
     contents (their place holds `{"stanchion.content": true, "bytes": n}`)."""
 
     trace_id: UUID

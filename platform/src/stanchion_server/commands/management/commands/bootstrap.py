@@ -14,7 +14,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import connection, transaction
 
-from stanchion_server.config import broker
+from stanchion_server.kernel import broker
 from stanchion_server.tenants import services
 from stanchion_server.tenants.models import Organisation, Scope
 
