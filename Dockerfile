@@ -18,4 +18,4 @@ RUN python -m compileall -q /app && STANCHION_ALLOW_EPHEMERAL_SECRET=1 python -P
 WORKDIR /srv
 USER 10001:10001
 EXPOSE 8000
-CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--blocking-threads", "4", "--backpressure", "64", "--http", "1", "--no-ws", "stanchion_server.config.wsgi:application"]
+CMD ["granian", "--interface", "wsgi", "--host", "0.0.0.0", "--port", "8000", "--blocking-threads", "16", "--backpressure", "256", "--http", "1", "--no-ws", "stanchion_server.config.wsgi:application"]

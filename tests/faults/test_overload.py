@@ -16,7 +16,10 @@ from kit.sending import Delivery, Sender, wait_until
 pytestmark = [pytest.mark.faults, pytest.mark.slow]
 REQUESTS = 120
 OFFERED_FOR_S = 15.0
-MOST_GROWTH_BYTES = 300 << 20
+# Far more than four times the six requests that the server works on at once.
+CONNECTIONS = 150
+# Sixteen more database connections with their caches, and the bodies in work; it does not grow with the time.
+MOST_GROWTH_BYTES = 500 << 20
 
 
 def capacity(server: Product) -> float:
@@ -47,22 +50,23 @@ class Memory:
         self._thread.join()
 
 
-def offer(server: Product, connections: int) -> Delivery:
+def offer(server: Product) -> Delivery:
     """Impatient senders: who is refused asks again at once."""
     load = Load(seed="overload", end_s=time.time(), total=REQUESTS, days=0.01, spans=256)
     exports = [load.export(index) for index in range(REQUESTS)] * 20
-    sender = Sender(server.target, exports, connections=connections, retries=10_000, retry_pause_s=0.02)
+    sender = Sender(server.target, exports, connections=CONNECTIONS, retries=10_000, retry_pause_s=0.02)
     return sender.run(OFFERED_FOR_S)
 
 
-def test_four_times_the_capacity_is_refused_politely_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
+def test_many_times_the_capacity_is_refused_politely_and_nothing_acknowledged_is_lost(tmp_path: Path) -> None:
     with product.running(tmp_path / "data") as server:
         possible = capacity(server)
         with Memory(server) as memory:
-            delivery = offer(server, connections=48)
+            delivery = offer(server)
         offered = sum(delivery.statuses.values()) / delivery.wall_s
 
-        assert offered >= 4 * possible or delivery.statuses[503] > 0, (offered, possible, delivery.statuses)
+        assert offered > possible, (offered, possible, delivery.statuses)
+        assert delivery.statuses[503] > 0, delivery.statuses
         assert set(delivery.statuses) <= {200, 503}, delivery.statuses
         assert delivery.without_retry_after == 0
         assert memory.most_bytes - memory.before_bytes < MOST_GROWTH_BYTES

@@ -137,3 +137,13 @@ def test_unmistakable_credentials_are_masked_and_their_surroundings_kept(secret:
 )
 def test_ordinary_text_is_returned_as_it_is(text: str) -> None:
     assert mask(text) is text or mask(text) == text
+
+
+def test_a_request_waits_briefly_for_its_turn_and_is_refused_then():
+    gate = Gate(Bounds(max_requests=1, request_wait_s=0.02))
+
+    with gate.request(10), pytest.raises(Unavailable, match="busy"), gate.request(10):
+        pass
+
+    with gate.request(10):
+        assert gate.in_flight_bytes == 10

@@ -1,7 +1,8 @@
 """What this process takes on at once. Beyond it the answer is 503 with `Retry-After: 1`, before any memory is spent.
 
-Two bounds: bytes in flight (as received and, weighted, as they will be once parsed) and concurrent parses, for which a
-request waits briefly. A single request is always let in when nothing else is in flight, however scarce memory is: a
+Three bounds: bytes in flight (as received and, weighted, as they will be once parsed), requests in work and concurrent
+parses; for the last two a request waits briefly. The web server must have more threads than requests may be in work:
+the spare ones are those that refuse. A single request is always let in when nothing else is in flight, however scarce memory is: a
 process that refuses everything helps nobody. The measurements are cheap and refreshed once a second.
 """
 
@@ -27,6 +28,8 @@ PARSED_WEIGHT = 6
 @dataclass(frozen=True, slots=True)
 class Bounds:
     max_in_flight_bytes: int = 1 << 30
+    max_requests: int = 6
+    request_wait_s: float = 0.25
     max_parses: int = 2
     parse_wait_s: float = 1.0
     max_resident_bytes: int = 2 << 30
@@ -40,6 +43,7 @@ class Gate:
         self.bounds = bounds
         self._data_dir = data_dir
         self._lock = threading.Lock()
+        self._slots = threading.BoundedSemaphore(bounds.max_requests)
         self._parses = threading.BoundedSemaphore(bounds.max_parses)
         self._in_flight_bytes = 0
         self._requests = 0
@@ -55,6 +59,8 @@ class Gate:
     def request(self, body_bytes: int) -> Iterator[Hold]:
         """Room for one request with a body of this size; raises Unavailable when there is none."""
         self._refuse_under_pressure()
+        if not self._slots.acquire(timeout=self.bounds.request_wait_s):
+            raise Unavailable("busy")
         hold = Hold(self)
         with self._lock:
             self._requests += 1
@@ -65,6 +71,7 @@ class Gate:
             with self._lock:
                 self._requests -= 1
                 self._in_flight_bytes -= hold.held_bytes
+            self._slots.release()
 
     @contextmanager
     def parse(self) -> Iterator[None]:
