@@ -2,8 +2,8 @@
 
 Three bounds: bytes in flight (as received and, weighted, as they will be once parsed), requests in work and concurrent
 parses; for the last two a request waits briefly. The web server must have more threads than requests may be in work:
-the spare ones are those that refuse. A single request is always let in when nothing else is in flight, however scarce memory is: a
-process that refuses everything helps nobody. The measurements are cheap and refreshed once a second.
+the spare ones are those that refuse. A single request is always let in when nothing else is in flight, however scarce
+memory is: a process that refuses everything helps nobody. The measurements are cheap and refreshed once a second.
 """
 
 from __future__ import annotations
