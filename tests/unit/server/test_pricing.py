@@ -212,3 +212,11 @@ def test_pricing_a_call_again_is_cheap() -> None:
     for _ in range(1000):
         pricing.price(record, LIST_ONLY)
     assert (time.process_time() - start) / 1000 < 100e-6
+
+
+def test_a_client_that_leaves_cached_tokens_out_gives_an_upper_bound_and_says_so() -> None:
+    cost = pricing.price(call(input_tokens=1100, output_tokens=60), LIST_ONLY)
+    assert (cost.usd, cost.confidence) == (Decimal("0.000201"), CostConfidence.MEDIUM)
+    assert cost.rule == "cached_input_unreported"
+    too_short_to_cache = pricing.price(call(input_tokens=1023, output_tokens=60), LIST_ONLY)
+    assert (too_short_to_cache.rule, too_short_to_cache.confidence) == ("input_and_output", CostConfidence.HIGH)

@@ -60,6 +60,11 @@ class Priceable(Protocol):
     def audio_output_tokens(self) -> int | None: ...
 
 
+SMALLEST_CACHED_PROMPT_TOKENS = 1024
+"""Providers cache no shorter prompt: the guides "Prompt caching" of OpenAI and Anthropic, 1,024 tokens, more for some
+models."""
+
+
 @dataclass(frozen=True, slots=True)
 class Override:
     """What a project pays for a model from a date on, in US dollars per million tokens; None is charged like the
@@ -207,6 +212,8 @@ def _rule(call: Priceable, listed: Listed, rates: Rates) -> str:
         names.append("cache_write_1h" if rates.has_1h_price else "cache_write_1h_priced_as_5m")
     if call.cached_input_tokens and not rates.has_cache_price:
         names.append("cached_priced_as_input")
+    if _cache_is_untold(call, rates):
+        names.append("cached_input_unreported")
     if listed.tiers and rates is not listed.rates:
         names.append("long_context_tier")
     if not listed.is_tier_priced:
@@ -214,6 +221,13 @@ def _rule(call: Priceable, listed: Listed, rates: Rates) -> str:
     if not _generates(call):
         names.append("input_only")
     return "+".join(names) or "input_and_output"
+
+
+def _cache_is_untold(call: Priceable, rates: Rates) -> bool:
+    """Whether part of the input may have been cheaper than charged: some clients leave cached tokens out."""
+    is_long_enough = (call.input_tokens or 0) >= SMALLEST_CACHED_PROMPT_TOKENS
+    is_cheaper = rates.input is not None and rates.cached_input < rates.input
+    return is_long_enough and is_cheaper and call.cached_input_tokens is None and _generates(call)
 
 
 def _exceeds(call: Priceable) -> bool:
@@ -226,7 +240,8 @@ def _confidence(call: Priceable, listed: Listed, rates: Rates) -> CostConfidence
     unnamed = (call.cache_write_1h_tokens and not rates.has_1h_price) or (
         call.cached_input_tokens and not rates.has_cache_price
     )
-    return CostConfidence.MEDIUM if unnamed or not listed.is_exact else CostConfidence.HIGH
+    is_open = unnamed or _cache_is_untold(call, rates) or not listed.is_exact
+    return CostConfidence.MEDIUM if is_open else CostConfidence.HIGH
 
 
 def _no_price(call: Priceable) -> CallCost:

@@ -53,7 +53,7 @@ os.environ["OTEL_SEMCONV_STABILITY_OPT_IN"] = "gen_ai_latest_experimental"
 os.environ["OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT"] = "SPAN_ONLY"  # leave out to keep texts at home
 
 {_EXPORT}
-from opentelemetry.instrumentation.openai_v2 import OpenAIInstrumentor
+from opentelemetry.instrumentation.genai.openai import OpenAIInstrumentor
 OpenAIInstrumentor().instrument()
 {_CALL}"""
 
@@ -129,15 +129,14 @@ curl -sS "@ENDPOINT@/v1/traces" -H "x-api-key: @KEY@" -H "Content-Type: applicat
 """
 
 # httpx and the pin: by November 2026 openai 3 no longer installs httpx, which these instrumentations import, and
-# openai-v2 2.4b0 breaks with the newer util-genai that its own requirement resolves to.
-_OPENAI_V2 = "opentelemetry-instrumentation-openai-v2==2.4b0 opentelemetry-util-genai==0.4b0"
+_OPENAI_GENAI = "opentelemetry-instrumentation-genai-openai"
 _EXPORTER = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
 _TABS = (
     (
         "openai",
         "OpenAI + OpenTelemetry",
         "The OpenTelemetry project's own instrumentation of the openai client.",
-        f"pip install openai httpx {_OPENAI_V2} {_EXPORTER}",
+        f"pip install openai {_OPENAI_GENAI} {_EXPORTER}",
         "app.py",
         _OPENAI,
     ),
