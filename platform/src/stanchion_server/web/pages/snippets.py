@@ -128,7 +128,7 @@ curl -sS "@ENDPOINT@/v1/traces" -H "x-api-key: @KEY@" -H "Content-Type: applicat
    {"key": "stanchion.feature", "value": {"stringValue": "support-chat"}}]}]}]}]}'
 """
 
-# httpx and the pin: by November 2026 openai 3 no longer installs httpx, which these instrumentations import, and
+# httpx: by November 2026 openai 3 no longer installs it, and two of these instrumentations import it.
 _OPENAI_GENAI = "opentelemetry-instrumentation-genai-openai"
 _EXPORTER = "opentelemetry-sdk opentelemetry-exporter-otlp-proto-http"
 _TABS = (
