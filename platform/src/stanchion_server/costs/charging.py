@@ -129,7 +129,7 @@ def same_calls(leaves: Sequence[CallFacts]) -> list[list[CallFacts]]:
     groups += _by_pair([call for call in leaves if not call.response_id])
     seen = {call.key for group in groups for call in group}
     groups += [[call] for call in leaves if call.key not in seen]
-    return _join_by_likeness(groups)
+    return _join_wrappers(_join_by_likeness(groups))
 
 
 def _by_response(leaves: Sequence[CallFacts]) -> list[list[CallFacts]]:
@@ -198,6 +198,27 @@ def _join_by_likeness(groups: list[list[CallFacts]]) -> list[list[CallFacts]]:
             for call in groups[second]:
                 owner[call.key] = first
             groups[second] = []
+    return [group for group in groups if group]
+
+
+def _join_wrappers(groups: list[list[CallFacts]]) -> list[list[CallFacts]]:
+    """A record without usage and response id around one of the same kind and model is no call of its own: frameworks
+    record the method the application called and the one that asks the provider (LlamaIndex). Around several it stands
+    with the first."""
+    owner = {call.key: index for index, group in enumerate(groups) for call in group}
+    inner: dict[tuple[UUID, int | None], CallFacts] = {}
+    for call in sorted((call for group in groups for call in group), key=_sort_key):
+        inner.setdefault((call.trace_id, call.parent_span_id), call)
+    for call in [call for group in groups for call in group]:
+        first_inside = inner.get((call.trace_id, call.span_id))
+        if first_inside is None or first_inside.kind != call.kind or not _same_model(call, first_inside):
+            continue
+        target, source = owner[first_inside.key], owner[call.key]
+        if target != source and not any(other.has_usage or other.response_id for other in groups[source]):
+            groups[target] += groups[source]
+            for other in groups[source]:
+                owner[other.key] = target
+            groups[source] = []
     return [group for group in groups if group]
 
 

@@ -187,6 +187,12 @@ def tool_call_count(content: Content) -> int:
     return sum(part["type"] == "tool_call" for item in found for part in item["parts"])
 
 
+def ends_in_tool_call(content: Content) -> bool:
+    """Whether the one answer ends by asking for a tool."""
+    found: Sequence[Message] = content.get("output") or ()
+    return bool(len(found) == 1 and found[0]["parts"] and found[0]["parts"][-1]["type"] == "tool_call")
+
+
 def finish_reasons(content: Content) -> tuple[str, ...]:
     """Why each answer ended, where it says so."""
     found: Sequence[Message] = content.get("output") or ()

@@ -85,7 +85,9 @@ def _normalise(
     if plan.has_content:
         content, text_winners, kept = take_texts(plan, kind, attributes)
         winners.extend(text_winners)
-    rows, first_token_ns, exception_type = take_event_texts(span.events, content) if span.events else ([], None, "")
+    rows, first_token_ns, exception_type = (
+        take_event_texts(span.events, content, kind) if span.events else ([], None, "")
+    )
     place = _place(span, kind, told)
     bits = span.alterations
     call = None

@@ -168,7 +168,7 @@ def build(
         service_tier=told.get("service_tier", ""),
         status=place.status,
         error_type=told.get("error_type") or exception_type,
-        finish_reasons=told.get("finish_reasons") or messages.finish_reasons(content),
+        finish_reasons=_finish_reasons(told, content),
         feature=place.feature,
         user_id=told.get("user_id", ""),
         session_id=place.session_id,
@@ -189,6 +189,12 @@ def build(
         output_preview=messages.output_preview(content),
         client_cost_usd=told.get("client_cost_usd"),
     )
+
+
+def _finish_reasons(told: Told, content: Content) -> tuple[str, ...]:
+    """Gemini and OpenAI's Responses end with a plain stop when they call a tool; other APIs say `tool_calls`."""
+    found: tuple[str, ...] = told.get("finish_reasons") or messages.finish_reasons(content)
+    return ("tool_calls",) if found == ("stop",) and messages.ends_in_tool_call(content) else found
 
 
 def _first_token(

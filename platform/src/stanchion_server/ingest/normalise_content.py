@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
-from stanchion_server.ingest.dialects.chat import read_input, read_output
+from stanchion_server.ingest.dialects.chat import read_input, read_output, read_system
 from stanchion_server.ingest.dialects.flattened import rebuild
 from stanchion_server.ingest.dialects.loose import structure
 from stanchion_server.ingest.dialects.otel_genai import documents as read_documents
+from stanchion_server.ingest.dialects.table import SLOTS
 from stanchion_server.ingest.messages import Content, arrange
 from stanchion_server.ingest.normalise_plan import Plan, route_of
 from stanchion_server.ingest.records import AttributeValue, RawEvent, SpanKind
@@ -74,6 +75,7 @@ def take_texts(plan: Plan, kind: SpanKind, attributes: Mapping[str, AttributeVal
                 winners.append((section, holder.key))
                 taken.update(members or (holder.key,))
     _add_tools(content, winners, attributes)
+    _add_system(content, attributes)
     if raw := _raw(plan, attributes, spare, taken):
         content["raw"] = raw
         taken.update(raw)
@@ -93,7 +95,7 @@ def _raw(
     plan: Plan, attributes: Mapping[str, AttributeValue], spare: list[str], taken: set[str]
 ) -> dict[str, AttributeValue]:
     raw: dict[str, AttributeValue] = {}
-    for key in (*spare, *plan.raw):
+    for key in (*spare, *(key for key in plan.raw if key not in SLOTS)):
         if key not in taken and attributes[key] not in (None, ""):
             raw[key] = attributes[key]
     for key in plan.long:
@@ -113,6 +115,16 @@ def _add_tools(content: Content, winners: list[tuple[str, str]], attributes: Map
             content["tools"] = found["tools"]
 
 
+def _add_system(content: Content, attributes: Mapping[str, AttributeValue]) -> None:
+    """The system text of a whole request object, where the messages told apart leave it out (Gemini by
+    OpenInference)."""
+    if "system" in content or not content.get("input") or content["input"][0]["role"] == "system":
+        return
+    text = attributes.get("input.value")
+    if isinstance(text, str) and ('"system' in text or '"instructions"' in text) and (system := read_system(text)):
+        content["system"] = system
+
+
 def _without(plan: Plan, attributes: Mapping[str, AttributeValue], taken: set[str]) -> dict[str, Any]:
     if not taken:
         return dict(attributes)
@@ -128,7 +140,7 @@ def _without(plan: Plan, attributes: Mapping[str, AttributeValue], taken: set[st
     return kept
 
 
-def take_event_texts(events: tuple[RawEvent, ...], content: Content) -> EventsTold:
+def take_event_texts(events: tuple[RawEvent, ...], content: Content, kind: SpanKind) -> EventsTold:
     """Adds what the events tell to `content`, where the attributes left a gap."""
     rows: list[dict[str, Any]] = []
     told: Content = {}
@@ -152,10 +164,20 @@ def take_event_texts(events: tuple[RawEvent, ...], content: Content) -> EventsTo
         elif name.startswith(("gen_ai.", "db.")):
             attributes = _take_event(name, attributes, told)
         rows.append({"name": name, "time_ns": event.time_ns, "attributes": dict(attributes)})
-    for section, value in told.items():
+    for section, value in (_of_tool(told) if kind == SpanKind.TOOL else told).items():
         if not content.get(section):
             content[section] = value
     return EventsTold(rows, first_token_ns, exception_type)
+
+
+def _of_tool(told: Content) -> Content:
+    """What a tool span tells as chat messages (Strands): what the tool was asked and what it gave."""
+    found: Content = {}
+    for section, target in (("input", "arguments"), ("output", "result")):
+        parts = [part for item in told.get(section) or () for part in item["parts"]]
+        said = [structure(part.get("result", part.get("text"))) for part in parts]
+        found[target] = said[0] if len(said) == 1 else said
+    return found
 
 
 def _take_event(name: str, attributes: Mapping[str, AttributeValue], told: Content) -> Mapping[str, AttributeValue]:

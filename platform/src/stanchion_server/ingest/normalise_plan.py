@@ -150,15 +150,25 @@ def _holders(present: frozenset[str], families: Mapping[str, Any], dialect: str)
 _ROUTES: dict[str, dict[str, tuple[str, Any]]] = {
     "chat": {"any_input": ("input", read_input), "any_output": ("output", read_output)},
     "embedding": {"any_input": ("input", read_input), "any_output": ("raw", structure)},
-    "tool": {"any_input": ("arguments", structure), "any_output": ("result", structure)},
+    "tool": {"any_input": ("arguments", structure), "any_output": ("result", lambda value: _result(value))},
     "retriever": {"any_input": ("query", lambda value: _query(value)), "any_output": ("documents", documents)},
 }
 
 
+def _result(value: Any) -> Any:
+    """LangSmith wraps whatever is no object."""
+    found = structure(value)
+    return found["output"] if isinstance(found, dict) and list(found) == ["output"] else found
+
+
+_QUERIES = ("query", "query_bundle", "query_str", "question", "input", "text")
+
+
 def _query(value: Any) -> str | None:
     found = structure(value)
-    if isinstance(found, dict):
-        found = next((found[key] for key in ("query", "question", "input", "text") if found.get(key)), found)
+    for _ in range(3):
+        if isinstance(found, dict):
+            found = next((found[key] for key in _QUERIES if found.get(key)), found)
     return found if isinstance(found, str) or found is None else to_json(found).decode()
 
 

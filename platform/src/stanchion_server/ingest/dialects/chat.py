@@ -126,6 +126,14 @@ def _read_wrapped(found: dict[str, Any], role: str, depth: int) -> list[Message]
     return [message(role, [text_part(as_text(found))])] if found else []
 
 
+def read_system(value: Any) -> list[Part]:
+    """The system text that a request object carries beside its messages."""
+    found = structure(value)
+    if not isinstance(found, dict) or isinstance(said := structure(_system_of(found)), bool):
+        return []
+    return [part for item in _read(said, "system", 0) for part in item["parts"]]
+
+
 def _system_of(found: dict[str, Any]) -> Any:
     config = found.get("config") or found.get("generation_config")
     places = (found, config) if isinstance(config, dict) else (found,)

@@ -1,4 +1,4 @@
-"""Keys of clients nobody listed: bare names (Claude Code among them), Sentry, Google ADK, Genkit, LiveKit."""
+"""Keys of clients nobody listed: bare names (Claude Code among them), Sentry, Genkit, LiveKit."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from stanchion_server.ingest.dialects.readers import (
     cost,
     count,
     finish_reasons,
+    first,
     flag,
     milliseconds,
     number,
@@ -20,6 +21,7 @@ from stanchion_server.ingest.dialects.readers import (
     text,
     texts,
 )
+from stanchion_server.ingest.dialects.reprs import read_repr
 from stanchion_server.ingest.dialects.shape import Blob, Dialect, Key, Rank, Text
 from stanchion_server.ingest.dialects.usage import FIELDS, read_usage
 
@@ -34,21 +36,37 @@ ANSWER_FIELDS = (*FIELDS, "response_id", "response_model", "service_tier", "fini
 def read_answer(value: Any) -> dict[str, Any]:
     """What a provider's whole response object tells beside its texts."""
     found = structure(value)
-    if not isinstance(found, dict) or not ("choices" in found or "usage" in found or "object" in found):
+    if isinstance(found, dict) and not any(key in found for key in _ANSWER_MARKS):
+        found = _inside(found)
+    if not isinstance(found, dict):
         return {}
-    told: dict[str, Any] = dict(read_usage(found.get("usage")))
-    told["response_id"] = text(found.get("id"))
-    told["response_model"] = text(found.get("model"))
+    told: dict[str, Any] = dict(read_usage(first(found, _USAGE_KEYS, structure)))
+    told["response_id"] = first(found, ("id", "response_id", "responseId"))
+    told["response_model"] = first(found, ("model", "model_version", "modelVersion"))
     told["service_tier"] = text(found.get("service_tier"))
-    reasons = [item.get("finish_reason") for item in found.get("choices") or () if isinstance(item, dict)]
+    choices = [item for item in found.get("choices") or found.get("candidates") or () if isinstance(item, dict)]
+    reasons = [item.get("finish_reason") or item.get("finishReason") for item in choices]
     told["finish_reasons"] = finish_reasons(reasons or [found.get("stop_reason")])
     return {field: value for field, value in told.items() if value is not None}
+
+
+_ANSWER_MARKS = ("choices", "usage", "object", "candidates", "usage_metadata", "usageMetadata")
+_USAGE_KEYS = ("usage", "usage_metadata", "usageMetadata")
+
+
+def _inside(found: dict[str, Any]) -> dict[str, Any] | None:
+    """The provider's object that a framework's answer carries: smolagents under `raw`, Haystack as its one reply."""
+    replies = found.get("replies")
+    inner = replies[0] if isinstance(replies, list) and len(replies) == 1 else found.get("raw")
+    if isinstance(inner, str):
+        return read_repr(inner)
+    return inner if isinstance(inner, dict) and any(key in inner for key in _ANSWER_MARKS) else None
 
 
 DIALECT = Dialect(
     name="generic",
     rank=Rank.GENERIC,
-    markers=("llm.", "genai.", "input_tokens", "prompt_tokens", "claude_code.", "gcp.vertex.agent.", "lk.", "genkit:"),
+    markers=("llm.", "genai.", "input_tokens", "prompt_tokens", "claude_code.", "lk.", "genkit:"),
     keys=(
         *_each("operation", text, "llm.operation", "operation.name"),
         *_each("provider", provider, "llm.vendor", "model_provider", "provider", "ai.provider", "lk.llm.provider"),
@@ -97,15 +115,8 @@ DIALECT = Dialect(
         Blob("gen_ai.completion", ANSWER_FIELDS, read_answer),
         Blob("mlflow.spanOutputs", ANSWER_FIELDS, read_answer),
         Blob("langfuse.observation.output", ANSWER_FIELDS, read_answer),
-        Blob("gcp.vertex.agent.llm_response", FIELDS,
-             lambda value: read_usage((structure(value) or {}).get("usage_metadata"))
-             if isinstance(structure(value), dict) else {}),
     ),
     texts=(
-        Text("any_input", "gcp.vertex.agent.llm_request", lambda value: value),
-        Text("any_output", "gcp.vertex.agent.llm_response", lambda value: value),
-        Text("arguments", "gcp.vertex.agent.tool_call_args", as_is),
-        Text("result", "gcp.vertex.agent.tool_response", as_is),
         Text("any_input", "genkit:input", lambda value: value),
         Text("any_output", "genkit:output", lambda value: value),
         Text("any_input", "lk.input_text", lambda value: value),
@@ -126,5 +137,5 @@ DIALECT = Dialect(
         Text("any_output", "llm.output", lambda value: value),
     ),
     kinds=(("llm.request.type", OPERATIONS), ("span.kind", NAMES), ("span.type", NAMES), ("genkit:type", NAMES)),
-    known=("lk.", "genkit:", "gcp.vertex.", "claude_code."),
+    known=("lk.", "genkit:", "claude_code."),
 )  # fmt: skip

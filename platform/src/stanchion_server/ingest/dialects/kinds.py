@@ -71,6 +71,8 @@ def infer(attributes: Mapping[str, Any]) -> SpanKind:
 def _infer_rest(attributes: Mapping[str, Any]) -> SpanKind:
     if "gen_ai.agent.name" in attributes or "gen_ai.agent.id" in attributes:
         return SpanKind.AGENT
+    if "event_loop.cycle_id" in attributes:
+        return SpanKind.CHAIN
     if any(key.startswith("retrieval.documents.") for key in attributes):
         return SpanKind.RETRIEVER
     if "gen_ai.system" in attributes and any("usage" in key for key in attributes):

@@ -48,7 +48,7 @@ def documents(value: Any) -> Any:
     """Retrieved documents as a list of objects; texts become their content."""
     found = structure(value)
     if isinstance(found, dict):
-        found = found.get("documents") or found.get("results") or [found]
+        found = next((found[key] for key in ("documents", "results", "output") if found.get(key)), [found])
     if not isinstance(found, list):
         return [{"content": found}] if found else None
     return [_document(item) for item in found[:1000]]
@@ -162,14 +162,16 @@ GEN0 = Dialect(
         Key("input_tokens", "gen_ai.usage.prompt_tokens", count),
         Key("output_tokens", "gen_ai.usage.completion_tokens", count),
         Key("service_tier", "gen_ai.openai.response.service_tier", text),
+        Key("service_tier", "gen_ai.response.service_tier", text),
+        Key("param:system_fingerprint", "gen_ai.response.system_fingerprint", text),
         Key("service_tier", "gen_ai.openai.request.service_tier", text),
         Key("seed", "gen_ai.openai.request.seed", integer),
         Key("param:response_format", "gen_ai.openai.request.response_format", parameter),
         Key("param:system_fingerprint", "gen_ai.openai.response.system_fingerprint", text),
     ),
     texts=(
-        Text("input", "gen_ai.prompt", read_input),
-        Text("output", "gen_ai.completion", read_output),
+        Text("any_input", "gen_ai.prompt", read_input),
+        Text("any_output", "gen_ai.completion", read_output),
     ),
     families=(
         Family("input", "gen_ai.prompt.", messages),

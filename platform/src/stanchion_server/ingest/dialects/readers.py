@@ -100,7 +100,10 @@ def texts(value: Any) -> tuple[str, ...] | None:
 
 def finish_reasons(value: Any) -> tuple[str, ...] | None:
     found = texts(value)
-    return tuple(FINISH_REASONS.get(item.lower(), item.lower()) for item in found) if found else None
+    if not found:
+        return None
+    words = [item.lower().removeprefix("finishreason.") for item in found]  # the name of an enum's member
+    return tuple(FINISH_REASONS.get(word, word) for word in words)
 
 
 def cost(value: Any) -> Decimal | None:
@@ -150,7 +153,7 @@ _PROVIDERS = {
 _FRAMEWORKS = frozenset((
     "strands-agents", "strands", "langchain", "langgraph", "llamaindex", "llama_index", "haystack", "crewai", "autogen",
     "semantic_kernel", "dspy", "smolagents", "agno", "openai_agents", "openai-agents", "microsoft.agent_framework",
-    "pydantic_ai", "pydantic-ai", "mcp", "unknown", "custom",
+    "pydantic_ai", "pydantic-ai", "mcp", "unknown", "custom", "gcp.vertex.agent",
 ))  # fmt: skip
 
 

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from stanchion_server.ingest.dialects import (
     anthropic_sdk,
     generic,
+    google_adk,
     langfuse,
     langsmith,
     litellm,
@@ -32,6 +33,7 @@ DIALECTS: tuple[Dialect, ...] = (
     langsmith.DIALECT,
     mlflow.DIALECT,
     openlit.DIALECT,
+    google_adk.DIALECT,
     anthropic_sdk.DIALECT,
     openllmetry.DIALECT,
     otel_genai.GEN2,
