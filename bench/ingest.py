@@ -64,7 +64,7 @@ def measure(
 
 
 def cpu_by_part(server: product.Product) -> dict[str, float]:
-    roles = {"postgres": ("postgres",), "web": ("granian",), "worker": ("celery", "worker"), "beat": ("celery", "beat")}
+    roles = {"postgres": ("postgres",), "web": ("granian",), "worker": ("celery", "worker"), "beat": ("celery.beat",)}
     outermost = {name: server.processes(*words) for name, words in roles.items()}
     return {name: product.cpu_s(pids[0]) if pids else 0.0 for name, pids in outermost.items()}
 

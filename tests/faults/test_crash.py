@@ -21,7 +21,7 @@ VICTIMS = {
     "the Celery worker": ("celery", "worker"),
     "PostgreSQL": ("bin/postgres", "-D"),
     "a database connection": ("postgres:", "idle"),
-    "the scheduler": ("celery", "beat"),
+    "the scheduler": ("celery.beat",),
 }
 
 
