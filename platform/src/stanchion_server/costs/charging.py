@@ -8,8 +8,8 @@ and equal token counts. The result does not depend on the order of the records.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -34,6 +34,8 @@ TEXTS = (
 )  # fmt: skip
 OTHERS = ("time_to_first_token_ms", "is_streamed", "finish_reasons", "tags", "tool_call_count")
 FILLABLE = (*TOKENS, *TEXTS, *OTHERS)
+
+_PAIRS_AT_ONCE, _FEWEST_COMPARED, _MOST_SCOPES = 100_000, 16, 8
 
 _DATE = re.compile(r"[-@](20\d{2}-?\d{2}-?\d{2})$")
 
@@ -153,16 +155,18 @@ def _by_pair(calls: Sequence[CallFacts]) -> list[list[CallFacts]]:
 
 
 def _halves(calls: Sequence[CallFacts]) -> list[list[CallFacts]]:
-    """A pair is one record without usage and one with: the same question may be asked again at once."""
+    """Pairs of one record without usage and one with, first come first served: questions are asked again at once."""
     groups: list[list[CallFacts]] = []
+    waiting: dict[bool, deque[list[CallFacts]]] = {True: deque(), False: deque()}
     for call in calls:
-        for group in groups:
-            is_near = call.start_time - group[0].start_time <= PAIR_WINDOW
-            if is_near and len(group) == 1 and group[0].has_usage != call.has_usage:
-                group.append(call)
-                break
+        others = waiting[not call.has_usage]
+        while others and call.start_time - others[0][0].start_time > PAIR_WINDOW:
+            others.popleft()
+        if others:
+            others.popleft().append(call)
         else:
             groups.append([call])
+            waiting[call.has_usage].append(groups[-1])
     return groups
 
 
@@ -172,7 +176,8 @@ def _windows(calls: Sequence[CallFacts], length: timedelta) -> list[list[CallFac
     for call in calls:
         for group in groups:
             is_near = call.start_time - group[0].start_time <= length
-            if is_near and all(_are_compatible(call.provider, other.provider) for other in group):
+            is_constant = len(group) > RECORDS_PER_RESPONSE
+            if is_near and (is_constant or all(_are_compatible(call.provider, other.provider) for other in group)):
                 group.append(call)
                 break
         else:
@@ -225,6 +230,8 @@ def _join_wrappers(groups: list[list[CallFacts]]) -> list[list[CallFacts]]:
 def _may_join(one: Sequence[CallFacts], other: Sequence[CallFacts], *, is_nested: bool) -> bool:
     """Two response ids are two calls. Records side by side of one instrumentation are two calls as well: nothing
     records the same call twice beside itself, but applications do make equal calls in parallel."""
+    if len(one) + len(other) > RECORDS_PER_RESPONSE:
+        return False
     if any(call.response_id for call in one) and any(call.response_id for call in other):
         return False
     return is_nested or not {call.scope for call in one} & {call.scope for call in other}
@@ -266,17 +273,37 @@ def _usage_in(group: Sequence[CallFacts]) -> tuple[int | None, int | None]:
 
 
 def _close_pairs(calls: Sequence[CallFacts]) -> list[tuple[tuple[Any, ...], CallFacts, CallFacts]]:
+    """`calls` are in time order. Rank first: pairs above one another before pairs side by side, then the closest."""
     pairs = []
-    for index, one in enumerate(calls):
-        for other in calls[index + 1 :]:
-            if other.start_time > one.end_time and not _is_nested(one, other):
-                continue
-            if (one.response_id and other.response_id) or not _same_model(one, other):
-                continue
-            apart = (other.start_time - one.start_time) + abs(other.end_time - one.end_time)
-            rank = (not _is_nested(one, other), apart, _sort_key(one), _sort_key(other))
-            pairs.append((rank, one, other))
+    for one, other in (*_above(calls), *_beside(calls)):
+        if (one.response_id and other.response_id) or not _same_model(one, other):
+            continue
+        apart = (other.start_time - one.start_time) + abs(other.end_time - one.end_time)
+        rank = (not _is_nested(one, other), apart, _sort_key(one), _sort_key(other))
+        pairs.append((rank, one, other))
     return pairs
+
+
+def _above(calls: Sequence[CallFacts]) -> Iterator[tuple[CallFacts, CallFacts]]:
+    places: dict[int, list[CallFacts]] = defaultdict(list)
+    for call in calls:
+        places[call.span_id].append(call)
+    for call in calls:
+        for above in places.get(call.parent_span_id or 0, ())[:RECORDS_PER_RESPONSE]:
+            if above is not call:
+                yield (above, call) if _sort_key(above) < _sort_key(call) else (call, above)
+
+
+def _beside(calls: Sequence[CallFacts]) -> Iterator[tuple[CallFacts, CallFacts]]:
+    """Records of two instrumentations at the same time; in batches (thousands of embeddings) only the nearest ones."""
+    nearest = max(_FEWEST_COMPARED, _PAIRS_AT_ONCE // len(calls))
+    recent: dict[str, deque[CallFacts]] = {}
+    for call in calls:
+        for scope, before in recent.items():
+            if scope != call.scope:
+                yield from ((one, call) for one in before if call.start_time <= one.end_time)
+        if call.scope in recent or len(recent) < _MOST_SCOPES:
+            recent.setdefault(call.scope, deque(maxlen=nearest)).append(call)
 
 
 def _is_nested(one: CallFacts, other: CallFacts) -> bool:
@@ -367,5 +394,7 @@ def _covered(calls: Sequence[CallFacts], rollups: set[int], parents: Parents) ->
             seen.add(above)
             above = up[above]
         is_broken = above is not None and not call.is_rollup
-        covered |= rollups if is_broken else (seen - {call.span_id}) & rollups
+        if is_broken:
+            return rollups
+        covered |= (seen - {call.span_id}) & rollups
     return covered
