@@ -129,16 +129,6 @@ def test_estimated_tokens_lose_against_reported_ones() -> None:
     assert charged(decide(estimated, facts(2, response_id="x", scope="b"))) == [2]
 
 
-def test_wrappers_without_usage_around_a_call_are_no_calls_of_their_own() -> None:
-    empty = {"input_tokens": None, "output_tokens": None, "token_source": ""}
-    decisions = decide(
-        facts(1, **empty), facts(2, parent_span_id=1, after_s=0.1, **empty), facts(3, parent_span_id=2, after_s=0.2)
-    )
-    assert charged(decisions) == [3]
-    assert charged(decide(facts(1, **empty), facts(2, parent_span_id=1, kind=2, after_s=0.1))) == [1, 2]
-    assert charged(decide(facts(1, **empty), facts(2, parent_span_id=1, model="o3", request_model="o3"))) == [1, 2]
-
-
 def test_a_rollup_is_charged_only_when_no_call_below_reports_usage() -> None:
     agent = facts(1, is_rollup=True, kind=6)
     leaf = facts(3, parent_span_id=2, input_tokens=None, output_tokens=None)

@@ -25,6 +25,7 @@ _INPUT_LISTS = (
     "inputs",
     "query",
     "question",
+    "items",
 )
 _OUTPUT_LISTS = (
     "choices",

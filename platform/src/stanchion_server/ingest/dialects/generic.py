@@ -24,6 +24,7 @@ from stanchion_server.ingest.dialects.readers import (
 from stanchion_server.ingest.dialects.reprs import read_repr
 from stanchion_server.ingest.dialects.shape import Blob, Dialect, Key, Rank, Text
 from stanchion_server.ingest.dialects.usage import FIELDS, read_usage
+from stanchion_server.ingest.records import SpanKind
 
 
 def _each(field: str, read: Any, *keys: str) -> tuple[Key, ...]:
@@ -63,6 +64,19 @@ def _inside(found: dict[str, Any]) -> dict[str, Any] | None:
     return inner if isinstance(inner, dict) and any(key in inner for key in _ANSWER_MARKS) else None
 
 
+_GENKIT = {
+    "model": SpanKind.LLM, "background-model": SpanKind.LLM, "embedder": SpanKind.EMBEDDING, "tool": SpanKind.TOOL,
+    "retriever": SpanKind.RETRIEVER, "reranker": SpanKind.RERANKER, "evaluator": SpanKind.EVALUATOR,
+    "flow": SpanKind.CHAIN, "prompt": SpanKind.TASK,
+}  # fmt: skip
+
+
+def _model_path(value: Any) -> dict[str, Any]:
+    """Genkit's `googleai/gemini-2.5-flash`."""
+    head, _, rest = (text(value) or "").partition("/")
+    return {"provider": provider(head), "request_model": rest} if rest else {}
+
+
 DIALECT = Dialect(
     name="generic",
     rank=Rank.GENERIC,
@@ -90,7 +104,8 @@ DIALECT = Dialect(
         *_each("reasoning_tokens", count, "gen_ai.usage.output_tokens.reasoning", "reasoning_tokens",
                "usage.reasoning_tokens"),
         *_each("total_tokens", count, "total_tokens", "llm.total_tokens", "usage.total_tokens"),
-        *_each("client_cost_usd", cost, "llm.cost", "cost_usd", "llm.usage.total_cost", "gen_ai.usage.total_cost"),
+        *_each("client_cost_usd", cost, "llm.cost", "cost_usd", "llm.usage.total_cost", "gen_ai.usage.total_cost",
+               "gen_ai.cost.total_tokens"),
         *_each("time_to_first_token_ms", milliseconds, "ttft_ms", "llm.ttft_ms"),
         *_each("time_to_first_token_ms", seconds, "llm.latency.time_to_first_token", "lk.response.ttft", "ttft"),
         *_each("is_streamed", flag, "llm.stream", "stream", "gen_ai.response.streaming"),
@@ -110,6 +125,9 @@ DIALECT = Dialect(
     ),
     blobs=(
         Blob("usage", FIELDS, read_usage),
+        Blob("lk.llm_metrics", FIELDS, read_usage),
+        Blob("genkit:output", ANSWER_FIELDS, read_answer),
+        Blob("genkit:name", ("provider", "request_model"), _model_path),
         Blob("llm.usage", FIELDS, read_usage),
         Blob("output.value", ANSWER_FIELDS, read_answer),
         Blob("gen_ai.completion", ANSWER_FIELDS, read_answer),
@@ -119,6 +137,7 @@ DIALECT = Dialect(
     texts=(
         Text("any_input", "genkit:input", lambda value: value),
         Text("any_output", "genkit:output", lambda value: value),
+        Text("any_input", "lk.chat_ctx", lambda value: value),
         Text("any_input", "lk.input_text", lambda value: value),
         Text("any_output", "lk.response.text", lambda value: value),
         Text("input", "llm.prompt", read_input),
@@ -136,6 +155,7 @@ DIALECT = Dialect(
         Text("any_input", "llm.input", lambda value: value),
         Text("any_output", "llm.output", lambda value: value),
     ),
-    kinds=(("llm.request.type", OPERATIONS), ("span.kind", NAMES), ("span.type", NAMES), ("genkit:type", NAMES)),
-    known=("lk.", "genkit:", "claude_code."),
+    kinds=(("llm.request.type", OPERATIONS), ("span.kind", NAMES), ("span.type", NAMES),
+           ("genkit:metadata:subtype", _GENKIT), ("genkit:type", NAMES)),
+    known=("lk.", "genkit:", "claude_code.", "gen_ai.pipeline.", "gen_ai.cost."),
 )  # fmt: skip

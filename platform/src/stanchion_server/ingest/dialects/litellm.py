@@ -28,7 +28,7 @@ _METADATA = "metadata."
 DIALECT = Dialect(
     name="litellm",
     scopes=("litellm",),
-    markers=("litellm.", "gen_ai.cost."),
+    markers=("litellm.", "gen_ai.cost.total_cost"),
     keys=(
         Key("client_cost_usd", "gen_ai.cost.total_cost", cost),
         Key("client_cost_usd", "hidden_params", member("response_cost", cost)),

@@ -30,7 +30,7 @@ _READ = (
     "cached_tokens", "cache_read", "cache_read_tokens", "cacheReadTokens", "cache_read_input_tokens",
     "input_cached_tokens",
     "input_cache_read", "cachedInputTokens", "cachedContentTokenCount", "cached_content_token_count",
-    "cacheReadInputTokens",
+    "cacheReadInputTokens", "cachedContentTokens", "prompt_cached_tokens",
     "input_cached", "cached_input_tokens",
 )  # fmt: skip
 _WRITE = (
@@ -42,7 +42,7 @@ _WRITE_1H = ("ephemeral_1h_input_tokens", "input_cache_creation_1h", "cache_crea
 _WRITE_5M = ("ephemeral_5m_input_tokens", "input_cache_creation_5m", "cache_creation_5m", "ephemeral_5m")
 _REASONING = (
     "reasoning_tokens", "reasoning", "output_reasoning_tokens", "reasoningTokens", "thoughtsTokenCount",
-    "thoughts_token_count",
+    "thoughtsTokens", "thoughts_token_count",
     "output_reasoning",
 )  # fmt: skip
 _TOTAL = ("total_tokens", "totalTokens", "total", "totalTokenCount", "total_token_count")
@@ -93,10 +93,14 @@ def read_usage(value: Any) -> dict[str, int]:
     return _inclusive(kept, found)
 
 
+# Reasoning under these names stands beside the output count, not inside it.
+_APART = ("output_reasoning_tokens", "thoughtsTokenCount", "thoughts_token_count", "thoughtsTokens")
+
+
 def _inclusive(counts: dict[str, int], found: Mapping[str, Any]) -> dict[str, int]:
     if "input_tokens" in counts and _is_exclusive(counts, found):
         counts["input_tokens"] += counts.get("cached_input_tokens", 0) + counts.get("cache_write_tokens", 0)
-    has_apart = "output_reasoning_tokens" in found or "thoughtsTokenCount" in found or "thoughts_token_count" in found
+    has_apart = any(key in found for key in _APART)
     if "output_tokens" in counts and has_apart and "output_tokens" not in found:
         counts["output_tokens"] += counts.get("reasoning_tokens", 0)
     return counts
