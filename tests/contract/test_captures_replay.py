@@ -145,3 +145,17 @@ def test_a_capture_is_charged_once_for_each_provider_call(
     assert anthropic.count(None) == UNPRICED.get(name, 0)
     embeddings = LlmCall.objects.filter(project_id=door.project_id, charge=Charge.CHARGED, kind=SpanKind.EMBEDDING)
     assert all(call.input_tokens == 5 and (call.cost_usd or Decimal(1)) < Decimal("0.00001") for call in embeddings)
+
+
+def test_a_wrapper_around_a_call_is_settled_as_no_call_of_its_own(door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    requests = list(otlp.captures("frameworks/llama-index-openinference"))
+    last_ns = max(int(span["endTimeUnixNano"]) for span in spans_of(requests))
+    sent_at = datetime.fromtimestamp(last_ns / 1e9, UTC) + timedelta(minutes=1)
+    monkeypatch.setattr(clock, "now", lambda: sent_at)
+    monkeypatch.setattr(clock, "now_ns", lambda: last_ns + 60_000_000_000)
+
+    deliver(door, requests, "protobuf")
+
+    charged = LlmCall.objects.filter(project_id=door.project_id, charge=Charge.CHARGED)
+    assert [call.cost_usd for call in charged if call.kind == SpanKind.LLM] == [OPENAI_COST] * 3
+    assert sum(call.kind == SpanKind.EMBEDDING for call in charged) == 3

@@ -201,6 +201,9 @@ def _interesting(found: _Neighbourhood) -> set[UUID]:
             if response is None:
                 without_response.add((trace, used, made))
     traces = {key[0] for key in without_response if alike[key] > 1}
+    sizes = Counter(row[0] for row in found.rows)
+    bare = (row for row in found.rows if row[1] is None and row[4] is None and row[5] is None)
+    traces |= {row[0] for row in bare if sizes[row[0]] > 1}  # a wrapper around a call tells neither id nor usage
     for trace, response, pair, decided, _used, _made in found.rows:
         if decided or found.responses[response] > 1 or found.pairs[pair] > 1:
             traces.add(trace)
