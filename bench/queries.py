@@ -101,12 +101,12 @@ def fill(now: datetime, spans: int) -> None:
         with transaction.atomic(), db.raw_cursor() as raw:
             rollups.recompute(raw, PROJECT, [day + timedelta(minutes=minute) for minute in range(1440)])
     with connection.cursor() as cursor:
-        cursor.execute("ANALYZE spans, llm_calls, call_rollups")
+        cursor.execute("ANALYZE spans, llm_calls, call_rollups, call_totals")
 
 
 def clear() -> None:
     with connection.cursor() as cursor:
-        for table in ("spans", "llm_calls", "call_rollups", "key_mappings"):
+        for table in ("spans", "llm_calls", "call_rollups", "call_totals", "key_mappings"):
             cursor.execute(f"DELETE FROM {table} WHERE project_id = %s", [PROJECT])
 
 

@@ -204,7 +204,7 @@ def test_a_failure_in_the_middle_keeps_every_mark(project_id: int, monkeypatch: 
     deliver(project_id, call())
 
     with monkeypatch.context() as patch:
-        patch.setattr(rollups, "_HOURS_SQL", "SELECT 1 / 0")
+        patch.setitem(rollups._ROLLUPS_SQL, 60, "SELECT 1 / 0")
         with pytest.raises(Exception, match="division by zero"):
             run(project_id)
     assert total(project_id)[0] == 0
@@ -273,6 +273,7 @@ def test_sums_equal_a_recomputation_and_charges_do_not_depend_on_the_order(steps
             deliver(project, *(POOL[index] for index in step))
     run(project)
     _assert_sums_equal_the_calls(project)
+    _assert_totals_equal_the_sums(project)
     delivered = {index for step in steps if step for index in step}
     if delivered:
         deliver(reference, *(POOL[index] for index in sorted(delivered)))
@@ -309,6 +310,21 @@ def _assert_sums_equal_the_calls(project_id: int) -> None:
         assert row[5:8] == (calls, usd, made)
         assert math.isclose(row[8], duration_ms)
         assert sum(row[9]) == calls
+
+
+def _assert_totals_equal_the_sums(project_id: int) -> None:
+    """Exactly one total per bucket, histogram included."""
+    columns = "grain_minutes, bucket, sum(calls), sum(errors), sum(cost_usd), sum(output_tokens)"
+    order = "GROUP BY grain_minutes, bucket ORDER BY 1, 2"
+    ours = "WHERE project_id = %s"
+    assert rows(f"SELECT {columns}, count(*) FROM call_totals {ours} {order}", project_id) == rows(
+        f"SELECT {columns}, 1 FROM call_rollups {ours} {order}", project_id
+    )
+    for name in rollups.HISTOGRAMS:
+        counted = f"""SELECT grain_minutes, bucket, b, sum(c) FROM {{}}, unnest({name}_buckets, {name}_counts) u(b, c)
+            {ours} GROUP BY 1, 2, 3 ORDER BY 1, 2, 3"""
+        totals, sums = (rows(counted.format(table), project_id) for table in ("call_totals", "call_rollups"))
+        assert totals == sums
 
 
 def _buckets(start: Any) -> Sequence[tuple[int, Any]]:

@@ -10,6 +10,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from kit.calls import NOON, call, content_of, span_of
+from stanchion_server.costs import settle
 from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import Batch
 from stanchion_server.tenants.models import Organisation, Project
@@ -45,6 +46,16 @@ def test_days_are_dropped_for_all_and_texts_by_each_project_s_own_rule(projects:
     assert [count("contents", project) for project in projects] == [1, 2]
     assert report.deleted_contents == 1
     assert retention.run(NOON, keep_days=90) == retention.RetentionReport()
+
+
+def test_sums_per_minute_go_with_their_calls_and_sums_per_day_stay(projects: tuple[Project, Project]) -> None:
+    project, _other = projects
+    calls = tuple(call(after_s=-86_400 * days) for days in (1, 60))
+    batch = Batch(tuple(map(span_of, calls)), calls)
+    store.store(project.pk, batch, LedgerEntry(api_key_id=1, signal="traces", client="t", body_bytes=1, sent=2))
+    settle.run(NOON, project_id=project.pk)
+    assert retention.run(NOON, keep_days=30).deleted_rollups == 2
+    assert [count(table, project) for table in ("call_rollups", "call_totals")] == [5, 5]
 
 
 def test_a_day_that_still_takes_late_spans_is_kept(projects: tuple[Project, Project]) -> None:

@@ -275,3 +275,39 @@ class CallRollup(models.Model):
 
     def __str__(self) -> str:
         return f"{self.calls} calls in {self.bucket}"
+
+
+class CallTotal(models.Model):
+    """The rollups of one bucket added up over all dimensions, for questions without filter or group. They hold the same
+    calls as `CallRollup`: never add the two."""
+
+    pk = models.CompositePrimaryKey("project_id", "grain_minutes", "bucket")
+    project_id = models.BigIntegerField()
+    grain_minutes = models.SmallIntegerField()
+    bucket = models.DateTimeField()
+    calls = models.BigIntegerField()
+    errors = models.BigIntegerField()
+    unpriced_calls = models.BigIntegerField()
+    untokened_calls = models.BigIntegerField()
+    streamed_calls = models.BigIntegerField()
+    input_tokens = models.BigIntegerField()
+    output_tokens = models.BigIntegerField()
+    cached_input_tokens = models.BigIntegerField()
+    cache_write_tokens = models.BigIntegerField()
+    reasoning_tokens = models.BigIntegerField()
+    duration_ms_sum = models.FloatField()
+    duration_ms_max = models.FloatField()
+    generation_ms_sum = models.FloatField()
+    generation_tokens = models.BigIntegerField()
+    cost_usd = models.DecimalField(max_digits=24, decimal_places=12)
+    duration_buckets = ArrayField(models.SmallIntegerField())
+    duration_counts = ArrayField(models.BigIntegerField())
+    ttft_buckets = ArrayField(models.SmallIntegerField())
+    ttft_counts = ArrayField(models.BigIntegerField())
+
+    class Meta:
+        managed = False
+        db_table = "call_totals"
+
+    def __str__(self) -> str:
+        return f"{self.calls} calls in {self.bucket}"

@@ -77,6 +77,10 @@ def _delete_rollups(oldest: date, today: date) -> int:
     deleted = 0
     for grain, before in ((1, oldest), (60, today - timedelta(days=KEEP_HOURS_DAYS))):
         with transaction.atomic(), connection.cursor() as cursor:
-            cursor.execute("DELETE FROM call_rollups WHERE grain_minutes = %s AND bucket < %s", [grain, before])
-            deleted += cursor.rowcount
+            for table in ("call_rollups", "call_totals"):
+                cursor.execute(
+                    f"DELETE FROM {table} WHERE grain_minutes = %s AND bucket < %s",  # noqa: S608 - a name of our own
+                    [grain, before],
+                )
+                deleted += cursor.rowcount
     return deleted

@@ -1,35 +1,63 @@
 """Sums per minute, hour and day, always recomputed from what is stored, so that nothing is ever counted twice.
 
-Minutes come from the charged calls, hours from minutes, days from hours.
+Minutes come from the charged calls, hours from minutes, days from hours. Beside the rows per combination of dimensions
+each bucket has one row in `call_totals`, their sum: a question without filter or group reads hundreds of times less.
 """
 
 # ruff: noqa: S608 - every name in these statements is our own
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
 from stanchion_server.kernel import db
 from stanchion_server.traces.histogram import bucket_sql
 
 DIMENSIONS = (
-    "kind", "feature", "provider", "model", "environment", "release", "service", "prompt_name", "prompt_version",
+    "feature", "provider", "model", "environment", "release", "service", "prompt_name", "prompt_version", "kind",
 )  # fmt: skip
 SUMS = (
     "calls", "errors", "unpriced_calls", "untokened_calls", "streamed_calls", "input_tokens", "output_tokens",
     "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "generation_tokens",
 )  # fmt: skip
-_FLOATS = ("generation_ms_sum", "duration_ms_sum")
-_HISTOGRAMS = ("duration", "ttft")
+FLOATS = ("generation_ms_sum", "duration_ms_sum")
+HISTOGRAMS = ("duration", "ttft")
+
+_DURATION_MS = "(c.duration_ns / 1e6::float8)"
+_TTFT_MS = "c.time_to_first_token_ms"
+_IS_TIMED = f"(c.is_streamed IS NOT FALSE AND {_TTFT_MS} IS NOT NULL AND {_TTFT_MS} < {_DURATION_MS})"
+_GENERATES = "(c.kind = 1 AND c.status <> 2 AND c.output_tokens > 0 AND c.duration_ns > 0)"
+
+OF_CALL: Mapping[str, str] = {
+    "calls": "1",
+    "errors": "(c.status = 2)::int",
+    "unpriced_calls": "(c.cost_usd IS NULL)::int",
+    "untokened_calls": "(c.input_tokens IS NULL AND c.output_tokens IS NULL)::int",
+    "streamed_calls": "coalesce(c.is_streamed, false)::int",
+    "input_tokens": "c.input_tokens",
+    "output_tokens": "c.output_tokens",
+    "cached_input_tokens": "c.cached_input_tokens",
+    "cache_write_tokens": "c.cache_write_tokens",
+    "reasoning_tokens": "c.reasoning_tokens",
+    "generation_tokens": f"CASE WHEN {_GENERATES} THEN c.output_tokens END",
+    "generation_ms_sum": f"CASE WHEN {_GENERATES} AND {_IS_TIMED} THEN {_DURATION_MS} - {_TTFT_MS}"
+    f" WHEN {_GENERATES} THEN {_DURATION_MS} ELSE 0 END",
+    "duration_ms_sum": _DURATION_MS,
+    "cost_usd": "c.cost_usd",
+}
+"""What one row `c` of llm_calls adds to each column."""
+OF_CALL_BUCKET: Mapping[str, str] = {"duration": bucket_sql(_DURATION_MS), "ttft": bucket_sql(_TTFT_MS)}
+OF_CALL_HAS: Mapping[str, str] = {"duration": "TRUE", "ttft": f"{_TTFT_MS} IS NOT NULL"}
+
+_MEASURES = (
+    *SUMS, *FLOATS, "duration_ms_max", "cost_usd", "duration_buckets", "duration_counts", "ttft_buckets", "ttft_counts",
+)  # fmt: skip
 
 _DIMENSIONS = ", ".join(DIMENSIONS)
 _MINUTE = "date_trunc('minute', start_time, 'UTC')"
-_DURATION_MS = "(duration_ns / 1e6::float8)"
-_TTFT_MS = "time_to_first_token_ms"
-_IS_STREAM_TIMED = f"(is_streamed IS NOT FALSE AND {_TTFT_MS} IS NOT NULL AND {_TTFT_MS} < {_DURATION_MS})"
-_GENERATES = "(kind = 1 AND status <> 2 AND output_tokens > 0 AND duration_ns > 0)"
 _LARGEST = "9223372036854775807"
+_LARGEST_USD = "999999999999"
 
 
 def _total(expression: str) -> str:
@@ -44,29 +72,19 @@ _COUNTED = """LATERAL (
 ) {name}"""
 
 _MINUTES_SQL = f"""
-INSERT INTO call_rollups (
-    project_id, grain_minutes, bucket, {_DIMENSIONS}, {", ".join(SUMS)}, generation_ms_sum, duration_ms_sum,
-    duration_ms_max, cost_usd, duration_buckets, duration_counts, ttft_buckets, ttft_counts)
+INSERT INTO call_rollups (project_id, grain_minutes, bucket, {_DIMENSIONS}, {", ".join(_MEASURES)})
 SELECT %(project_id)s, 1, g.bucket, {", ".join("g." + name for name in DIMENSIONS)},
     {", ".join("g." + name for name in SUMS)}, g.generation_ms_sum, g.duration_ms_sum, g.duration_ms_max, g.cost_usd,
     d.buckets, d.counts, t.buckets, t.counts
 FROM (
-    SELECT {_MINUTE} AS bucket, {_DIMENSIONS}, count(*) AS calls, count(*) FILTER (WHERE status = 2) AS errors,
-        count(*) FILTER (WHERE cost_usd IS NULL) AS unpriced_calls,
-        count(*) FILTER (WHERE input_tokens IS NULL AND output_tokens IS NULL) AS untokened_calls,
-        count(*) FILTER (WHERE is_streamed) AS streamed_calls,
-        {_total("input_tokens")} AS input_tokens, {_total("output_tokens")} AS output_tokens,
-        {_total("cached_input_tokens")} AS cached_input_tokens, {_total("cache_write_tokens")} AS cache_write_tokens,
-        {_total("reasoning_tokens")} AS reasoning_tokens,
-        {_total(f"CASE WHEN {_GENERATES} THEN output_tokens END")} AS generation_tokens,
-        coalesce(sum(CASE WHEN {_IS_STREAM_TIMED} THEN {_DURATION_MS} - {_TTFT_MS} ELSE {_DURATION_MS} END)
-            FILTER (WHERE {_GENERATES}), 0) AS generation_ms_sum,
-        sum({_DURATION_MS}) AS duration_ms_sum, max({_DURATION_MS}) AS duration_ms_max,
-        least(coalesce(sum(cost_usd), 0), 999999999999) AS cost_usd,
-        array_agg({bucket_sql(_DURATION_MS)}) AS durations,
-        array_agg({bucket_sql(_TTFT_MS)}) FILTER (WHERE {_TTFT_MS} IS NOT NULL) AS ttfts
+    SELECT {_MINUTE} AS bucket, {_DIMENSIONS},
+        {", ".join(f"{_total(OF_CALL[name])} AS {name}" for name in SUMS)},
+        {", ".join(f"sum({OF_CALL[name]}) AS {name}" for name in FLOATS)}, max({_DURATION_MS}) AS duration_ms_max,
+        least(coalesce(sum({OF_CALL["cost_usd"]}), 0), {_LARGEST_USD}) AS cost_usd,
+        array_agg({OF_CALL_BUCKET["duration"]}) AS durations,
+        array_agg({OF_CALL_BUCKET["ttft"]}) FILTER (WHERE {OF_CALL_HAS["ttft"]}) AS ttfts
     FROM unnest(%(minutes)s::timestamptz[]) AS wanted(minute)
-    JOIN llm_calls ON project_id = %(project_id)s
+    JOIN llm_calls c ON project_id = %(project_id)s
         AND start_time >= minute AND start_time < minute + interval '1 minute'
     WHERE charge = 0 AND start_time >= %(first)s AND start_time < %(last)s
     GROUP BY 1, {_DIMENSIONS}
@@ -74,68 +92,69 @@ FROM (
 """
 
 
-def _merge_sql(unit: str) -> str:
-    """Adds the rollups of the finer grain up into those of one coarser unit."""
-    fine, coarse = (1, 60) if unit == "hour" else (60, 1440)
+def _merge_sql(target: str, dimensions: Sequence[str], unit: str, fine: int, coarse: int) -> str:
+    """Adds the rollups of one grain up into rows of a coarser unit, of fewer dimensions, or both."""
     bucket = f"date_trunc('{unit}', bucket, 'UTC')"
+    keys = ", ".join(("coarse", *dimensions))
     merged = ", ".join(
         f"{name} AS (SELECT g, array_agg(b ORDER BY b) AS buckets, array_agg(c ORDER BY b) AS counts FROM ("
         f"SELECT g, b, sum(c)::bigint AS c FROM fine, unnest({name}_buckets, {name}_counts) AS u(b, c) GROUP BY g, b"
         f") x GROUP BY g)"
-        for name in _HISTOGRAMS
+        for name in HISTOGRAMS
     )
     sums = ", ".join(f"{_total(name)} AS {name}" for name in SUMS)
     return f"""
 WITH fine AS (
-    SELECT *, {bucket} AS coarse, dense_rank() OVER (ORDER BY {bucket}, {_DIMENSIONS}) AS g
+    SELECT *, {bucket} AS coarse, dense_rank() OVER (ORDER BY {", ".join((bucket, *dimensions))}) AS g
     FROM call_rollups
     WHERE project_id = %(project_id)s AND grain_minutes = {fine} AND {bucket} = ANY (%(buckets)s::timestamptz[])
         AND bucket >= %(first)s AND bucket < %(last)s
 ), sums AS (
-    SELECT g, coarse, {_DIMENSIONS}, {sums}, sum(generation_ms_sum) AS generation_ms_sum,
-        sum(duration_ms_sum) AS duration_ms_sum, max(duration_ms_max) AS duration_ms_max,
-        least(sum(cost_usd), 999999999999) AS cost_usd
-    FROM fine GROUP BY g, coarse, {_DIMENSIONS}
+    SELECT g, {keys}, {sums}, {", ".join(f"sum({name}) AS {name}" for name in FLOATS)},
+        max(duration_ms_max) AS duration_ms_max, least(sum(cost_usd), {_LARGEST_USD}) AS cost_usd
+    FROM fine GROUP BY g, {keys}
 ), {merged}
-INSERT INTO call_rollups (
-    project_id, grain_minutes, bucket, {_DIMENSIONS}, {", ".join(SUMS)}, generation_ms_sum, duration_ms_sum,
-    duration_ms_max, cost_usd, duration_buckets, duration_counts, ttft_buckets, ttft_counts)
-SELECT %(project_id)s, {coarse}, coarse, {_DIMENSIONS}, {", ".join(SUMS)}, generation_ms_sum, duration_ms_sum,
+INSERT INTO {target} (project_id, grain_minutes, {", ".join(("bucket", *dimensions, *_MEASURES))})
+SELECT %(project_id)s, {coarse}, {keys}, {", ".join(SUMS)}, {", ".join(FLOATS)},
     duration_ms_max, cost_usd, coalesce(duration.buckets, '{{}}'), coalesce(duration.counts, '{{}}'),
     coalesce(ttft.buckets, '{{}}'), coalesce(ttft.counts, '{{}}')
 FROM sums LEFT JOIN duration USING (g) LEFT JOIN ttft USING (g)
 """
 
 
-_HOURS_SQL, _DAYS_SQL = _merge_sql("hour"), _merge_sql("day")
+_UNITS = {1: "minute", 60: "hour", 1440: "day"}
+_ROLLUPS_SQL = {
+    1: _MINUTES_SQL,
+    60: _merge_sql("call_rollups", DIMENSIONS, "hour", 1, 60),
+    1440: _merge_sql("call_rollups", DIMENSIONS, "day", 60, 1440),
+}
+_TOTALS_SQL = {grain: _merge_sql("call_totals", (), unit, grain, grain) for grain, unit in _UNITS.items()}
 
 
 def recompute(cursor: db.CursorType, project_id: int, minutes: Iterable[datetime]) -> None:
-    """Replaces the rollups of these minutes, and of the hours and days around them."""
+    """Replaces the rollups and totals of these minutes, and of the hours and days around them."""
     wanted = sorted(set(minutes))
     if not wanted:
         return
     hours = sorted({minute.replace(minute=0) for minute in wanted})
     days = sorted({hour.replace(hour=0) for hour in hours})
-    _replace(cursor, project_id, 1, wanted, timedelta(minutes=1), _MINUTES_SQL)
-    _replace(cursor, project_id, 60, hours, timedelta(hours=1), _HOURS_SQL)
-    _replace(cursor, project_id, 1440, days, timedelta(days=1), _DAYS_SQL)
+    for grain, buckets in ((1, wanted), (60, hours), (1440, days)):
+        _replace(cursor, project_id, grain, buckets)
 
 
-def _replace(
-    cursor: db.CursorType, project_id: int, grain: int, buckets: Sequence[datetime], length: timedelta, sql: str
-) -> None:
+def _replace(cursor: db.CursorType, project_id: int, grain: int, buckets: Sequence[datetime]) -> None:
     values = {
         "project_id": project_id,
         "minutes": list(buckets),
         "buckets": list(buckets),
         "first": buckets[0],
-        "last": buckets[-1] + length,
+        "last": buckets[-1] + timedelta(minutes=grain),
         "grain": grain,
     }
-    cursor.execute(
-        "DELETE FROM call_rollups WHERE project_id = %(project_id)s AND grain_minutes = %(grain)s"
-        " AND bucket = ANY (%(buckets)s::timestamptz[])",
-        values,
-    )
-    cursor.execute(sql.encode(), values)
+    for table, sql in (("call_rollups", _ROLLUPS_SQL[grain]), ("call_totals", _TOTALS_SQL[grain])):
+        cursor.execute(
+            f"DELETE FROM {table} WHERE project_id = %(project_id)s AND grain_minutes = %(grain)s"
+            " AND bucket = ANY (%(buckets)s::timestamptz[])".encode(),
+            values,
+        )
+        cursor.execute(sql.encode(), values)

@@ -216,6 +216,32 @@ CREATE TABLE call_rollups_hour PARTITION OF call_rollups FOR VALUES IN (60);
 CREATE TABLE call_rollups_day PARTITION OF call_rollups FOR VALUES IN (1440);
 CREATE INDEX call_rollups_bucket ON call_rollups (project_id, bucket);
 
+CREATE TABLE call_totals (
+    project_id bigint NOT NULL,
+    bucket timestamptz NOT NULL,
+    grain_minutes smallint NOT NULL,
+    calls bigint NOT NULL,
+    errors bigint NOT NULL,
+    unpriced_calls bigint NOT NULL,
+    untokened_calls bigint NOT NULL,
+    streamed_calls bigint NOT NULL,
+    input_tokens bigint NOT NULL,
+    output_tokens bigint NOT NULL,
+    cached_input_tokens bigint NOT NULL,
+    cache_write_tokens bigint NOT NULL,
+    reasoning_tokens bigint NOT NULL,
+    generation_tokens bigint NOT NULL,
+    generation_ms_sum double precision NOT NULL,
+    duration_ms_sum double precision NOT NULL,
+    duration_ms_max double precision NOT NULL,
+    cost_usd numeric(24, 12) NOT NULL,
+    duration_buckets smallint[] NOT NULL,
+    duration_counts bigint[] NOT NULL,
+    ttft_buckets smallint[] NOT NULL,
+    ttft_counts bigint[] NOT NULL,
+    PRIMARY KEY (project_id, grain_minutes, bucket)
+);
+
 CREATE TABLE dirty_minutes (
     project_id bigint NOT NULL,
     minute timestamptz NOT NULL,
@@ -224,7 +250,7 @@ CREATE TABLE dirty_minutes (
 """
 
 DROP = """
-DROP TABLE dirty_minutes, call_rollups, metric_points, log_records, contents, llm_calls, spans, key_mappings, resources;
+DROP TABLE dirty_minutes, call_totals, call_rollups, metric_points, log_records, contents, llm_calls, spans, key_mappings, resources;
 """
 
 

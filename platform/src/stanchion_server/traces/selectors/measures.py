@@ -9,10 +9,12 @@ plus the single calls of those minutes. Everything in a rollup adds up, so that 
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import accumulate
 from typing import Any
 
 from stanchion_server.ingest.records import Charge, SpanKind, Status
@@ -23,54 +25,22 @@ from stanchion_server.traces.filters import (
     call_conditions,
     check_attribute_key,
 )
-from stanchion_server.traces.histogram import bucket_sql, value_of
+from stanchion_server.traces.histogram import value_of
+from stanchion_server.traces.rollups import DIMENSIONS, FLOATS, HISTOGRAMS, OF_CALL, OF_CALL_BUCKET, OF_CALL_HAS, SUMS
 from stanchion_server.traces.selectors import grains, reading
 from stanchion_server.traces.selectors.shapes import MetricRow, Percentiles
 
-ROLLUP_DIMENSIONS = (
-    "feature", "provider", "model", "environment", "release", "service", "prompt_name", "prompt_version", "kind",
-)  # fmt: skip
 CALL_DIMENSIONS: Mapping[str, str] = {
     "user": "user_id", "session": "session_id", "status": "status", "error_type": "error_type", "dialect": "dialect",
 }  # fmt: skip
 ATTRIBUTE_PREFIX = "attribute:"
 
-SUMS = (
-    "calls", "errors", "unpriced_calls", "untokened_calls", "streamed_calls", "input_tokens", "output_tokens",
-    "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "generation_tokens",
-)  # fmt: skip
-FLOATS = ("generation_ms_sum", "duration_ms_sum")
-HISTOGRAMS = ("duration", "ttft")
 FRACTIONS = (0.5, 0.66, 0.75, 0.8, 0.9, 0.95, 0.98, 0.99, 1.0)
 
 MAX_UNSETTLED_MINUTES = 240
 MONDAY = "timestamptz '1970-01-05 00:00:00+00'"
 EPOCH = "timestamptz '1970-01-01 00:00:00+00'"
 
-# What one call adds to each column; the same definitions as `traces.rollups`, which a test compares.
-_DURATION_MS = "(c.duration_ns / 1e6::float8)"
-_TTFT_MS = "c.time_to_first_token_ms"
-_IS_TIMED = f"(c.is_streamed IS NOT FALSE AND {_TTFT_MS} IS NOT NULL AND {_TTFT_MS} < {_DURATION_MS})"
-_GENERATES = "(c.kind = 1 AND c.status <> 2 AND c.output_tokens > 0 AND c.duration_ns > 0)"
-OF_CALL: Mapping[str, str] = {
-    "calls": "1",
-    "errors": "(c.status = 2)::int",
-    "unpriced_calls": "(c.cost_usd IS NULL)::int",
-    "untokened_calls": "(c.input_tokens IS NULL AND c.output_tokens IS NULL)::int",
-    "streamed_calls": "coalesce(c.is_streamed, false)::int",
-    "input_tokens": "c.input_tokens",
-    "output_tokens": "c.output_tokens",
-    "cached_input_tokens": "c.cached_input_tokens",
-    "cache_write_tokens": "c.cache_write_tokens",
-    "reasoning_tokens": "c.reasoning_tokens",
-    "generation_tokens": f"CASE WHEN {_GENERATES} THEN c.output_tokens END",
-    "generation_ms_sum": f"CASE WHEN {_GENERATES} AND {_IS_TIMED} THEN {_DURATION_MS} - {_TTFT_MS}"
-    f" WHEN {_GENERATES} THEN {_DURATION_MS} ELSE 0 END",
-    "duration_ms_sum": _DURATION_MS,
-    "cost_usd": "c.cost_usd",
-}
-OF_CALL_BUCKET = {"duration": bucket_sql(_DURATION_MS), "ttft": bucket_sql(_TTFT_MS)}
-OF_CALL_HAS = {"duration": "TRUE", "ttft": f"{_TTFT_MS} IS NOT NULL"}
 ADDED = (*SUMS, *FLOATS, "cost_usd")
 ROW_COLUMNS = ("step", "g1", "g2", *ADDED, "duration_buckets", "duration_counts", "ttft_buckets", "ttft_counts")
 
@@ -84,9 +54,9 @@ class Plan:
 
 def needs_calls(group_by: Sequence[str], wanted: CallFilter) -> bool:
     """Whether only single calls hold what the query names."""
-    if any(name not in ROLLUP_DIMENSIONS for name in group_by):
+    if any(name not in DIMENSIONS for name in group_by):
         return True
-    plain = CallFilter(**{name: getattr(wanted, name) for name in ROLLUP_DIMENSIONS})
+    plain = CallFilter(**{name: getattr(wanted, name) for name in DIMENSIONS})
     return wanted != plain
 
 
@@ -167,7 +137,7 @@ def _calls_source(
     wanted: CallFilter,
 ) -> Condition:
     """Single calls. An attribute is looked up on the call's own span."""
-    expression = {name: f"c.{name}" for name in ROLLUP_DIMENSIONS}
+    expression = {name: f"c.{name}" for name in DIMENSIONS}
     expression |= {name: f"c.{column}" for name, column in CALL_DIMENSIONS.items()}
     keys = [name for name in group_by if name.startswith(ATTRIBUTE_PREFIX)]
     expression |= dict.fromkeys(keys, "coalesce(s.attributes ->> %s, '')")
@@ -207,11 +177,12 @@ def _rollups_source(
     dirty = f"""dirty AS MATERIALIZED (SELECT DISTINCT minute FROM dirty_minutes WHERE project_id = %s AND minute >= %s
         AND minute < %s ORDER BY minute DESC LIMIT {MAX_UNSETTLED_MINUTES})"""
     filters = _dimension_conditions(wanted)
+    table = "call_rollups" if filters or group_by else "call_totals"
     pieces = [
-        _settled(project_id, segment, step, group_by, filters, histograms)
+        _settled(table, project_id, segment, step, group_by, filters, histograms)
         for segment in grains.segments(start, end, grains.coarsest(end - start, step))
     ]
-    pieces.append(_unsettled_rollups(project_id, step, group_by, filters, histograms))
+    pieces.append(_unsettled_rollups(table, project_id, step, group_by, filters, histograms))
     pieces.append(_unsettled_calls(project_id, start, end, step, group_by, wanted, histograms))
     union = "\nUNION ALL\n".join(piece.sql for piece in pieces)
     params = tuple(param for piece in pieces for param in piece.params)
@@ -219,12 +190,12 @@ def _rollups_source(
 
 
 def _dimension_conditions(wanted: CallFilter) -> list[Condition]:
-    values = {name: getattr(wanted, name) for name in ROLLUP_DIMENSIONS}
+    values = {name: getattr(wanted, name) for name in DIMENSIONS}
     return [Condition(f"r.{name} = %s", (value,)) for name, value in values.items() if value is not None]
 
 
 def _rollup_columns(step: timedelta | None, group_by: Sequence[str], sign: str, histograms: Sequence[str]) -> str:
-    expression = {name: f"r.{name}" for name in ROLLUP_DIMENSIONS}
+    expression = {name: f"r.{name}" for name in DIMENSIONS}
     added = ", ".join(f"{sign}r.{name} AS {name}" for name in ADDED)
     columns = f"{_step_sql(step, 'r.bucket')} AS step, {_group_columns(group_by, expression)}, {added}"
     counts = "ARRAY(SELECT -x FROM unnest(r.{name}_counts) x)" if sign else "r.{name}_counts"
@@ -234,6 +205,7 @@ def _rollup_columns(step: timedelta | None, group_by: Sequence[str], sign: str, 
 
 
 def _settled(
+    table: str,
     project_id: int,
     segment: grains.Segment,
     step: timedelta | None,
@@ -247,10 +219,11 @@ def _settled(
     )
     where = all_of([own, *filters])
     columns = _rollup_columns(step, group_by, "", histograms)
-    return Condition(f"SELECT {columns} FROM call_rollups r WHERE {where.sql}", where.params)
+    return Condition(f"SELECT {columns} FROM {table} r WHERE {where.sql}", where.params)
 
 
 def _unsettled_rollups(
+    table: str,
     project_id: int,
     step: timedelta | None,
     group_by: Sequence[str],
@@ -260,7 +233,7 @@ def _unsettled_rollups(
     own = "r.project_id = %s AND r.grain_minutes = 1 AND r.bucket = ANY (ARRAY(SELECT minute FROM dirty))"
     where = all_of([Condition(own, (project_id,)), *filters])
     columns = _rollup_columns(step, group_by, "-", histograms)
-    return Condition(f"SELECT {columns} FROM call_rollups r WHERE {where.sql}", where.params)
+    return Condition(f"SELECT {columns} FROM {table} r WHERE {where.sql}", where.params)
 
 
 def _unsettled_calls(
@@ -272,7 +245,7 @@ def _unsettled_calls(
     wanted: CallFilter,
     histograms: Sequence[str],
 ) -> Condition:
-    expression = {name: f"c.{name}" for name in ROLLUP_DIMENSIONS}
+    expression = {name: f"c.{name}" for name in DIMENSIONS}
     added = ", ".join(f"{OF_CALL[name]} AS {name}" for name in ADDED)
     columns = f"{_step_sql(step, 'c.start_time')} AS step, {_group_columns(group_by, expression)}, {added}"
     columns += "".join(
@@ -331,15 +304,9 @@ def percentiles(buckets: Sequence[int] | None, counts: Sequence[int] | None) -> 
     if not buckets or not counts:
         return None
     pairs = sorted(zip(buckets, counts, strict=True))
-    total = sum(counts)
-    found: list[float] = []
-    seen = 0
-    for bucket, count in pairs:
-        seen += count
-        while len(found) < len(FRACTIONS) and seen >= max(1, math.ceil(FRACTIONS[len(found)] * total)):
-            found.append(value_of(bucket))
-    found += [value_of(pairs[-1][0])] * (len(FRACTIONS) - len(found))
-    return Percentiles(*found)
+    seen = list(accumulate(count for _bucket, count in pairs))
+    places = (bisect_left(seen, max(1, math.ceil(fraction * seen[-1]))) for fraction in FRACTIONS)
+    return Percentiles(*(value_of(pairs[place][0]) for place in places))
 
 
 def _label(name: str, text: str) -> str:

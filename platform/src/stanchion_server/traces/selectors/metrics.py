@@ -12,11 +12,12 @@ from datetime import UTC, datetime, timedelta
 
 from stanchion_server.ingest.records import Charge
 from stanchion_server.kernel.errors import SenderError
+from stanchion_server.traces import rollups
 from stanchion_server.traces.filters import CallFilter
 from stanchion_server.traces.selectors import grains, measures, reading
 from stanchion_server.traces.selectors.shapes import MetricRow, Metrics
 
-GROUPS = (*measures.ROLLUP_DIMENSIONS, *measures.CALL_DIMENSIONS)
+GROUPS = (*rollups.DIMENSIONS, *measures.CALL_DIMENSIONS)
 ORDERS = ("calls", "errors", "cost_usd", "input_tokens", "output_tokens")
 
 MAX_RAW_DAYS = 31
@@ -41,7 +42,7 @@ class MetricQuery:
     group_by: tuple[str, ...] = ()
     filters: CallFilter = field(default_factory=CallFilter)
     order: str = "calls"
-    percentiles: tuple[str, ...] = measures.HISTOGRAMS
+    percentiles: tuple[str, ...] = rollups.HISTOGRAMS
     limit: int = 100
 
 

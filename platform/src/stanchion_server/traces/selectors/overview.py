@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from stanchion_server.ingest.records import SpanKind
+from stanchion_server.traces import rollups
 from stanchion_server.traces.filters import CallFilter
 from stanchion_server.traces.selectors import grains, measures, reading
 from stanchion_server.traces.selectors.metrics import MetricQuery, checked, metrics
@@ -17,7 +18,7 @@ from stanchion_server.traces.selectors.shapes import FacetValue, MetricRow, Over
 # Between a quarter and a full hour minutes would have to be read: thirty times the rows.
 STEPS_MINUTES = (1, 5, 15, 60, 360, 1440, 10080, 43200)
 WANTED_STEPS = 60
-FACETS = (*measures.ROLLUP_DIMENSIONS,)
+FACETS = rollups.DIMENSIONS
 MAX_FACET_VALUES = 200
 NO_FILTER = CallFilter()
 
