@@ -159,8 +159,8 @@ def take_event_texts(events: tuple[RawEvent, ...], content: Content, kind: SpanK
             continue
         if name in _FIRST_TOKEN_EVENTS:
             first_token_ns = event.time_ns
-        elif name == "exception" and isinstance(kind := attributes.get("exception.type"), str):
-            exception_type = kind[:256]
+        elif name == "exception" and isinstance(exception := attributes.get("exception.type"), str):
+            exception_type = exception[:256]
         elif name.startswith(("gen_ai.", "db.")):
             attributes = _take_event(name, attributes, told)
         rows.append({"name": name, "time_ns": event.time_ns, "attributes": dict(attributes)})
