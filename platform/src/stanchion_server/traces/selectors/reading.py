@@ -22,7 +22,6 @@ Item = TypeVar("Item")
 Row = tuple[Any, ...]
 
 TIMEOUT_MS = 15_000
-WORK_MEMORY = "32MB"
 MAX_CURSOR_CHARS = 400
 
 
@@ -38,15 +37,12 @@ class Page(Generic[Item]):
 def bounded(timeout_ms: int = TIMEOUT_MS) -> Iterator[None]:
     """Queries inside end after `timeout_ms` with SenderError `query_too_slow`.
 
-    JIT is off: compiling costs more than any of these queries, and is paid anew by each. With Postgres's own 4 MB a
-    week of hourly histograms would be sorted on disk, which takes twice the time.
+    JIT is off: compiling costs more than any of these queries, and is paid anew by each.
     """
     try:
         with transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(
-                "SELECT set_config('statement_timeout', %s, true), set_config('jit', 'off', true),"
-                " set_config('work_mem', %s, true)",
-                [str(timeout_ms), WORK_MEMORY],
+                "SELECT set_config('statement_timeout', %s, true), set_config('jit', 'off', true)", [str(timeout_ms)]
             )
             yield
     except OperationalError as error:
