@@ -210,3 +210,16 @@ def test_the_schema_is_valid_and_names_every_route(tmp_path: Path, db: None) -> 
         path = "/api/" + str(route.pattern).replace("<str:", "{").replace(">", "}")
         assert path in text or "schema" in path
     assert get_resolver().resolve("/api/schema/")
+
+
+def test_a_time_before_all_time_is_the_earliest_one(ours: Tenant) -> None:
+    assert ours.get("calls", start="now-999999w").status_code < 500
+
+
+def test_a_price_nested_too_deeply_or_too_large_is_refused(ours: Tenant) -> None:
+    def post(body: str) -> int:
+        headers = {"authorization": f"Bearer {ours.keys['admin']}"}
+        return Client().post("/api/v1/prices", body, content_type="application/json", headers=headers).status_code
+
+    assert post("[" * 100_000) == 400
+    assert post(" " * (2 << 20) + "{}") == 413

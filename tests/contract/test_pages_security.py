@@ -6,6 +6,7 @@ import re
 from datetime import UTC, datetime
 
 import pytest
+from django.db import connection
 from django.test import Client
 
 from kit import traffic
@@ -13,6 +14,7 @@ from stanchion_server.costs import selectors as prices
 from stanchion_server.tenants import access, services
 from stanchion_server.tenants.models import ApiKey, Membership, Role, User
 from stanchion_server.traces import partitions
+from stanchion_server.web.pages import login
 
 pytestmark = pytest.mark.django_db
 
@@ -171,3 +173,37 @@ def test_ingest_health_counts_what_was_refused_with_its_remedy(shop):
     assert "invalid_trace_id" in body
     assert "Let the OpenTelemetry SDK make them" in body
     assert "home-made/0.1" in body
+
+
+def test_a_viewer_learns_no_text_by_filter_parameter_or_error(shop):
+    vera, ada = client_of("vera"), client_of("ada")
+    assert vera.get(f"/p/{shop.slug}/calls?attribute=gen_ai.prompt=yes").status_code == 403
+    assert ada.get(f"/p/{shop.slug}/calls?attribute=gen_ai.prompt=yes").status_code == 200
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE spans SET status = 2, status_message = 'refused: my salary is'")
+    page = f"/p/{shop.slug}/traces/{shop.trace_id}"
+    assert "my salary is" in ada.get(page).content.decode()
+    assert "my salary is" not in vera.get(page).content.decode()
+
+
+def test_too_many_wrong_passwords_are_asked_to_wait_and_nobody_else_is(shop):
+    login.forget_failures()
+    wrong = {"username": "ada", "password": "wrong"}
+    statuses = [Client().post("/login", wrong).status_code for _ in range(11)]
+    assert (statuses[0], statuses[-1]) == (200, 429)
+    assert Client().post("/login", {"username": "ada", "password": "x" * 12}).status_code == 429
+    assert Client().post("/login", {"username": "bob", "password": "x" * 12}).status_code == 302
+    login.forget_failures()
+
+
+def test_a_form_larger_than_any_form_is_refused_unread(shop):
+    body = b"username=" + b"a" * (2 << 20)
+    answer = Client().post("/login", body, content_type="application/x-www-form-urlencoded")
+    assert answer.status_code in (400, 413)
+
+
+def test_a_nul_in_address_or_cookie_is_no_failure_of_ours(shop):
+    ada = client_of("ada")
+    assert ada.post(f"/p/{shop.slug}/settings/keys/%00/revoke").status_code == 404
+    ada.cookies["project"] = "\0"
+    assert ada.get("/").status_code == 302

@@ -135,6 +135,18 @@ def test_an_address_that_guesses_is_slowed_down_while_others_and_known_keys_pass
     assert refusal({"x-api-key": str(keys.make_key())}, "192.0.2.2").http_status == 401
 
 
+def test_wrong_keys_of_a_neighbour_do_not_keep_out_a_key_that_has_to_be_looked_up_again(
+    key: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    access.authenticate({"x-api-key": key}, ADDRESS)
+    later_s = clock.monotonic_s() + access.CACHE_SECONDS + 1
+    monkeypatch.setattr(clock, "monotonic_s", lambda: later_s)
+    for _ in range(40):
+        with pytest.raises((SenderError, Unavailable)):
+            access.authenticate({"x-api-key": str(keys.make_key())}, ADDRESS)
+    assert access.authenticate({"x-api-key": key}, ADDRESS)
+
+
 def test_a_key_without_the_scope_is_a_403_and_the_admin_scope_has_all(project: Project, key: str) -> None:
     with pytest.raises(SenderError) as caught:
         access.authenticate({"x-api-key": key}, ADDRESS).require(Scope.READ_CONTENT)

@@ -119,8 +119,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
-# The door. Bodies are bounded by ingest itself, before and after inflation.
-DATA_UPLOAD_MAX_MEMORY_SIZE = None
+# For forms and the API: anybody may post to the login page, and Django reads a form whole.
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+# The door. Its bodies are streams that the limit above does not see; ingest bounds them before and after inflation.
 INGEST_MAX_BODY_BYTES: int = env.int("STANCHION_INGEST_MAX_BODY_MIB", default=16) << 20
 INGEST_MAX_INFLATED_BYTES: int = env.int("STANCHION_INGEST_MAX_INFLATED_MIB", default=64) << 20
 INGEST_MAX_IN_FLIGHT_BYTES: int = env.int("STANCHION_INGEST_MAX_IN_FLIGHT_MIB", default=512) << 20

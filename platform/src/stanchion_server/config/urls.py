@@ -11,6 +11,5 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("api/", include("stanchion_server.web.api.urls")),
-    path("api/", include("stanchion_server.web.api.urls")),
     path("", include("stanchion_server.web.pages.urls")),
 ]

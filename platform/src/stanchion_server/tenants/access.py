@@ -154,7 +154,7 @@ def _basic(encoded: str) -> Iterator[str]:
 def _verified(key: keys.KeyText, address: str) -> Principal:
     known, is_fresh = _cached(key.key_id), False
     if known is None:
-        if not _failures.has_token(address, clock.monotonic_s()):
+        if not _was_right(key) and not _failures.has_token(address, clock.monotonic_s()):
             raise Unavailable("too_many_failed_keys")
         known = _read(key.key_id)
         is_fresh = True
@@ -176,12 +176,21 @@ def _cached(key_id: str) -> _CachedKey | None:
         return entry
 
 
+def _was_right(key: keys.KeyText) -> bool:
+    """Whether this very key was valid when it was last looked up: its owner is no guesser, whoever else sends wrong
+    keys from the same address (everybody behind one proxy does)."""
+    with _cache_lock:
+        entry = _cache.get(key.key_id)
+    return entry is not None and keys.matches(key.secret, entry.secret_sha256)
+
+
 def _read(key_id: str) -> _CachedKey | None:
     try:
         row = ApiKey.objects.select_related("project").filter(key_id=key_id, revoked_at=None).first()
     except (OperationalError, InterfaceError) as error:
         raise Unavailable("database_away") from error
     if row is None:
+        forget(key_id)
         return None
     entry = _CachedKey(_principal(row), bytes(row.secret_sha256), row.expires_at, clock.monotonic_s())
     with _cache_lock:

@@ -13,6 +13,7 @@ from stanchion_server.ingest import messages
 from stanchion_server.kernel import db
 
 _LONGEST_CALL = timedelta(days=1)
+_TRACES_AT_ONCE = 500  # whole texts are in memory at once, and after a stand-still hours of them wait
 _Key = tuple[UUID, int, datetime]
 
 # Three plain look-ups by index instead of one join: a day that was never analysed would make the planner choose badly.
@@ -77,8 +78,8 @@ def fill(cursor: db.CursorType, project_id: int, minutes: Iterable[datetime]) ->
     starts = {(trace_id, span_id): start for trace_id, span_id, start in cursor.fetchall()}
     cursor.execute(_TRACES_WITH_LOGS_SQL, {**values, "traces": list({key[0] for key in starts})})
     traces = [row[0] for row in cursor.fetchall()]
-    if traces:
-        cursor.execute(_TEXTS_SQL, {**values, "traces": traces})
+    for first in range(0, len(traces), _TRACES_AT_ONCE):
+        cursor.execute(_TEXTS_SQL, {**values, "traces": traces[first : first + _TRACES_AT_ONCE]})
         _write(cursor, project_id, _grouped(starts, cursor.fetchall()))
 
 

@@ -81,7 +81,8 @@ def time(value: str) -> datetime:
     relative = RELATIVE.fullmatch(value)
     if relative:
         count, unit = relative.groups()
-        return max(EARLIEST, clock.now() - timedelta(seconds=int(count or 0) * UNITS_S[unit or "s"]))
+        now = clock.now()
+        return now - min(timedelta(seconds=int(count or 0) * UNITS_S[unit or "s"]), now - EARLIEST)
     try:
         found = datetime.fromisoformat(value)
         found = found.replace(tzinfo=UTC) if found.tzinfo is None else found.astimezone(UTC)

@@ -7,6 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
+from django.conf import settings
 from django.db import IntegrityError, transaction
 from rest_framework import serializers
 from rest_framework.request import Request
@@ -75,7 +76,7 @@ class Prices(base.Resource):
 
     @base.described("add_price", "A new price", shapes.schema_of(Price), (), tag="prices", status=201, request=NewPrice)
     def post(self, request: Request) -> Response:
-        values = _checked(request.data)
+        values = _checked(_body(request))
         try:
             with transaction.atomic():
                 row = PriceOverride.objects.create(project_id=self.asker.project_id, **values)
@@ -85,6 +86,15 @@ class Prices(base.Resource):
             ) from error
         forget()
         return Response(shapes.plain(_price(row)), status=201)
+
+
+def _body(request: Request) -> Any:
+    if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
+        raise SenderError("too_large", "The body is larger than a price can be.", 413)
+    try:
+        return request.data
+    except RecursionError as error:
+        raise SenderError("bad_body", "The body is nested too deeply.") from error
 
 
 def _checked(data: Any) -> dict[str, Any]:

@@ -22,8 +22,9 @@ def calls(visit: Visit) -> HttpResponse:
     """One page, newest first; `cursor` says where it starts, `trail` how the reader came there."""
     params = visit.request.GET
     wanted = callfilters.read(params.dict(), visit.span)
-    if wanted.filter.text is not None and not visit.may_read:
-        raise SenderError("no_content", "Your role sees numbers, not texts: remove the text filter.", 403)
+    if (wanted.filter.text is not None or wanted.filter.attributes) and not visit.may_read:
+        message = "Your role sees numbers, not texts: remove the filter by text or attribute."
+        raise SenderError("no_content", message, 403)
     cursor = params.get("cursor", "")
     page = selectors.calls(visit.project.pk, wanted.filter, cursor or None, PAGE_SIZE)
     return visit.render(

@@ -18,7 +18,7 @@ def home(request: HttpRequest) -> HttpResponse:
     """The overview of the project seen last, or of the first one."""
     assert request.user.is_authenticated
     projects = access.projects_for(request.user)
-    seen = projects.filter(slug=request.COOKIES.get("project", "")[:60]).first()
+    seen = projects.filter(slug=request.COOKIES.get("project", "")[:60].replace("\0", "")).first()
     project = seen or projects.first()
     if project is None:
         return render(request, "pages/noproject.html", {})

@@ -96,7 +96,7 @@ def _span(visit: Visit, trace_id: str, span_id: str) -> dict[str, Any]:
         "texts": spantexts.sections(content.body) if visit.may_read else (),
         "may_read": visit.may_read,
         "raw": _raw(content) if visit.may_read else (),
-        "parameters": _parameters(detail) if detail else (),
+        "parameters": _parameters(detail) if detail and visit.may_read else (),
         "winners": sorted(detail.mapping.winners.items()) if detail and detail.mapping else (),
         "trace_id": trace_id,
         "span_id": span_id,

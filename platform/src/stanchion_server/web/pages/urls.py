@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
-from django.contrib.auth.views import LoginView, LogoutView
+from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
-from stanchion_server.web.pages import calls, entry, intake, keys, overview, prices, radar, sessions, setup, trace
+from stanchion_server.web.pages import (
+    calls,
+    entry,
+    intake,
+    keys,
+    login,
+    overview,
+    prices,
+    radar,
+    sessions,
+    setup,
+    trace,
+)
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("", entry.home, name="home"),
-    path("login", LoginView.as_view(template_name="pages/login.html", redirect_authenticated_user=True), name="login"),
+    path("login", login.Login.as_view(), name="login"),
     path("logout", LogoutView.as_view(), name="logout"),
     path("theme", entry.theme, name="theme"),
     path("p/<slug:slug>/overview", overview.overview, name="overview"),
@@ -22,6 +34,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:slug>/setup", setup.setup, name="setup"),
     path("p/<slug:slug>/setup/first-span", setup.first_span, name="first_span"),
     path("p/<slug:slug>/settings/keys", keys.keys, name="keys"),
-    path("p/<slug:slug>/settings/keys/<str:key_id>/revoke", keys.revoke, name="revoke_key"),
+    path("p/<slug:slug>/settings/keys/<slug:key_id>/revoke", keys.revoke, name="revoke_key"),
     path("p/<slug:slug>/settings/prices", prices.prices, name="prices"),
 ]
