@@ -220,3 +220,9 @@ def test_a_client_that_leaves_cached_tokens_out_gives_an_upper_bound_and_says_so
     assert cost.rule == "cached_input_unreported"
     too_short_to_cache = pricing.price(call(input_tokens=1023, output_tokens=60), LIST_ONLY)
     assert (too_short_to_cache.rule, too_short_to_cache.confidence) == ("input_and_output", CostConfidence.HIGH)
+
+
+@pytest.mark.parametrize("host", ["vllm", "lm_studio", "localai", "llamacpp", "sglang", "tgi"])
+def test_what_a_self_hosted_model_is_called_is_no_price(host: str) -> None:
+    assert price_list.look_up(host, "gpt-4o-mini", NOON, "") is None
+    assert price_list.look_up(host, "mistral-7b", NOON, "") is None

@@ -75,6 +75,10 @@ _BEDROCK = re.compile(
     r"^(?:arn:[^/]*/)?(?:(?:us|eu|apac|global|jp|au|us-gov)\.)?(?:anthropic|meta|amazon|cohere|mistral)\."
 )
 _BEDROCK_VERSION = re.compile(r"-v\d+(:\d+)?$")
+_HOSTS = frozenset({
+    "ollama", "vllm", "huggingface", "groq", "together", "fireworks", "ibm.watsonx.ai", "lm_studio", "lmstudio",
+    "localai", "llamacpp", "llama_cpp", "llama.cpp", "sglang", "tgi", "nvidia_nim", "triton",
+})  # fmt: skip
 _STANDARD_TIERS = ("", "default", "auto", "standard", "on_demand")
 
 
@@ -148,7 +152,7 @@ def _candidates(provider: str, model: str) -> list[tuple[str | None, str]]:
 
 def _is_priced_by_its_host(provider: str | None) -> bool:
     """Open-weight and self-hosted models cost what their host asks: another host's price would be an invention."""
-    return provider in ("ollama", "vllm", "huggingface", "groq", "together", "fireworks", "ibm.watsonx.ai")
+    return provider in _HOSTS
 
 
 def _names(model: str) -> list[str]:

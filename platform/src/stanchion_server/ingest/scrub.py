@@ -1,4 +1,5 @@
-"""Masks credentials that clients record by accident: in attributes, events, log bodies and status texts.
+"""Masks credentials that clients record by accident: in names, attributes (of spans, events, links, logs, points and
+resources, where command lines stand), log bodies and status texts.
 
 Only unmistakable forms (a fixed prefix and enough random characters) and attributes whose very name says credential.
 Personal data is the guardrails engine's matter, not this module's.
@@ -10,11 +11,25 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import cast
+from typing import TypeVar, cast
 
-from stanchion_server.ingest.records import Alteration, Attributes, AttributeValue, Decoded, RawEvent, RawLog, RawSpan
+from stanchion_server.ingest.records import (
+    Alteration,
+    Attributes,
+    AttributeValue,
+    Decoded,
+    RawEvent,
+    RawLink,
+    RawLog,
+    RawPoint,
+    RawResource,
+    RawSpan,
+)
 
 MASK = "[secret masked]"
+
+Carrier = TypeVar("Carrier", RawEvent, RawLink, RawResource)
+_Resources = dict[int, tuple[RawResource, RawResource]]  # by identity within one request: (as sent, masked)
 
 _SECRET = re.compile(
     r"(?<![A-Za-z0-9])(?:"
@@ -49,37 +64,65 @@ def _may_hold_a_secret(t: str) -> bool:
 
 def mask_secrets(decoded: Decoded) -> Decoded:
     """The request with credentials masked and the changed items flagged SECRET_MASKED."""
-    spans = tuple(_span(span) for span in decoded.spans)
-    logs = tuple(_log(log) for log in decoded.logs)
-    return replace(decoded, spans=spans, logs=logs)
+    resources: _Resources = {}
+    spans = tuple(_span(span, resources) for span in decoded.spans)
+    logs = tuple(_log(log, resources) for log in decoded.logs)
+    points = tuple(_point(point, resources) for point in decoded.points)
+    return replace(decoded, spans=spans, logs=logs, points=points)
 
 
-def _span(span: RawSpan) -> RawSpan:
-    attributes = _attributes(span.attributes)
-    events = tuple(_event(event) for event in span.events)
-    message = mask(span.status_message)
-    is_same = attributes is span.attributes and message is span.status_message
-    if is_same and all(new is old for new, old in zip(events, span.events, strict=True)):
+def _span(span: RawSpan, resources: _Resources) -> RawSpan:
+    attributes, resource = _attributes(span.attributes), _resource(span.resource, resources)
+    events, links = _carriers(span.events), _carriers(span.links)
+    name, message = mask(span.name), mask(span.status_message)
+    is_same = attributes is span.attributes and resource is span.resource
+    is_same = is_same and name is span.name and message is span.status_message
+    if is_same and events is span.events and links is span.links:
         return span
     return replace(
         span,
+        name=name,
         attributes=dict(attributes),
         events=events,
+        links=links,
         status_message=message,
+        resource=resource,
         alterations=span.alterations | Alteration.SECRET_MASKED,
     )
 
 
-def _event(event: RawEvent) -> RawEvent:
-    attributes = _attributes(event.attributes)
-    return event if attributes is event.attributes else replace(event, attributes=attributes)
+def _carriers(things: tuple[Carrier, ...]) -> tuple[Carrier, ...]:
+    new = tuple(_carrier(thing) for thing in things)
+    return things if all(a is b for a, b in zip(new, things, strict=True)) else new
 
 
-def _log(log: RawLog) -> RawLog:
-    attributes, body = _attributes(log.attributes), _value(log.body)
-    if attributes is log.attributes and body is log.body:
+def _carrier(thing: Carrier) -> Carrier:
+    attributes = _attributes(thing.attributes)
+    return thing if attributes is thing.attributes else replace(thing, attributes=attributes)
+
+
+def _resource(resource: RawResource, known: _Resources) -> RawResource:
+    """Many items share one resource object; it keeps its id, so that what it is called does not change."""
+    entry = known.get(id(resource))
+    if entry is None:
+        entry = known[id(resource)] = resource, _carrier(resource)
+    return entry[1]
+
+
+def _log(log: RawLog, resources: _Resources) -> RawLog:
+    attributes, body, resource = _attributes(log.attributes), _value(log.body), _resource(log.resource, resources)
+    if attributes is log.attributes and body is log.body and resource is log.resource:
         return log
-    return replace(log, attributes=dict(attributes), body=body, alterations=log.alterations | Alteration.SECRET_MASKED)
+    altered = log.alterations | Alteration.SECRET_MASKED
+    return replace(log, attributes=dict(attributes), body=body, resource=resource, alterations=altered)
+
+
+def _point(point: RawPoint, resources: _Resources) -> RawPoint:
+    attributes, resource = _attributes(point.attributes), _resource(point.resource, resources)
+    if attributes is point.attributes and resource is point.resource:
+        return point
+    altered = point.alterations | Alteration.SECRET_MASKED
+    return replace(point, attributes=dict(attributes), resource=resource, alterations=altered)
 
 
 def _attributes(attributes: Attributes) -> Attributes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 from django.contrib.auth.forms import AuthenticationForm
 from django.contrib.auth.views import LoginView
 from django.http import HttpRequest, HttpResponse
@@ -13,6 +15,8 @@ from stanchion_server.kernel.rate import TokenBuckets
 # By address and name, so that nobody locks out another; by address alone, so that no machine tries many names.
 _by_name = TokenBuckets(rate_per_s=0.1, burst=10, max_names=10_000)
 _by_address = TokenBuckets(rate_per_s=0.5, burst=30, max_names=10_000)
+_hashing = threading.BoundedSemaphore(2)
+_WAIT_S = 2.0
 
 
 class Login(LoginView):
@@ -21,21 +25,28 @@ class Login(LoginView):
 
     def post(self, request: HttpRequest, *args: str, **kwargs: object) -> HttpResponse:
         """429 after too many wrong passwords, without looking at this one."""
-        now_s = clock.monotonic_s()
-        address, name = _address(request), _name(request)
-        if not _by_address.has_token(address, now_s) or not _by_name.has_token(name, now_s):
-            message = "Too many wrong passwords from your address. Wait a minute, then try again."
-            context = {"title": "That does not work", "message": message}
-            response = render(request, "pages/error.html", context, status=429)
-            response["Retry-After"] = "60"
-            return response
-        return super().post(request, *args, **kwargs)
+        if not _hashing.acquire(timeout=_WAIT_S):
+            return _refused(request, 503, "Too many people are signing in. Try again in a moment.", 1)
+        try:
+            now_s = clock.monotonic_s()
+            if _by_address.has_token(_address(request), now_s) and _by_name.has_token(_name(request), now_s):
+                return super().post(request, *args, **kwargs)
+        finally:
+            _hashing.release()
+        return _refused(request, 429, "Too many wrong passwords from your address. Wait a minute, then try again.", 60)
 
     def form_invalid(self, form: AuthenticationForm) -> HttpResponse:
         now_s = clock.monotonic_s()
         _by_address.take(_address(self.request), now_s)
         _by_name.take(_name(self.request), now_s)
         return super().form_invalid(form)
+
+
+def _refused(request: HttpRequest, status: int, message: str, retry_after_s: int) -> HttpResponse:
+    context = {"title": "That does not work", "message": message}
+    response = render(request, "pages/error.html", context, status=status)
+    response["Retry-After"] = str(retry_after_s)
+    return response
 
 
 def forget_failures() -> None:
