@@ -1,0 +1,139 @@
+"""The shapes that travel through the engine. All are frozen; none knows a policy file, a clock or a network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal
+
+Stage = Literal["input", "output", "retrieved", "tool_call", "tool_result"]
+STAGES: tuple[Stage, ...] = ("input", "output", "retrieved", "tool_call", "tool_result")
+
+Action = Literal["allow", "flag", "redact", "reask", "fallback", "block"]
+ACTIONS: tuple[Action, ...] = ("allow", "flag", "redact", "reask", "fallback", "block")
+"""In rising order: of several triggered rules the verdict takes the last."""
+
+Outcome = Literal["ran", "skipped", "late", "failed", "unavailable"]
+"""What became of one check. Only "ran" is evidence; "skipped" had nothing to look at and says why."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """One text of an exchange.
+
+    `name` is the tool's or the document's name, `kind` the sort of document ("email", "table", "code", "prose") where
+    the caller knows it, `role` the message role. Tool calls hold their arguments as JSON text.
+    """
+
+    stage: Stage
+    text: str
+    role: str | None = None
+    name: str | None = None
+    kind: str | None = None
+    language: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an agent run has spent so far; None is not known, and a cap on it then reports "skipped"."""
+
+    steps: int | None = None
+    tool_calls: int | None = None
+    tokens: int | None = None
+    cost_usd: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """One exchange to be judged: its parts in order, and what the agent has spent.
+
+    Checks of an output read the input parts as the question and the retrieved and tool-result parts as the evidence.
+    """
+
+    parts: tuple[Part, ...]
+    usage: Usage = field(default_factory=Usage)
+
+    def texts(self, *stages: Stage) -> tuple[str, ...]:
+        return tuple(part.text for part in self.parts if part.stage in stages)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a detector saw. `start` and `end` count code points of the part's original text, whatever view the
+    detector read; a finding about the whole part spans it all. `score` lies in 0..1. `reason` never quotes the text."""
+
+    detector: str
+    label: str
+    score: float
+    part: int
+    start: int
+    end: int
+    reason: str
+    view: str = "raw"
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """A detector's answer for one part.
+
+    `score` is the largest evidence in 0..1 even where it stays under every threshold (so that it can be evaluated and
+    shadowed), None when there was nothing to judge; then `skipped` says why. `replacements` maps an index of `findings`
+    to a text that stands in better than the default mask.
+    """
+
+    score: float | None
+    findings: tuple[Finding, ...] = ()
+    skipped: str | None = None
+    replacements: Mapping[int, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One rule on one part: what ran, on how many characters, how long, and what it said."""
+
+    rule: str
+    detector: str
+    version: str
+    part: int
+    outcome: Outcome
+    characters: int
+    elapsed_us: int
+    score: float | None = None
+    triggered: bool = False
+    action: Action = "allow"
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """Proof that the checks ran. `total_characters` counts the parts some rule is meant for; `guarded_characters` those
+    of them on which every rule meant for them ran or was skipped for a stated reason. `not_run` names rule and reason."""
+
+    total_characters: int
+    guarded_characters: int
+    ran: int
+    not_run: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def complete(self) -> bool:
+        return not self.not_run and self.guarded_characters == self.total_characters
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`texts` are the parts' texts after redaction, in order. `message` is what the end user may be shown when the
+    action is block, fallback or reask."""
+
+    action: Action
+    texts: tuple[str, ...]
+    findings: tuple[Finding, ...]
+    checks: tuple[Check, ...]
+    coverage: Coverage
+    policy: str
+    policy_version: str
+    message: str | None
+    elapsed_us: int
+
+    @property
+    def blocked(self) -> bool:
+        return self.action in ("block", "fallback", "reask")
