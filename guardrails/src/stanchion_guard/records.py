@@ -107,7 +107,7 @@ class Check:
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Proof that the checks ran. `total_characters` counts the parts some rule is meant for; `guarded_characters` those
-    of them on which every rule meant for them ran or was skipped for a stated reason. `not_run` names rule and reason."""
+    of them on which every rule meant for them ran or was skipped for a stated reason. `not_run`: rule, reason."""
 
     total_characters: int
     guarded_characters: int

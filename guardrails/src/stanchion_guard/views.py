@@ -60,5 +60,5 @@ class Reading(Protocol):
     def disguises(self) -> tuple[Disguise, ...]: ...
 
     def keep(self, key: str, make: Callable[[], T]) -> T:
-        """`make()` the first time, the same value afterwards: what several detectors derive from one text, made once."""
+        """`make()` the first time, the same value afterwards: what several detectors derive from one text."""
         ...
