@@ -44,6 +44,7 @@ INSTALLED_APPS = [
     "stanchion_server.ingest",
     "stanchion_server.traces",
     "stanchion_server.costs",
+    "stanchion_server.feedback",
     "stanchion_server.commands",
     "stanchion_server.web.pages",
 ]
@@ -145,7 +146,7 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TIMEZONE = "UTC"
-CELERY_INCLUDE = ["stanchion_server.routes.telemetry"]
+CELERY_INCLUDE = ["stanchion_server.routes.telemetry", "stanchion_server.routes.feedback"]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
     {}
@@ -153,6 +154,7 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
     else {
         "stanchion_server.routes.telemetry.keep_partitions": {"queue": "maintenance"},
         "stanchion_server.routes.telemetry.expire": {"queue": "maintenance"},
+        "stanchion_server.routes.feedback.expire_ratings": {"queue": "maintenance"},
     }
 )
 SETTLE_EVERY_S = 2.0
@@ -171,6 +173,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire": {
         "task": "stanchion_server.routes.telemetry.expire",
         "schedule": crontab(minute="37"),
+        "options": {"expires": 1800},
+    },
+    "expire ratings": {
+        "task": "stanchion_server.routes.feedback.expire_ratings",
+        "schedule": crontab(minute="47"),
         "options": {"expires": 1800},
     },
 }

@@ -100,10 +100,10 @@ def _prepare(project_id: int, decoded: Decoded) -> Batch:
     if calls:
         book = prices.book(project_id)
         calls = tuple(replace(call, cost=pricing.price(call, book)) for call in calls)
-    return Batch(spans.spans, calls, spans.contents + log_contents, logs, points)
+    return Batch(spans.spans, calls, spans.contents + log_contents, logs, points, spans.decisions)
 
 
-def refuse(sender: Sender, signal: Signal, error: SenderError | Unavailable, body_bytes: int) -> None:
+def refuse(sender: Sender, signal: str, error: SenderError | Unavailable, body_bytes: int) -> None:
     """Counts a request that was refused as a whole, for the ingest-health page."""
     reason = error.code if isinstance(error, SenderError) else "overload"
     detail = error.message if isinstance(error, SenderError) else error.reason

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
@@ -36,10 +37,18 @@ SUMMARY_SQL = ", ".join(f"c.{name}" for name in SUMMARY_COLUMNS)
 DETAIL_SQL = ", ".join(f"c.{name}" for name in DETAIL_COLUMNS)
 
 
-def calls(project_id: int, wanted: CallFilter, cursor: str | None = None, limit: int = 50) -> reading.Page[CallSummary]:
-    """The newest calls first. `cursor` is `next_cursor` of the page before."""
+def calls(
+    project_id: int,
+    wanted: CallFilter,
+    cursor: str | None = None,
+    limit: int = 50,
+    *,
+    also: Sequence[Condition] = (),
+) -> reading.Page[CallSummary]:
+    """The newest calls first. `cursor` is `next_cursor` of the page before. `also` are conditions on the alias `c`
+    from stages above this one, which know tables that this one does not."""
     limit = min(max(limit, 1), MAX_PAGE)
-    conditions = [Condition("c.project_id = %s", (project_id,)), *call_conditions(wanted)]
+    conditions = [Condition("c.project_id = %s", (project_id,)), *call_conditions(wanted), *also]
     if cursor:
         when, trace_id, span_id = reading.decode_cursor(cursor)
         after = "(c.start_time, c.span_id, c.trace_id) < (%s, %s, %s)"

@@ -94,14 +94,38 @@ def encode_cursor(*parts: datetime | int | str) -> str:
 
 def decode_cursor(cursor: str) -> tuple[datetime, UUID, int]:
     """Time, trace and span of the last item seen. SenderError `bad_cursor` for anything this server did not make."""
-    try:
-        if len(cursor) > MAX_CURSOR_CHARS:
-            raise ValueError("too long")
-        parts = json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
-        when, trace_id, span_id = parts
-        time = datetime.fromisoformat(when)
-        if time.tzinfo is None or not -(2**63) <= int(span_id) < 2**63:
+    with _ours():
+        when, trace_id, span_id = _parts(cursor)
+        if not -(2**63) <= int(span_id) < 2**63:
             raise ValueError("not one of ours")
-        return time.astimezone(UTC), UUID(hex=trace_id), int(span_id)
+        return _moment(when), UUID(hex=trace_id), int(span_id)
+
+
+def decode_text_cursor(cursor: str) -> tuple[datetime, str]:
+    """Time and id of the last item seen, for lists of things with an id of text; otherwise as `decode_cursor`."""
+    with _ours():
+        when, item_id = _parts(cursor)
+        if not isinstance(item_id, str) or not item_id.isascii() or "\0" in item_id:
+            raise ValueError("not one of ours")
+        return _moment(when), item_id
+
+
+@contextmanager
+def _ours() -> Iterator[None]:
+    try:
+        yield
     except (ValueError, TypeError, AttributeError, KeyError, OverflowError, RecursionError, binascii.Error) as error:
         raise SenderError("bad_cursor", "The cursor is not one this server made. Start again without it.") from error
+
+
+def _parts(cursor: str) -> Any:
+    if len(cursor) > MAX_CURSOR_CHARS:
+        raise ValueError("too long")
+    return json.loads(base64.b64decode(cursor + "=" * (-len(cursor) % 4), altchars=b"-_", validate=True))
+
+
+def _moment(text: str) -> datetime:
+    time = datetime.fromisoformat(text)
+    if time.tzinfo is None:
+        raise ValueError("not one of ours")
+    return time.astimezone(UTC)

@@ -15,7 +15,7 @@ from stanchion_server.tenants.models import Project, Role, Scope, User
 
 ROLE_SCOPES: dict[str, frozenset[str]] = {
     Role.VIEWER: frozenset({Scope.READ_METRICS.value}),
-    Role.ANALYST: frozenset({Scope.READ_METRICS.value, Scope.READ_CONTENT.value}),
+    Role.ANALYST: frozenset({Scope.READ_METRICS.value, Scope.READ_CONTENT.value, Scope.WRITE_SCORES.value}),
     Role.ADMIN: frozenset({Scope.ADMIN.value}),
     Role.OWNER: frozenset({Scope.ADMIN.value}),
 }
@@ -32,10 +32,12 @@ class Access:
     def allows(self, scope: Scope) -> bool:
         return scope.value in self.scopes or Scope.ADMIN.value in self.scopes
 
-    def require(self, scope: Scope) -> None:
-        if not self.allows(scope):
+    def require(self, *scopes: Scope) -> None:
+        """Raises SenderError 403 unless one of them is there."""
+        if not any(self.allows(scope) for scope in scopes):
+            names = " or ".join(f"`{scope.value}`" for scope in scopes)
             raise SenderError(
-                "missing_scope", f"{self.who} lacks the scope `{scope.value}`. Use a key or a role that has it.", 403
+                "missing_scope", f"{self.who} lacks the scope {names}. Use a key or a role that has it.", 403
             )
 
 

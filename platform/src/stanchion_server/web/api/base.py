@@ -29,7 +29,8 @@ ERRORS = {
 
 
 class Resource(APIView):
-    """One address. `known` are its query parameters, `scope` what reading it takes."""
+    """One address. `known` are its query parameters, `scope` what it takes, `write_scopes` where posting takes another:
+    any of them."""
 
     authentication_classes = access.AUTHENTICATION
     permission_classes = ()
@@ -37,6 +38,7 @@ class Resource(APIView):
     parser_classes = (JSONParser,)
     known: ClassVar[tuple[parameters.Parameter, ...]] = ()
     scope: ClassVar[Scope] = Scope.READ_METRICS
+    write_scopes: ClassVar[tuple[Scope, ...]] = ()
     asker: access.Access
     values: dict[str, Any]
 
@@ -44,7 +46,7 @@ class Resource(APIView):
         super().initial(request, *args, **kwargs)
         given = request.query_params.getlist("project")
         self.asker = access.access_of(request, given[0] if given and "\0" not in given[0] else "")
-        self.asker.require(self.scope)
+        self.asker.require(*(self.write_scopes if request.method == "POST" and self.write_scopes else (self.scope,)))
         self.values = parameters.read_all(request.query_params, (parameters.PROJECT, *self.known))
         self.values.pop("project", None)
 

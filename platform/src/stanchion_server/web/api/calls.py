@@ -7,6 +7,7 @@ from datetime import timedelta
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from stanchion_server.feedback.selectors import Rated, call_conditions
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Scope
 from stanchion_server.traces import selectors
@@ -20,24 +21,32 @@ CHARGE = Parameter(
     "charge", parameters.one_of(dict(CHARGES)), "Which records; `charged` unless given.", options=tuple(CHARGES)
 )
 TRACE = Parameter("trace_id", parameters.text, "Only calls of this trace (32 hex digits).")
+RATED = {rated.value: rated for rated in Rated}
+RATING = Parameter(
+    "rating",
+    parameters.one_of(RATED),
+    "Only calls with such a rating: of their trace, of their own span, or of the span directly around them.",
+    options=tuple(RATED),
+)
 
 
 class Calls(base.Resource):
-    known = (*RANGE, *CALL_FILTERS, CHARGE, TRACE, CURSOR, LIMIT)
+    known = (*RANGE, *CALL_FILTERS, CHARGE, TRACE, RATING, CURSOR, LIMIT)
 
     @base.described("list_calls", "Calls, the newest first", shapes.page_schema(selectors.CallSummary), known)
     def get(self, request: Request) -> Response:
         values = dict(self.values)
         start, end = parameters.time_range(values, DEFAULT_RANGE)
         cursor, limit = values.pop("cursor", None), values.pop("limit", 50)
+        rated = values.pop("rating", None)
         if "trace_id" in values and selectors.trace_id_or_none(values["trace_id"]) is None:
             return self.answer(selectors.Page((), None))
         wanted = parameters.call_filter_values(values)
         check_search(self, wanted, end - start)
-        found = selectors.calls(
-            self.asker.project_id, selectors.CallFilter(start=start, end=end, **wanted, **values), cursor, limit
-        )
-        return self.answer(found)
+        project_id = self.asker.project_id
+        also = call_conditions(project_id, rated) if rated else ()
+        filters = selectors.CallFilter(start=start, end=end, **wanted, **values)
+        return self.answer(selectors.calls(project_id, filters, cursor, limit, also=also))
 
 
 class Call(base.Resource):

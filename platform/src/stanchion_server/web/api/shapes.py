@@ -14,7 +14,7 @@ from typing import Any
 
 CONTENT_FIELDS = frozenset({
     "input_preview", "output_preview", "status_message", "content", "parameters", "body", "attributes", "events",
-    "links", "resource",
+    "links", "resource", "comment", "correction",
 })  # fmt: skip
 """What only `read:content` may see; null for everyone else."""
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from stanchion_server.web.api import calls, intake, metrics, prices, traces
+from stanchion_server.web.api import calls, feedback, intake, metrics, prices, traces
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="api-schema"),
@@ -18,5 +18,6 @@ urlpatterns = [
     path("v1/facets", metrics.Facets.as_view(), name="api-facets"),
     path("v1/radar", metrics.Radar.as_view(), name="api-radar"),
     path("v1/ingest/health", intake.IngestHealth.as_view(), name="api-ingest-health"),
+    path("v1/feedback", feedback.Feedback.as_view(), name="api-feedback"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]
