@@ -21,12 +21,15 @@ from stanchion_server.ingest.records import (
     Alteration,
     CallRecord,
     ContentRecord,
+    DecisionRecord,
     RawResource,
     RawSpan,
     SpanKind,
     SpanRecord,
     Status,
 )
+from stanchion_wire.decisions import SCOPE as GUARD_SCOPE
+from stanchion_wire.decisions import Decision, from_attributes
 
 __all__ = ["Normalised", "normalise_logs", "normalise_points", "normalise_spans"]
 
@@ -41,6 +44,7 @@ class Normalised:
     spans: tuple[SpanRecord, ...]
     calls: tuple[CallRecord, ...]
     contents: tuple[ContentRecord, ...]
+    decisions: tuple[DecisionRecord, ...] = ()
 
 
 class ResourceFacts(NamedTuple):
@@ -62,13 +66,16 @@ def normalise_spans(spans: Sequence[RawSpan], now_ns: int) -> Normalised:
     records: list[SpanRecord] = []
     calls: list[CallRecord] = []
     contents: list[ContentRecord] = []
+    decisions: list[DecisionRecord] = []
     for span in spans:
         try:
             _normalise(span, records, calls, contents)
+            if span.scope.name == GUARD_SCOPE and (told := from_attributes(span.attributes)):
+                decisions.append(_decision(span, records[-1], told))
         except Exception:
             log.exception("a span of scope %s could not be read and is stored plain", span.scope.name)
             records.append(_plain(span))
-    return Normalised(tuple(records), tuple(calls), tuple(contents))
+    return Normalised(tuple(records), tuple(calls), tuple(contents), tuple(decisions))
 
 
 def _normalise(
@@ -198,6 +205,23 @@ def _links(span: RawSpan) -> bytes:
         {"trace_id": link.trace_id, "span_id": link.span_id, "attributes": dict(link.attributes)} for link in span.links
     ]
     return to_json(rows)
+
+
+def _decision(span: RawSpan, record: SpanRecord, told: Decision) -> DecisionRecord:
+    return DecisionRecord(
+        trace_id=record.trace_id,
+        span_id=record.span_id,
+        parent_span_id=record.parent_span_id,
+        start_time=record.start_time,
+        duration_ns=record.duration_ns,
+        feature=record.feature,
+        user_id=record.user_id,
+        session_id=record.session_id,
+        environment=record.environment,
+        release=_resource_facts(span.resource).release,
+        service=record.service,
+        told=told,
+    )
 
 
 def _content_record(span: RawSpan, start_time: datetime, content: Content) -> ContentRecord:

@@ -16,6 +16,8 @@ from decimal import Decimal
 from enum import IntEnum, IntFlag, StrEnum
 from uuid import UUID
 
+from stanchion_wire.decisions import Decision
+
 AttributeValue = str | int | float | bool | None | list["AttributeValue"] | dict[str, "AttributeValue"]
 Attributes = Mapping[str, AttributeValue]
 
@@ -383,6 +385,24 @@ class PointRecord:
 
 
 @dataclass(frozen=True, slots=True)
+class DecisionRecord:
+    """What one guardrail span tells of one policy version's decision; `told` holds no text of anybody's."""
+
+    trace_id: UUID
+    span_id: int
+    parent_span_id: int | None
+    start_time: datetime
+    duration_ns: int
+    feature: str
+    user_id: str
+    session_id: str
+    environment: str
+    release: str
+    service: str
+    told: Decision
+
+
+@dataclass(frozen=True, slots=True)
 class Batch:
     """What one accepted request writes, in one transaction."""
 
@@ -391,4 +411,5 @@ class Batch:
     contents: tuple[ContentRecord, ...] = ()
     logs: tuple[LogRecord, ...] = ()
     points: tuple[PointRecord, ...] = ()
+    decisions: tuple[DecisionRecord, ...] = ()
     altered: Mapping[str, int] = field(default_factory=dict)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Any
@@ -13,11 +13,13 @@ from stanchion_server.ingest.records import (
     CallRecord,
     ContentRecord,
     CostConfidence,
+    DecisionRecord,
     LogRecord,
     PointRecord,
     SpanRecord,
 )
 from stanchion_server.kernel import copy, money
+from stanchion_wire.decisions import ACTIONS
 
 _FLOAT_LIMIT = 1e15
 _POINT_LIMIT = 1e300
@@ -51,7 +53,7 @@ class Table:
         return tuple(self.encoders)
 
 
-def _span_identity(record: SpanRecord | CallRecord) -> tuple[Any, ...]:
+def _span_identity(record: SpanRecord | CallRecord | DecisionRecord) -> tuple[Any, ...]:
     return record.start_time, record.trace_id.int, record.span_id
 
 
@@ -114,6 +116,21 @@ def _point_row(frame: Frame, p: PointRecord) -> tuple[Any, ...]:
         frame.project_id, p.series_id, p.time, p.start_time, p.resource.resource_id, value, p.temporality, p.name,
         p.unit, p.kind, p.histogram_json, p.attributes_json,
     )  # fmt: skip
+
+
+def _decision_row(frame: Frame, d: DecisionRecord) -> tuple[Any, ...]:
+    told = d.told
+    return (
+        frame.project_id, d.trace_id, d.span_id, d.parent_span_id, d.start_time, frame.received_at, d.duration_ns,
+        told.text_digest, told.elapsed_us, told.characters, told.guarded_characters, ACTIONS.index(told.action),
+        told.is_complete, told.check_id, told.policy, told.policy_version, told.mode, told.source, told.stage,
+        d.feature, d.user_id, d.session_id, d.environment, d.release, d.service, told.rules, told.labels,
+        _json(told.findings), _json(told.checks), _json(told.not_run),
+    )  # fmt: skip
+
+
+def _json(rows: Sequence[Any]) -> bytes | None:
+    return json.dumps(list(rows), separators=(",", ":"), ensure_ascii=False).encode() if rows else None
 
 
 def _count(value: int | None) -> int | None:
@@ -203,4 +220,20 @@ POINTS = Table(
         "name": copy.label, "unit": copy.label, "kind": copy.label, "histogram": copy.jsonb, "attributes": copy.jsonb,
     },
     ("series_id", "time"), _point_row, _point_identity,
+)  # fmt: skip
+
+DECISIONS = Table(
+    "guard_decisions",
+    {
+        "project_id": copy.encoded, "trace_id": copy.uuid, "span_id": copy.bigint, "parent_span_id": copy.bigint,
+        "start_time": copy.timestamptz, "received_at": copy.encoded, "duration_ns": copy.bigint,
+        "text_digest": copy.bigint, "elapsed_us": copy.integer, "characters": copy.integer,
+        "guarded_characters": copy.integer, "action": copy.smallint, "is_complete": copy.boolean,
+        "check_id": copy.label, "policy": copy.label, "policy_version": copy.label, "mode": copy.label,
+        "source": copy.label, "stage": copy.label, "feature": copy.label, "user_id": copy.text,
+        "session_id": copy.text, "environment": copy.label, "release": copy.label, "service": copy.label,
+        "rules": copy.text_array, "labels": copy.text_array, "findings": copy.jsonb, "checks": copy.jsonb,
+        "not_run": copy.jsonb,
+    },
+    ("trace_id", "span_id", "start_time"), _decision_row, _span_identity, is_replaced=True,
 )  # fmt: skip

@@ -225,6 +225,50 @@ class MetricPoint(models.Model):
         return self.name
 
 
+class GuardDecision(models.Model):
+    """What one policy version decided about one check. `action` is the index in `stanchion_wire.decisions.ACTIONS`; the
+    live and the shadow decision of one check share `check_id`. No text is kept: findings are labels and offsets."""
+
+    pk = models.CompositePrimaryKey("project_id", "trace_id", "span_id", "start_time")
+    project_id = models.BigIntegerField()
+    trace_id = models.UUIDField()
+    span_id = models.BigIntegerField()
+    parent_span_id = models.BigIntegerField(null=True)
+    start_time = models.DateTimeField()
+    received_at = models.DateTimeField()
+    duration_ns = models.BigIntegerField()
+    text_digest = models.BigIntegerField(null=True)
+    elapsed_us = models.IntegerField()
+    characters = models.IntegerField()
+    guarded_characters = models.IntegerField()
+    action = models.SmallIntegerField()
+    is_complete = models.BooleanField()
+    check_id = models.TextField()
+    policy = models.TextField()
+    policy_version = models.TextField()
+    mode = models.TextField()
+    source = models.TextField()
+    stage = models.TextField()
+    feature = models.TextField()
+    user_id = models.TextField()
+    session_id = models.TextField()
+    environment = models.TextField()
+    release = models.TextField()
+    service = models.TextField()
+    rules = ArrayField(models.TextField())
+    labels = ArrayField(models.TextField())
+    findings = models.JSONField(null=True)
+    checks = models.JSONField(null=True)
+    not_run = models.JSONField(null=True)
+
+    class Meta:
+        managed = False
+        db_table = "guard_decisions"
+
+    def __str__(self) -> str:
+        return f"{self.policy} {self.policy_version}"
+
+
 class CallRollup(models.Model):
     """Sums over the charged calls of one bucket and one combination of dimensions.
 

@@ -29,7 +29,7 @@ from stanchion_server.ingest.records import (
 from stanchion_server.kernel import clock, copy, db
 from stanchion_server.kernel.errors import Unavailable
 from stanchion_server.traces import labels, partitions
-from stanchion_server.traces.columns import CALLS, CONTENTS, LOGS, POINTS, SPANS, Frame, Table
+from stanchion_server.traces.columns import CALLS, CONTENTS, DECISIONS, LOGS, POINTS, SPANS, Frame, Table
 
 _ATTEMPTS = 4
 _LONGEST_CALL = timedelta(days=1)
@@ -63,6 +63,7 @@ def store(project_id: int, batch: Batch, ledger: LedgerEntry) -> StoreResult:
         _distinct(CONTENTS, batch.contents),
         _distinct(LOGS, batch.logs),
         _distinct(POINTS, batch.points),
+        _distinct(DECISIONS, batch.decisions),
     ]
     is_new = True
     for _attempt in range(_ATTEMPTS):
