@@ -76,9 +76,12 @@ class Call:
 
 def error_type(error: BaseException) -> str:
     """The HTTP status where the provider answered with one, else the exception's name."""
-    status = getattr(error, "status_code", None)
+    status = getattr(error, "status_code", None) or getattr(error, "code", None)  # the latter: google-genai
     if isinstance(status, int):
         return str(status)
+    response = getattr(error, "response", None)
+    if type(response) is dict and isinstance(response.get("ResponseMetadata"), dict):  # botocore
+        return str(response["ResponseMetadata"].get("HTTPStatusCode") or type(error).__name__)
     kind = type(error)
     return kind.__qualname__ if kind.__module__ == "builtins" else f"{kind.__module__}.{kind.__qualname__}"
 

@@ -6,11 +6,13 @@ from collections.abc import Callable
 
 from .. import safety
 from ..recording import Recorder
-from . import anthropic, langchain, litellm, openai
+from . import anthropic, bedrock, google_genai, langchain, litellm, openai
 
 HOOKS = {
     "openai": openai.install,
     "anthropic": anthropic.install,
+    "google-genai": google_genai.install,
+    "bedrock": bedrock.install,
     "litellm": litellm.install,
     "langchain": langchain.install,
 }

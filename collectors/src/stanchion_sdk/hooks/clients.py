@@ -128,7 +128,7 @@ class ClientHook:
             attributes = {
                 **self._server(client),
                 names.OPERATION: endpoint.operation,
-                **_request(endpoint, body, recorder.content),
+                **request_attributes(endpoint, body, recorder.content),
             }
             if isinstance(model, str):
                 attributes[names.REQUEST_MODEL] = model
@@ -150,7 +150,7 @@ class ClientHook:
         return known
 
 
-def _request(endpoint: Endpoint, body: Mapping[str, Any], content: bool) -> dict[str, Any]:
+def request_attributes(endpoint: Endpoint, body: Mapping[str, Any], content: bool) -> dict[str, Any]:
     """A prompt that we cannot read costs the prompt, not the span."""
     try:
         return endpoint.request(body, content)
@@ -192,12 +192,12 @@ def _watch_stream(call: Call, endpoint: Endpoint, stream: Any) -> None:
     """Puts a generator between the client's stream object and its source; the object itself stays what it was."""
     chunks = endpoint.chunks(call)
     source = stream._iterator
-    observe = _observe_async if hasattr(source, "__anext__") else _observe
-    stream.__dict__["_iterator"] = observe(source, call, chunks)
-    _end_with_close(call, chunks, stream)
+    watch = observe_async if hasattr(source, "__anext__") else observe
+    stream.__dict__["_iterator"] = watch(source, call, chunks)
+    end_with_close(call, chunks, stream)
 
 
-def _observe(source: Iterator[Any], call: Call, chunks: Chunks) -> Iterator[Any]:
+def observe(source: Iterator[Any], call: Call, chunks: Chunks) -> Iterator[Any]:
     first = True
     add = chunks.add
     try:
@@ -213,13 +213,13 @@ def _observe(source: Iterator[Any], call: Call, chunks: Chunks) -> Iterator[Any]
     except GeneratorExit:
         raise
     except BaseException as error:
-        _end_stream(call, chunks, error)
+        end_stream(call, chunks, error)
         raise
     finally:
-        _end_stream(call, chunks)
+        end_stream(call, chunks)
 
 
-async def _observe_async(source: AsyncIterator[Any], call: Call, chunks: Chunks) -> AsyncIterator[Any]:
+async def observe_async(source: AsyncIterator[Any], call: Call, chunks: Chunks) -> AsyncIterator[Any]:
     first = True
     add = chunks.add
     try:
@@ -235,13 +235,13 @@ async def _observe_async(source: AsyncIterator[Any], call: Call, chunks: Chunks)
     except GeneratorExit:
         raise
     except BaseException as error:
-        _end_stream(call, chunks, error)
+        end_stream(call, chunks, error)
         raise
     finally:
-        _end_stream(call, chunks)
+        end_stream(call, chunks)
 
 
-def _end_stream(call: Call, chunks: Chunks, error: BaseException | None = None) -> None:
+def end_stream(call: Call, chunks: Chunks, error: BaseException | None = None) -> None:
     if call.done:
         return
     try:
@@ -254,10 +254,10 @@ def _end_stream(call: Call, chunks: Chunks, error: BaseException | None = None) 
         finish(call)
 
 
-def _end_with_close(call: Call, chunks: Chunks, stream: Any) -> None:
+def end_with_close(call: Call, chunks: Chunks, stream: Any) -> None:
     """`close()` on a half-read stream ends the span too."""
     _notice(type(stream), "close")
-    stream.__dict__["_stanchion_close"] = lambda _: _end_stream(call, chunks)
+    stream.__dict__["_stanchion_close"] = lambda _: end_stream(call, chunks)
 
 
 def _notice(kind: type, method: str) -> None:

@@ -19,7 +19,8 @@ def answer_for(request: Json) -> Answer:
 
 
 def _tool(declaration: Json) -> Json:
-    schema = declaration.get("parametersJsonSchema") or declaration.get("parameters") or {}
+    given = (declaration.get(key) for key in ("parametersJsonSchema", "parameters_json_schema", "parameters"))
+    schema = next(filter(None, given), {})
     properties = {
         name: spec | {"type": str(spec.get("type", "")).lower()}
         for name, spec in (schema.get("properties") or {}).items()
@@ -40,6 +41,13 @@ def chunks(model: str, answer: Answer, usage: Usage, identity: str) -> Iterator[
             yield _chunk(model, {"text": piece}, identity, None)
         answer = Answer(text=answer.pieces()[-1])
     yield content(model, answer, usage, identity)
+
+
+def embeddings(request: Json) -> Json:
+    """One vector for each of a batch's requests; as the real one, without usage."""
+    vector = {"values": [0.1, 0.2, 0.3]}
+    asked = request.get("requests")
+    return {"embedding": vector} if asked is None else {"embeddings": [vector] * len(asked)}
 
 
 def _chunk(model: str, part: Json, identity: str, finish: str | None) -> Json:

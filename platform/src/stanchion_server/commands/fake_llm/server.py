@@ -119,6 +119,9 @@ class _Handler(BaseHTTPRequestHandler):
             self._send_json(openai_api.moderations(request, identity))
         elif path.endswith((":generateContent", ":streamGenerateContent")):
             self._gemini(path, model, request, identity)
+        elif path.endswith((":embedContent", ":batchEmbedContents")):
+            self._note(path, model, "", streamed=False)
+            self._send_json(gemini_api.embeddings(request))
         else:
             raise _Refused(404, f"nothing at {path}")
 
