@@ -17,6 +17,7 @@ from stanchion_server.feedback.ratings import Fate, Rating, Source
 from stanchion_server.ingest import inflate
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError
+from stanchion_server.traces.retention import KEEP_DAYS
 
 MAX_INFLATED_BYTES = 8 << 20
 
@@ -49,7 +50,7 @@ def accept(project_id: int, body: bytes, encoding: str, source: Source) -> tuple
 
 def _read(item: Any, source: Source) -> Rating | Outcome:
     try:
-        rating = parsing.rating_of(item, source, clock.now(), retention.KEEP_DAYS)
+        rating = parsing.rating_of(item, source, clock.now(), KEEP_DAYS)
     except SenderError as error:
         return Outcome(None, "rejected", error)
     return rating if rating.id else replace(rating, id=uuid.uuid4().hex)

@@ -116,8 +116,8 @@ class Feedback(base.Resource):
             _count(request, error)
             raise
         errors = [outcome.error for outcome in outcomes if outcome.error is not None]
-        for error in errors:
-            _count(request, error)
+        for refused in errors:
+            _count(request, refused)
         if is_list:
             return Response({"items": [_plain(outcome) for outcome in outcomes], "rejected": len(errors)})
         if errors:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
+from stanchion_server.feedback.selectors import Rated
 from stanchion_server.ingest.records import SpanKind, Status
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.traces.selectors import CallFilter
@@ -30,6 +31,13 @@ TEXTS: Mapping[str, tuple[str, str]] = {
 }
 STATUSES = {"error": Status.ERROR, "ok": Status.OK, "unset": Status.UNSET}
 KINDS = {kind.name.lower(): kind for kind in (SpanKind.LLM, SpanKind.EMBEDDING, SpanKind.RERANKER)}
+RATED = {
+    "negative": ("Negative", Rated.NEGATIVE),
+    "positive": ("Positive", Rated.POSITIVE),
+    "neutral": ("Neutral", Rated.NEUTRAL),
+    "any": ("Rated", Rated.ANY),
+    "none": ("Not rated", Rated.NONE),
+}
 LONGEST = 1000
 
 
@@ -46,6 +54,7 @@ class Chip:
 class Wanted:
     filter: CallFilter
     chips: tuple[Chip, ...]
+    rated: Rated | None
 
 
 def read(params: Mapping[str, str], span: Timespan) -> Wanted:
@@ -67,7 +76,11 @@ def read(params: Mapping[str, str], span: Timespan) -> Wanted:
     if given.get("records") == "all":
         values["charge"] = None
         chips.append(Chip("records", "Records", "with duplicates and roll-ups"))
-    return Wanted(CallFilter(start=span.start, end=span.end, **values), tuple(chips))
+    rated = None
+    if "rating" in given:
+        label, rated = _choice("rating", given["rating"], RATED)
+        chips.append(Chip("rating", "Rating", label.lower()))
+    return Wanted(CallFilter(start=span.start, end=span.end, **values), tuple(chips), rated)
 
 
 def _choice(name: str, value: str, choices: Mapping[str, Any]) -> Any:

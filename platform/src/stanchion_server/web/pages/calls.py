@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpResponse, QueryDict
 from django.views.decorators.http import require_GET
 
+from stanchion_server.feedback import selectors as feedback
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.traces import selectors
 from stanchion_server.web.pages import callfilters
@@ -26,11 +27,13 @@ def calls(visit: Visit) -> HttpResponse:
         message = "Your role sees numbers, not texts: remove the filter by text or attribute."
         raise SenderError("no_content", message, 403)
     cursor = params.get("cursor", "")
-    page = selectors.calls(visit.project.pk, wanted.filter, cursor or None, PAGE_SIZE)
+    also = feedback.call_conditions(visit.project.pk, wanted.rated) if wanted.rated else ()
+    page = selectors.calls(visit.project.pk, wanted.filter, cursor or None, PAGE_SIZE, also=also)
+    tallies = feedback.of_calls(visit.project.pk, page.items)
     return visit.render(
         "pages/calls.html",
         "calls",
-        rows=page.items,
+        rows=[(call, tallies.get((call.trace_id, call.span_id))) for call in page.items],
         chips=wanted.chips,
         facets=_facets(visit) if not cursor else (),
         older=_older(params, cursor, page.next_cursor),
@@ -38,6 +41,7 @@ def calls(visit: Visit) -> HttpResponse:
         none=callfilters.NONE,
         statuses=callfilters.STATUSES,
         kinds=callfilters.KINDS,
+        rated=[(value, label) for value, (label, _) in callfilters.RATED.items()],
         may_read=visit.may_read,
         has_more=any(params.get(name) for name in MORE),
     )

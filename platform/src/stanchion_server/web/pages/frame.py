@@ -47,6 +47,10 @@ class Visit:
         if not self.may_administer:
             raise PermissionDenied("Only admins and owners of the organisation may change this.")
 
+    def require_reader(self) -> None:
+        if not self.may_read:
+            raise PermissionDenied("Only analysts, admins and owners may rate.")
+
     def render(self, template: str, page: str, status: int = 200, **context: Any) -> HttpResponse:
         """The page `page` (its name in the navigation) with everything the frame needs."""
         shared = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
+from stanchion_server.feedback import selectors as feedback
 from stanchion_server.traces import selectors
 from stanchion_server.web.pages.frame import Visit, project_page
 
@@ -19,4 +20,11 @@ def sessions(visit: Visit) -> HttpResponse:
     )
     rows = selectors.metrics(visit.project.pk, query).rows
     named = [row for row in rows if row.group.get("session")]
-    return visit.render("pages/sessions.html", "sessions", rows=named[:MAX_SESSIONS], is_cut=len(named) > MAX_SESSIONS)
+    shown = named[:MAX_SESSIONS]
+    tallies = feedback.of_sessions(visit.project.pk, [row.group["session"] for row in shown])
+    return visit.render(
+        "pages/sessions.html",
+        "sessions",
+        rows=[(row, tallies.get(row.group["session"])) for row in shown],
+        is_cut=len(named) > MAX_SESSIONS,
+    )

@@ -10,10 +10,12 @@ from typing import Any
 from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_GET
 
+from stanchion_server.feedback import selectors as feedback
+from stanchion_server.feedback.selectors import RatingView, Tally
 from stanchion_server.ingest.records import Charge, SpanKind, Status
 from stanchion_server.traces import selectors
 from stanchion_server.traces.selectors import CallDetail, SpanContent, SpanNode, TraceView
-from stanchion_server.web.pages import spantexts
+from stanchion_server.web.pages import rating, spantexts
 from stanchion_server.web.pages.frame import Visit, project_page
 
 ROWS_AT_FIRST = 400
@@ -31,6 +33,15 @@ class Row:
     bar_width: float
     first_token_x: float | None
     is_duplicate: bool
+    tally: Tally | None
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A rating beside the name of the span it is about; None where that has not arrived, or it is about none."""
+
+    view: RatingView
+    span_name: str | None
 
 
 @require_GET
@@ -43,16 +54,34 @@ def trace(visit: Visit, trace_id: str, span_id: str = "") -> HttpResponse:
     if view is None:
         raise Http404("No span of this trace is stored in this project.")
     opened = span_id or _first_interesting(view)
+    ratings, ratings_in_all = feedback.of_trace(visit.project.pk, trace_id, _sessions(view))
+    tallies = _tallies(ratings)
+    names = {node.span_id: node.name for node in view.spans}
     limit = len(view.spans) if visit.request.GET.get("rows") == "all" else ROWS_AT_FIRST
     return visit.render(
         "pages/trace.html",
         "calls",
         view=view,
-        rows=[_row(node, view.duration_ms) for node in _kept(view, limit, opened)],
+        rows=[_row(node, view.duration_ms, tallies.get(node.span_id)) for node in _kept(view, limit, opened)],
         hidden=max(0, len(view.spans) - limit),
+        ratings=[Rated(found, names.get(found.span_id or "")) for found in ratings],
+        ratings_hidden=ratings_in_all - len(ratings),
+        own_of_trace=rating.own(visit, view.trace_id) if visit.may_read else {},
         duplicates=sum(1 for node in view.spans if _is_duplicate(node)),
         **_span(visit, trace_id, opened),
     )
+
+
+def _sessions(view: TraceView) -> set[str]:
+    return {node.call.session_id for node in view.spans if node.call}
+
+
+def _tallies(ratings: Iterable[RatingView]) -> dict[str, Tally]:
+    found: dict[str, Tally] = {}
+    for rated in ratings:
+        if rated.span_id:
+            found[rated.span_id] = found.get(rated.span_id, Tally()).plus(rated.rating, 1)
+    return found
 
 
 def _kept(view: TraceView, limit: int, opened: str) -> Iterable[SpanNode]:
@@ -67,7 +96,7 @@ def _first_interesting(view: TraceView) -> str:
     return (failed or answer or model or view.spans[0]).span_id
 
 
-def _row(node: SpanNode, total_ms: float) -> Row:
+def _row(node: SpanNode, total_ms: float, tally: Tally | None) -> Row:
     scale = 1000 / total_ms if total_ms > 0 else 0
     start = min(max(node.offset_ms * scale, 0), 996)
     first = node.call.time_to_first_token_ms if node.call else None
@@ -78,6 +107,7 @@ def _row(node: SpanNode, total_ms: float) -> Row:
         bar_width=round(min(max(node.duration_ms * scale, 4), 1000 - start), 2),
         first_token_x=None if first is None else round(min((node.offset_ms + first) * scale, 1000), 2),
         is_duplicate=_is_duplicate(node),
+        tally=tally,
     )
 
 
@@ -90,7 +120,11 @@ def _span(visit: Visit, trace_id: str, span_id: str) -> dict[str, Any]:
     content = detail.content if detail else selectors.span_content(visit.project.pk, trace_id, span_id)
     if content is None:
         raise Http404("No such span is stored in this project.")
+    rated_span_id = _rated_span(detail, trace_id, span_id)
     return {
+        "choices": rating.CHOICES,
+        "rated_span_id": rated_span_id,
+        "own_of_span": rating.own(visit, content.trace_id, rated_span_id) if visit.may_read else {},
         "detail": detail,
         "content": content,
         "texts": spantexts.sections(content.body) if visit.may_read else (),
@@ -101,6 +135,13 @@ def _span(visit: Visit, trace_id: str, span_id: str) -> dict[str, Any]:
         "trace_id": trace_id,
         "span_id": span_id,
     }
+
+
+def _rated_span(detail: CallDetail | None, trace_id: str, span_id: str) -> str:
+    """The record that is charged, where the open span is another record of the same call: lists of calls show that."""
+    if detail is None or detail.primary_span_id is None or detail.primary_trace_id != trace_id:
+        return span_id
+    return detail.primary_span_id
 
 
 def _parameters(detail: CallDetail) -> list[tuple[str, str]]:
