@@ -1,0 +1,194 @@
+"""The plain and the folded view: compatibility forms, unseen characters, stray marks and look-alikes taken off."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterator
+from functools import cache, lru_cache
+from typing import Any
+
+from stanchion_guard.confusables import latin_letters, script_letters
+from stanchion_guard.edits import Edit, Same, replace_letters, replace_ranges
+from stanchion_guard.hidden import HIDDEN, is_dropped, is_tag
+from stanchion_guard.scanning import Bytes, pattern
+from stanchion_guard.views import Disguise, View
+
+_ASCII = bytes(range(128))
+_NOT_CONTROLS = bytes(code for code in range(256) if 31 < code < 127 or code > 127 or code in b"\t\n\r\x0c")
+_PUNCTUATION = dict(zip("´‘’‚‛′“”„‟″‐‑‒–—―−\u2028\u2029\u0085⠀", "'" * 6 + '"' * 5 + "-" * 7 + "\n\n\n ", strict=True))
+_MARKS = r"\x{300}-\x{36F}\x{1AB0}-\x{1AFF}\x{1DC0}-\x{1DFF}\x{20D0}-\x{20FF}\x{FE20}-\x{FE2F}"
+_MARKED = pattern(rf"[^{_MARKS}\n][{_MARKS}]+")
+_MARK = pattern(rf"[{_MARKS}]")
+_FLAG_TAGS = pattern(r"\x{1F3F4}([\x{E0020}-\x{E007E}]+\x{E007F})")
+_ASCII_LETTER = pattern(r"[A-Za-z]")
+_LETTERS_LAST = pattern(r"(\pL+)\PL{0,8}$")
+_LETTERS_FIRST = pattern(r"^\PL{0,8}(\pL+)")
+_NEAR = 24
+_LATIN_ONLY = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
+_BOXED = {chr(0x1F150 + at): chr(65 + at) for at in range(26)} | {chr(0x1F170 + at): chr(65 + at) for at in range(26)}
+_STYLED = pattern(
+    r"(?:[\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{1D400}-\x{1D7FF}\x{24B6}-\x{24E9}\x{1F130}-\x{1F189}][ .]?){4,}"
+)
+_EAST_ASIAN = pattern(r"[\x{3040}-\x{30FF}\x{4E00}-\x{9FFF}\x{AC00}-\x{D7A3}]")
+
+
+@lru_cache(8192)
+def _plain_letter(letter: str) -> str:
+    if letter in _PUNCTUATION:
+        return _PUNCTUATION[letter]
+    if is_tag(letter):
+        return chr(ord(letter) - 0xE0000)
+    if is_dropped(letter):
+        return ""
+    found = latin_letters().get(letter) or _BOXED.get(letter)
+    return found or unicodedata.normalize("NFKC", letter)
+
+
+def _letters_beyond_ascii(data: Bytes) -> set[str]:
+    return set(data.data.translate(None, _ASCII).decode("utf-8", "surrogatepass"))
+
+
+def plain(data: Bytes) -> View:
+    """Compatibility forms and typographic punctuation plain, unseen characters dropped, look-alikes read; case kept."""
+    view: View = Same("plain", data.text)
+    if data.ascii:
+        return _without_controls(view, data)
+    view = replace_ranges(view, [(hit.start, hit.end, "") for hit in data.hits(_FLAG_TAGS, 1)])
+    letters = _letters_beyond_ascii(data)
+    changed = {letter: new for letter in letters if (new := _plain_letter(letter)) != letter}
+    changed |= {chr(code): "" for code in set(data.data.translate(None, _NOT_CONTROLS))}
+    view = _compose(replace_letters(view, changed))
+    return _unmask(view)
+
+
+def _without_controls(view: View, data: Bytes) -> View:
+    return replace_ranges(view, [(hit.start, hit.end, "") for hit in data.hits(HIDDEN)])
+
+
+def folded(plain_view: View) -> View:
+    """The plain view without case."""
+    text = plain_view.text
+    if text.isascii():
+        return Same("folded", text.lower(), plain_view)
+    small = text.casefold()
+    if len(small) == len(text):
+        return Same("folded", small, plain_view)
+    long = {letter: letter.casefold() for letter in set(text) if len(letter.casefold()) > 1}
+    view = replace_letters(plain_view, long)
+    return Same("folded", view.text.casefold(), view)
+
+
+def _compose(view: View) -> View:
+    """Letters and the marks that belong to them as one; marks piled on Latin letters that no writing knows dropped."""
+    if view.text.isascii():
+        return view
+    data = Bytes(view.text)
+    if not data.has(_MARK):
+        return view
+    edits: list[Edit] = []
+    for hit in data.hits(_MARKED):
+        whole = unicodedata.normalize("NFKC", hit.text)
+        if unicodedata.normalize("NFD", whole)[0].isascii():
+            whole = "".join(
+                letter for letter in whole if not unicodedata.combining(letter) and letter not in "\u0335\u0336"
+            )
+        if whole != hit.text:
+            edits.append((hit.start, hit.end, whole))
+    return replace_ranges(view, edits)
+
+
+def _unmask(view: View) -> View:
+    """Look-alikes of other scripts read as Latin, in words that mix the scripts or hide among Latin words."""
+    text, table = view.text, script_letters()
+    if text.isascii() or table.keys().isdisjoint(set(text)):
+        return view
+    edits = [
+        (start, end, "".join(table.get(c, c) for c in text[start:end])) for start, end, _ in masked_words(Bytes(text))
+    ]
+    if not edits:
+        return view
+    pieces: list[str] = []
+    at = 0
+    for start, end, new in edits:
+        pieces += (text[at:start], new)
+        at = end
+    return Same(view.name, "".join([*pieces, text[at:]]), view)
+
+
+def masked_words(data: Bytes) -> Iterator[tuple[int, int, bool]]:
+    """Words whose letters of other scripts all pass for Latin ones, and whether somebody plainly meant to deceive.
+
+    Words wholly of look-alikes count only between Latin words: honest Russian and Greek stay as they are.
+    """
+    text, table = data.text, script_letters()
+    if not data.has(_ASCII_LETTER):
+        return
+    for start, end, word in data.hits(_maskable()):
+        if text[start - 1 : start].isalpha() or text[end : end + 1].isalpha():
+            continue
+        mixed = any(letter not in table for letter in word)
+        before, after = _last_word(text[max(0, start - _NEAR) : start]), _first_word(text[end : end + _NEAR])
+        among_latin = _passes(before) and _passes(after)
+        beside_latin = among_latin and _has_ascii_letter(before + after)
+        if mixed or (len(word) > 1 and among_latin and bool(before or after)):
+            lone_word = mixed and not before and not after
+            meant = len(word) > 2 and (beside_latin or lone_word) and (not mixed or _interleaved(word, table))
+            yield start, end, meant
+
+
+@cache
+def _maskable() -> Any:
+    looks = "".join(script_letters())
+    return pattern(rf"[\p{{Latin}}{looks}]*[{looks}][\p{{Latin}}{looks}]*")
+
+
+def _last_word(text: str) -> str:
+    words = _LETTERS_LAST.search(text)
+    return words.group(1) if words else ""
+
+
+def _first_word(text: str) -> str:
+    words = _LETTERS_FIRST.search(text)
+    return words.group(1) if words else ""
+
+
+def _has_ascii_letter(text: str) -> bool:
+    return any(letter in _LATIN_ONLY for letter in text)
+
+
+def _latin(letter: str) -> bool:
+    return letter < "\u0370" or "\u1e00" <= letter <= "\u1eff"
+
+
+def _passes(word: str) -> bool:
+    """Latin, or look-alikes throughout."""
+    table = script_letters()
+    return all(_latin(letter) or letter in table for letter in word)
+
+
+def _interleaved(word: str, table: dict[str, str]) -> bool:
+    """Not just a Greek or Cyrillic sign at one end of a Latin word, as in names of genes and units."""
+    inner = word[1:-1]
+    edges = (word[0] in table) + (word[-1] in table)
+    return any(letter in table for letter in inner) or edges > 1 or "\u0400" <= word[0] <= "\u04ff"
+
+
+def disguises_of(data: Bytes) -> Iterator[Disguise]:
+    """Styled letters in Latin writing, look-alikes, and marks piled on letters, as ranges of the raw text."""
+    if data.ascii:
+        return
+    if not data.has(_EAST_ASIAN):
+        for hit in data.hits(_STYLED):
+            yield Disguise("styled_letters", hit.start, hit.end)
+    for start, end, meant in masked_words(data):
+        if meant:
+            yield Disguise("look_alikes", start, end)
+    if data.has(_MARK):
+        yield from _piles(data)
+
+
+def _piles(data: Bytes) -> Iterator[Disguise]:
+    for hit in data.hits(_MARKED):
+        whole = unicodedata.normalize("NFC", hit.text)
+        if hit.text[0].isascii() and hit.text[0].isalpha() and len(whole) > 1:
+            yield Disguise("piled_marks", hit.start, hit.end)

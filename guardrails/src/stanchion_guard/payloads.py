@@ -1,0 +1,161 @@
+"""Texts hidden in a text by an encoding that anybody can undo."""
+
+from __future__ import annotations
+
+import base64
+import html
+from collections.abc import Callable, Iterator
+from urllib.parse import unquote_to_bytes
+
+from stanchion_guard.edits import Within
+from stanchion_guard.scanning import Bytes, Hit, pattern
+from stanchion_guard.views import Disguise, View
+
+DEPTH = 2
+"""An encoding within an encoding is undone, a third is not."""
+LARGEST_RUN = 65_536
+"""Characters of one encoded run that are decoded; what lies beyond is not looked at."""
+MOST_RUNS = 64
+"""Payloads kept of one text."""
+_SHORTEST = 6
+_SAMPLE = 64
+
+_ANY = pattern(
+    r"[A-Za-z0-9+/_-]{16}|[0-9A-Fa-f]{2}(?:[ :,]?[0-9A-Fa-f]{2}){7}|%[0-9A-Fa-f]{2}|&(?:#|[a-z]{2,8};)"
+    r"|\\[xu][0-9A-Fa-f]{2}|[01]{8}[ ,]?[01]{8}|[\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]{4}"
+)
+_BASE64 = pattern(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{40,})*(?:\r?\n[A-Za-z0-9+/_-]{4,})?={0,2}")
+_BASE32 = pattern(r"\b[A-Z2-7]{24,}={0,6}")
+_HEX = pattern(r"\b(?:0x)?((?:[0-9A-Fa-f]{2}[ :,]?){7,}[0-9A-Fa-f]{2})\b")
+_ESCAPES = pattern(r"(?:(?:\\x[0-9A-Fa-f]{2}|\\u00[0-9A-Fa-f]{2}|\\u\{[0-9A-Fa-f]{2}\})[ ,]?){4,}")
+_PERCENT = pattern(r"[^\s<>\"'`]*%[0-9A-Fa-f]{2}[^\s<>\"'`]*")
+_PERCENT_LETTER = pattern(r"%(?:[46][1-9A-Fa-f]|[57][0-9Aa])")
+_ENTITIES = pattern(r"[^\s<>]*(?:&(?:#[0-9]{2,6}|#[xX][0-9A-Fa-f]{2,5});[^\s<>&]{0,2}){3,}[^\s<>]*")
+_BINARY = pattern(r"\b(?:[01]{8}[ ,]?){4,}")
+_SELECTORS = pattern(r"[\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]{4,}")
+
+Decoder = Callable[[str], bytes | None]
+
+
+def payloads(data: Bytes) -> tuple[tuple[View, ...], tuple[Disguise, ...]]:
+    """What the encoded runs stand for, each for its whole run, and the encodings as disguises."""
+    views: list[View] = []
+    disguises: list[Disguise] = []
+    for trick, hit, text in _decoded(data):
+        if len(views) >= MOST_RUNS:
+            break
+        views.append(Within(f"decoded:{trick}", text, hit.start, hit.end))
+        if trick != "percent" or _needless(hit.text):
+            disguises.append(Disguise(trick, hit.start, hit.end))
+        views += [Within(f"decoded:{trick}:{inner}", deeper, hit.start, hit.end) for inner, deeper in _inside(text)]
+    return tuple(views[:MOST_RUNS]), tuple(disguises)
+
+
+def _inside(text: str) -> Iterator[tuple[str, str]]:
+    for _, (trick, _, deeper) in zip(range(4), _decoded(Bytes(text)), strict=False):
+        yield trick, deeper
+
+
+def _decoded(data: Bytes) -> Iterator[tuple[str, Hit, str]]:
+    if not data.has(_ANY):
+        return
+    end = 0
+    for trick, found, decode in _ENCODINGS:
+        for hit in data.hits(found):
+            text = None if hit.start < end and trick == "base32" else _readable(decode, hit.text[:LARGEST_RUN])
+            if text is not None:
+                end = hit.end
+                yield trick, hit, text
+
+
+def _readable(decode: Decoder, run: str) -> str | None:
+    """The decoded run where it is text that somebody could have written, else None. Tries a sample first."""
+    raw = decode(run)
+    if raw is None or len(raw) < _SHORTEST or not _printable(raw[:_SAMPLE]):
+        return None
+    try:
+        text = raw.decode("utf-8")
+    except UnicodeDecodeError as broken:
+        text = raw[: broken.start].decode("utf-8")
+        if broken.start < 0.9 * len(raw):
+            return None
+    return text if _wordy(text) else None
+
+
+def _printable(sample: bytes) -> bool:
+    text = sample.decode("utf-8", "ignore")
+    good = sum(letter.isprintable() or letter in "\t\r\n" for letter in text)
+    return len(text.encode()) >= len(sample) - 3 and good >= 0.95 * len(text)
+
+
+def _wordy(text: str) -> bool:
+    """Mostly letters, digits and spaces: chance bytes that happen to be printable are full of signs."""
+    sample = text[:400]
+    return sum(letter.isalpha() or letter.isspace() for letter in sample) >= 0.55 * len(sample)
+
+
+def _needless(run: str) -> bool:
+    """Letters that no browser or library would ever have encoded."""
+    return len([*_PERCENT_LETTER.finditer(run)]) >= 3
+
+
+def _base64(run: str) -> bytes | None:
+    bare = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
+    sample = _base64_bytes(bare[:_SAMPLE])
+    if _printable(sample):
+        return _base64_bytes(bare)
+    tail = max(bare.split("/"), key=len) if "/" in bare else ""
+    return _base64_bytes(tail) if len(tail) >= 16 else None
+
+
+def _base64_bytes(bare: str) -> bytes:
+    whole = len(bare) - (len(bare) % 4 == 1)
+    return base64.b64decode(bare[:whole] + "=" * (-whole % 4), validate=False)
+
+
+def _base32(run: str) -> bytes | None:
+    bare = run.rstrip("=")
+    whole = len(bare) - len(bare) % 8 if len(bare) % 8 in (1, 3, 6) else len(bare)
+    return base64.b32decode(bare[:whole] + "=" * (-whole % 8))
+
+
+def _hex(run: str) -> bytes | None:
+    digits = run.removeprefix("0x").translate({ord(sign): "" for sign in " :,"})
+    return bytes.fromhex(digits) if len(digits) % 2 == 0 else None
+
+
+def _escapes(run: str) -> bytes | None:
+    pairs = (
+        run.replace("\\u00", " ").replace("\\u{", " ").replace("\\x", " ").replace("}", " ").replace(",", " ").split()
+    )
+    return bytes(int(pair, 16) for pair in pairs).decode("latin-1").encode()
+
+
+def _percent(run: str) -> bytes | None:
+    return unquote_to_bytes(run.replace("+", " ")) if run.count("%") >= 3 else None
+
+
+def _entities(run: str) -> bytes | None:
+    return html.unescape(run).encode("utf-8", "ignore")
+
+
+def _binary(run: str) -> bytes | None:
+    digits = run.replace(" ", "").replace(",", "")
+    return bytes(int(digits[at : at + 8], 2) for at in range(0, len(digits), 8))
+
+
+def _selectors(run: str) -> bytes | None:
+    """Variation selectors 1 to 256 used as bytes 0 to 255, behind one innocent character."""
+    return bytes(ord(c) - 0xFE00 if c <= "\ufe0f" else ord(c) - 0xE0100 + 16 for c in run)
+
+
+_ENCODINGS = (
+    ("base64", _BASE64, _base64),
+    ("base32", _BASE32, _base32),
+    ("hex", _HEX, _hex),
+    ("escapes", _ESCAPES, _escapes),
+    ("percent", _PERCENT, _percent),
+    ("entities", _ENTITIES, _entities),
+    ("binary", _BINARY, _binary),
+    ("variation_selectors", _SELECTORS, _selectors),
+)

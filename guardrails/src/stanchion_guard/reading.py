@@ -1,0 +1,82 @@
+"""`read(text)`: one text as every detector of a check sees it. Views are made when first asked for, and kept.
+
+Time and memory are linear in the text, whatever it holds. Blind to: reversed text, ROT13 and other ciphers, letters
+drawn from punctuation, words misspelt on purpose, a third layer of encoding, and encoded runs beyond the first 64.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from itertools import chain
+from typing import Any, TypeVar, cast
+
+from stanchion_guard import folding, payloads, squeezing
+from stanchion_guard.hidden import Hidden, hidden_runs
+from stanchion_guard.scanning import bytes_of, folded_bytes_of
+from stanchion_guard.views import Disguise, Reading, View
+
+T = TypeVar("T")
+
+MOST_DISGUISES = 256
+"""Disguises told of one text; a text with more is disguised beyond doubt."""
+
+
+class Text:
+    """A `Reading`. For one check in one thread; two threads asking at once would only make a view twice."""
+
+    __slots__ = ("_kept", "raw")
+
+    def __init__(self, raw: str) -> None:
+        self.raw = raw
+        self._kept: dict[str, Any] = {}
+
+    def keep(self, key: str, make: Callable[[], T]) -> T:
+        if key not in self._kept:
+            self._kept[key] = make()
+        return cast(T, self._kept[key])
+
+    @property
+    def folded(self) -> View:
+        return self.keep("view.folded", lambda: folding.folded(plain(self)))
+
+    @property
+    def squeezed(self) -> View:
+        return _squeezed(self)[0]
+
+    @property
+    def payloads(self) -> tuple[View, ...]:
+        return _payloads(self)[0]
+
+    @property
+    def disguises(self) -> tuple[Disguise, ...]:
+        return self.keep("disguises", lambda: _disguises(self))
+
+
+def read(text: str) -> Reading:
+    """The views of `text`. Nothing is computed yet."""
+    return Text(text)
+
+
+def plain(reading: Reading) -> View:
+    """The folded view before its case is taken: for checks in which capitals matter."""
+    return reading.keep("view.plain", lambda: folding.plain(bytes_of(reading)))
+
+
+def hidden(reading: Reading) -> tuple[Hidden, ...]:
+    """Every run of unseen characters of the raw text."""
+    return reading.keep("hidden", lambda: hidden_runs(bytes_of(reading)))
+
+
+def _squeezed(reading: Reading) -> tuple[View, tuple[Disguise, ...]]:
+    return reading.keep("view.squeezed", lambda: squeezing.squeeze(reading.folded, folded_bytes_of(reading)))
+
+
+def _payloads(reading: Reading) -> tuple[tuple[View, ...], tuple[Disguise, ...]]:
+    return reading.keep("view.payloads", lambda: payloads.payloads(bytes_of(reading)))
+
+
+def _disguises(reading: Reading) -> tuple[Disguise, ...]:
+    unseen = (Disguise(run.kind, run.start, run.end) for run in hidden(reading) if not run.honest)
+    shapes = folding.disguises_of(bytes_of(reading))
+    found = chain(unseen, shapes, _squeezed(reading)[1], _payloads(reading)[1])
+    return tuple(disguise for disguise, _ in zip(found, range(MOST_DISGUISES), strict=False))
