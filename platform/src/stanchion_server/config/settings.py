@@ -45,12 +45,14 @@ INSTALLED_APPS = [
     "stanchion_server.traces",
     "stanchion_server.costs",
     "stanchion_server.feedback",
+    "stanchion_server.policies",
     "stanchion_server.commands",
     "stanchion_server.web.pages",
 ]
 
 MIDDLEWARE = [
     "stanchion_server.web.otlp.DoorMiddleware",
+    "stanchion_server.web.api.feedback.DoorMiddleware",
     "django.middleware.security.SecurityMiddleware",
     "stanchion_server.web.pages.security.ContentSecurityPolicy",
     "whitenoise.middleware.WhiteNoiseMiddleware",

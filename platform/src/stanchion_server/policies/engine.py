@@ -1,0 +1,197 @@
+"""The one door to the guard engine: compiled policies by version, and what judges a check right now.
+
+Compiled versions never change, so they are kept; what is in force is read again every five seconds, so a switch thrown
+in one process is obeyed by all within that time, and at once where it was thrown.
+"""
+
+from __future__ import annotations
+
+import re
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass, replace
+from datetime import datetime
+
+from stanchion_guard import Guard
+from stanchion_guard import policy as policies
+from stanchion_guard.policy import Policy as CompiledPolicy
+from stanchion_guard.records import ACTIONS, Coverage, Subject, Verdict
+
+from stanchion_server.kernel import clock, db
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.policies.models import Policy, PolicyVersion
+from stanchion_server.policies.rollout import Mode, State, choose
+
+STATE_SECONDS = 5
+MAX_COMPILED = 256
+BUILT_IN = policies.BUILT_IN
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
+_lock = threading.Lock()
+_compiled: OrderedDict[tuple[int, int], Guard] = OrderedDict()
+_states: OrderedDict[tuple[int, str], tuple[float, State | None]] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """What one version said. `number` is None for a built-in policy and where no version judged."""
+
+    policy: str
+    number: int | None
+    mode: Mode | str
+    verdict: Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """`verdict` is what the caller must obey: the strongest of `judged`. `shadows` had no effect on it."""
+
+    verdict: Verdict
+    judged: tuple[Judgement, ...]
+    shadows: tuple[Judgement, ...]
+
+
+def is_name(name: str) -> bool:
+    return _NAME.fullmatch(name) is not None
+
+
+def compile_text(document: str) -> CompiledPolicy:
+    """Raises SenderError 422 with every problem of the text, each with its line."""
+    try:
+        return policies.load(document)
+    except policies.PolicyError as error:
+        raise SenderError("bad_policy", str(error), 422) from error
+
+
+def failing_cases(compiled: CompiledPolicy) -> list[str]:
+    """A sentence for each of the policy's own test cases that does not hold."""
+    from stanchion_guard.cases import run  # only needed when publishing
+
+    return [f"{outcome.name}: {outcome.reason}" for outcome in run(compiled) if not outcome.passed]
+
+
+def check(project_id: int, name: str, subject: Subject, *, key: str, deadline_ms: float | None = None) -> Checked:
+    """Judges a subject by the named policy and by the project's enforced one. `key` decides on which side of a canary the
+    check falls. Raises SenderError 404 for a policy that the project does not have."""
+    judged: list[Judgement] = []
+    shadows: list[Judgement] = []
+    now = clock.now()
+    for state_name in _names(project_id, name):
+        one, beside = _check_one(project_id, state_name, subject, key, now, deadline_ms)
+        judged.append(one)
+        shadows.extend(beside)
+    strongest = max(judged, key=lambda one: ACTIONS.index(one.verdict.action))
+    return Checked(strongest.verdict, tuple(judged), tuple(shadows))
+
+
+def guard_of(project_id: int, policy_id: int, number: int) -> Guard:
+    """A published version, compiled once per process."""
+    with _lock:
+        if found := _compiled.get((policy_id, number)):
+            _compiled.move_to_end((policy_id, number))
+            return found
+    with db.away_is_unavailable():
+        version = PolicyVersion.objects.get(project_id=project_id, policy_id=policy_id, number=number)
+    guard = Guard(compile_text(version.document))
+    with _lock:
+        _compiled[policy_id, number] = guard
+        if len(_compiled) > MAX_COMPILED:
+            _compiled.popitem(last=False)
+    return guard
+
+
+def forget(project_id: int, name: str) -> None:
+    with _lock:
+        _states.pop((project_id, name), None)
+        _states.pop((project_id, ""), None)
+
+
+def forget_everything() -> None:
+    with _lock:
+        _states.clear()
+        _compiled.clear()
+
+
+def state_of(project_id: int, name: str) -> State | None:
+    """What is in force under this name; the empty name stands for the enforced policy, whatever it is called."""
+    now_s = clock.monotonic_s()
+    with _lock:
+        known = _states.get((project_id, name))
+    if known and now_s - known[0] < STATE_SECONDS:
+        return known[1]
+    with db.away_is_unavailable():
+        found = _read_state(project_id, name)
+    with _lock:
+        _states[project_id, name] = (now_s, found)
+        if len(_states) > MAX_COMPILED * 4:
+            _states.popitem(last=False)
+    return found
+
+
+def _names(project_id: int, name: str) -> list[str]:
+    enforced = state_of(project_id, "")
+    return [name] if enforced is None or enforced.name == name else [name, enforced.name]
+
+
+def _check_one(
+    project_id: int, name: str, subject: Subject, key: str, now: datetime, deadline_ms: float | None
+) -> tuple[Judgement, list[Judgement]]:
+    state = state_of(project_id, name)
+    if state is None:
+        return Judgement(name, None, "live", _built_in(name).judge(subject, deadline_ms=deadline_ms)), []
+    choice = choose(state, key, now)
+    if choice.judge is None:
+        return Judgement(name, None, "live", _unjudged(state, subject, choice.reason)), []
+    verdict = _judge(project_id, state, choice.judge, subject, deadline_ms)
+    beside = []
+    if choice.shadow is not None and choice.shadow != choice.judge:
+        shadow = _judge(project_id, state, choice.shadow, subject, deadline_ms)
+        beside.append(Judgement(name, choice.shadow, "shadow", shadow))
+    return Judgement(name, choice.judge, choice.mode, verdict), beside
+
+
+def _judge(project_id: int, state: State, number: int, subject: Subject, deadline_ms: float | None) -> Verdict:
+    verdict = guard_of(project_id, state.policy_id, number).judge(subject, deadline_ms=deadline_ms)
+    return replace(verdict, policy=state.name, policy_version=str(number))
+
+
+def _built_in(name: str) -> Guard:
+    """The engine's own policies are there before anybody has written one; a project's policy of the same name hides it."""
+    if name not in policies.BUILT_IN:
+        raise SenderError(
+            "policy_not_found", f"The project has no policy “{name[:80]}”. Create it, or use “default”.", 404
+        )
+    number = policies.BUILT_IN.index(name)
+    with _lock:
+        found = _compiled.get((0, number))
+    guard = found or Guard(policies.named(name))
+    with _lock:
+        return _compiled.setdefault((0, number), guard)
+
+
+def _unjudged(state: State, subject: Subject, reason: str) -> Verdict:
+    """A verdict that no check stands behind, and that says so."""
+    total = sum(len(part.text) for part in subject.parts)
+    return Verdict(
+        action="block" if state.switch == "block_all" else "allow",
+        texts=tuple(part.text for part in subject.parts),
+        findings=(),
+        checks=(),
+        coverage=Coverage(total, 0, 0, (("policy", reason),)),
+        policy=state.name,
+        policy_version="",
+        message=reason if state.switch == "block_all" else None,
+        elapsed_us=0,
+    )
+
+
+def _read_state(project_id: int, name: str) -> State | None:
+    rows = Policy.objects.filter(project_id=project_id, archived_at=None)
+    row = (rows.filter(name=name) if name else rows.filter(is_enforced=True)).first()
+    if row is None:
+        return None
+    return State(
+        policy_id=row.pk, name=row.name, live=row.live, shadow=row.shadow, shadow_until=row.shadow_until,
+        canary=row.canary, canary_percent=row.canary_percent, canary_until=row.canary_until,
+        switch=row.switch, switch_reason=row.switch_reason,
+    )  # type: ignore[arg-type] # fmt: skip

@@ -1,0 +1,177 @@
+"""Changes to policies. Each is one transaction that writes its event, and grows the revision when it changes what is in
+force. Version rows are never changed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import IntegrityError, transaction
+
+from stanchion_server.kernel import clock
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.policies import engine
+from stanchion_server.policies.models import DecisionReview, Policy, PolicyEvent, PolicyVersion, Switch
+from stanchion_server.tenants.models import Project
+
+MAX_DOCUMENT_CHARACTERS = 512 * 1024
+MAX_POLICIES = 200
+
+
+@transaction.atomic
+def create(project: Project, name: str, document: str, actor: str, description: str = "") -> Policy:
+    """A policy with a draft. Raises SenderError when the name is taken or is none, or the draft is too long."""
+    if not engine.is_name(name):
+        raise SenderError(
+            "bad_name", f"“{name[:80]}” is no policy name: letters, digits, `_`, `.`, `-`, at most 63.", 400
+        )
+    _check_length(document)
+    if Policy.objects.filter(project=project).count() >= MAX_POLICIES:
+        raise SenderError("too_many_policies", f"A project has at most {MAX_POLICIES} policies. Archive some.", 409)
+    now = clock.now()
+    try:
+        with transaction.atomic():
+            policy = Policy.objects.create(
+                project=project, name=name, description=description[:400], draft=document,
+                draft_changed_at=now, draft_changed_by=actor, created_at=now,
+            )  # fmt: skip
+    except IntegrityError as error:
+        raise SenderError(
+            "name_taken", f"The project has a policy “{name}” already. Choose another name.", 409
+        ) from error
+    _note(policy, actor, "created")
+    return policy
+
+
+@transaction.atomic
+def save_draft(project_id: int, policy_id: int, document: str, actor: str) -> Policy:
+    """Any text may be a draft, even one that does not compile; only a policy that does can be published."""
+    _check_length(document)
+    policy = _locked(project_id, policy_id)
+    policy.draft, policy.draft_changed_at, policy.draft_changed_by = document, clock.now(), actor
+    policy.save(update_fields=["draft", "draft_changed_at", "draft_changed_by"])
+    return policy
+
+
+@transaction.atomic
+def publish(project_id: int, policy_id: int, actor: str, note: str = "") -> PolicyVersion:
+    """The draft as the next version; the same text as the newest version makes none and returns that. Raises SenderError
+    with every problem when the draft does not compile, and with every case when its own tests fail."""
+    policy = _locked(project_id, policy_id)
+    compiled = engine.compile_text(policy.draft)
+    if failures := engine.failing_cases(compiled):
+        raise SenderError("policy_tests_fail", "The policy's own tests fail: " + "; ".join(failures[:20]), 422)
+    newest = policy.versions.order_by("-number").first()
+    if newest and newest.digest == compiled.content_hash:
+        return newest
+    version = PolicyVersion.objects.create(
+        project_id=project_id, policy=policy, number=newest.number + 1 if newest else 1, document=policy.draft,
+        digest=compiled.content_hash, note=note[:400], created_at=clock.now(), created_by=actor,
+    )  # fmt: skip
+    _note(policy, actor, "published", number=version.number)
+    return version
+
+
+def set_live(project_id: int, policy_id: int, number: int | None, actor: str) -> Policy:
+    """None takes the policy out of force. Rolling back is the same with an older number."""
+    return _change(project_id, policy_id, actor, "live", {"live": number})
+
+
+def set_shadow(
+    project_id: int, policy_id: int, number: int | None, actor: str, until: datetime | None = None
+) -> Policy:
+    return _change(project_id, policy_id, actor, "shadow", {"shadow": number, "shadow_until": until})
+
+
+def set_canary(
+    project_id: int, policy_id: int, number: int | None, percent: int, actor: str, until: datetime | None = None
+) -> Policy:
+    if not 0 <= percent <= 100:
+        raise SenderError("bad_percent", f"A canary's share is 0 to 100 percent, not {percent}.", 400)
+    share = percent if number is not None else 0
+    changes = {"canary": number, "canary_percent": share, "canary_until": until}
+    return _change(project_id, policy_id, actor, "canary", changes)
+
+
+def set_switch(project_id: int, policy_id: int, switch: str, reason: str, actor: str) -> Policy:
+    if switch not in Switch.values:
+        raise SenderError("bad_switch", f"A switch is {', '.join(Switch.values)}, not “{switch[:40]}”.", 400)
+    return _change(project_id, policy_id, actor, "switch", {"switch": switch, "switch_reason": reason[:400]})
+
+
+def enforce(project_id: int, policy_id: int, actor: str) -> Policy:
+    """Makes this the one policy that judges every check of the project; another one loses that place."""
+    with transaction.atomic():
+        for other in Policy.objects.select_for_update().filter(project_id=project_id, is_enforced=True):
+            if other.pk != policy_id:
+                _apply(other, actor, "enforce", {"is_enforced": False})
+        return _change(project_id, policy_id, actor, "enforce", {"is_enforced": True})
+
+
+def release(project_id: int, policy_id: int, actor: str) -> Policy:
+    return _change(project_id, policy_id, actor, "enforce", {"is_enforced": False})
+
+
+def archive(project_id: int, policy_id: int, actor: str) -> Policy:
+    """Out of force and out of the lists; versions and decisions stay readable. Its name stays taken."""
+    gone = {"live": None, "shadow": None, "canary": None, "canary_percent": 0, "is_enforced": False}
+    return _change(project_id, policy_id, actor, "archive", {**gone, "archived_at": clock.now()})
+
+
+def review(
+    project_id: int, check_id: str, *, is_violation: bool, actor: str, note: str = "", text_digest: int | None = None
+) -> DecisionReview:
+    """The newest word of a person on a check replaces the older one."""
+    values = {
+        "is_violation": is_violation, "note": note[:1000], "text_digest": text_digest,
+        "reviewed_at": clock.now(), "reviewed_by": actor,
+    }  # fmt: skip
+    return DecisionReview.objects.update_or_create(project_id=project_id, check_id=check_id, defaults=values)[0]
+
+
+@transaction.atomic
+def _change(project_id: int, policy_id: int, actor: str, action: str, changes: Mapping[str, Any]) -> Policy:
+    policy = _locked(project_id, policy_id)
+    for role in ("live", "shadow", "canary"):
+        if (number := changes.get(role)) is not None and not policy.versions.filter(number=number).exists():
+            raise SenderError(
+                "no_such_version", f"Policy “{policy.name}” has no version {number}. Publish it first.", 404
+            )
+    return _apply(policy, actor, action, changes)
+
+
+def _apply(policy: Policy, actor: str, action: str, changes: Mapping[str, Any]) -> Policy:
+    before = {name: getattr(policy, name) for name in changes}
+    if before == dict(changes):
+        return policy
+    for name, value in changes.items():
+        setattr(policy, name, value)
+    policy.revision += 1
+    policy.save(update_fields=[*changes, "revision"])
+    _note(policy, actor, action, before=_plain(before), after=_plain(changes))
+    project_id, name = policy.project_id, policy.name
+    transaction.on_commit(lambda: engine.forget(project_id, name))
+    return policy
+
+
+def _locked(project_id: int, policy_id: int) -> Policy:
+    policy = Policy.objects.select_for_update().filter(project_id=project_id, pk=policy_id, archived_at=None).first()
+    if policy is None:
+        raise SenderError("policy_not_found", f"The project has no policy {policy_id}.", 404)
+    return policy
+
+
+def _check_length(document: str) -> None:
+    if len(document) > MAX_DOCUMENT_CHARACTERS:
+        raise SenderError("policy_too_long", f"A policy has at most {MAX_DOCUMENT_CHARACTERS:,} characters.", 413)
+
+
+def _note(policy: Policy, actor: str, action: str, **detail: object) -> None:
+    PolicyEvent.objects.create(
+        project_id=policy.project_id, policy=policy, at=clock.now(), actor=actor, action=action, detail=detail
+    )
+
+
+def _plain(values: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()}
