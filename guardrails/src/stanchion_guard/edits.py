@@ -40,7 +40,7 @@ class Within:
 
 @dataclass(frozen=True, slots=True)
 class Edited:
-    """A view whose length changed: edit `k` made `[out_start[k], out_end[k])` of `base`'s `[in_start[k], in_end[k])`."""
+    """A view whose length changed: edit `k` made `out_start[k]..out_end[k]` of `base`'s `in_start[k]..in_end[k]`."""
 
     name: str
     text: str

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from stanchion_guard.confusables import latin_letters, script_letters
@@ -21,10 +22,7 @@ _MARKED = pattern(rf"[^{_MARKS}\n][{_MARKS}]+")
 _MARK = pattern(rf"[{_MARKS}]")
 _FLAG_TAGS = pattern(r"\x{1F3F4}([\x{E0020}-\x{E007E}]+\x{E007F})")
 _ASCII_LETTER = pattern(r"[A-Za-z]")
-_LETTERS_LAST = pattern(r"(\pL+)\PL{0,8}$")
-_LETTERS_FIRST = pattern(r"^\PL{0,8}(\pL+)")
 _NEAR = 24
-_LATIN_ONLY = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ")
 _BOXED = {chr(0x1F150 + at): chr(65 + at) for at in range(26)} | {chr(0x1F170 + at): chr(65 + at) for at in range(26)}
 _STYLED = pattern(
     r"(?:[\x{FF21}-\x{FF3A}\x{FF41}-\x{FF5A}\x{1D400}-\x{1D7FF}\x{24B6}-\x{24E9}\x{1F130}-\x{1F189}][ .]?){4,}"
@@ -118,52 +116,42 @@ def _unmask(view: View) -> View:
 def masked_words(data: Bytes) -> Iterator[tuple[int, int, bool]]:
     """Words whose letters of other scripts all pass for Latin ones, and whether somebody plainly meant to deceive.
 
-    Words wholly of look-alikes count only between Latin words: honest Russian and Greek stay as they are.
+    Words wholly of look-alikes count only beside Latin words: honest Russian and Greek stay as they are.
     """
-    text, table = data.text, script_letters()
     if not data.has(_ASCII_LETTER):
         return
-    for start, end, word in data.hits(_maskable()):
+    mixed, whole = _maskable()
+    text, table = data.text, script_letters()
+    words = {(start, end) for start, end, _ in data.hits(mixed)}
+    words |= {
+        data.hit(match, group)[:2] for match in data.matches(whole) for group in (1, 2) if match.start(group) >= 0
+    }
+    for start, end in sorted(words):
         if text[start - 1 : start].isalpha() or text[end : end + 1].isalpha():
             continue
-        mixed = any(letter not in table for letter in word)
-        before, after = _last_word(text[max(0, start - _NEAR) : start]), _first_word(text[end : end + _NEAR])
-        among_latin = _passes(before) and _passes(after)
-        beside_latin = among_latin and _has_ascii_letter(before + after)
-        if mixed or (len(word) > 1 and among_latin and bool(before or after)):
-            lone_word = mixed and not before and not after
-            meant = len(word) > 2 and (beside_latin or lone_word) and (not mixed or _interleaved(word, table))
-            yield start, end, meant
+        before, after = _neighbour(reversed(text[max(0, start - _NEAR) : start])), _neighbour(text[end : end + _NEAR])
+        hides = _passes(before, table) and _passes(after, table)
+        pure = all(letter in table for letter in text[start:end])
+        if hides or not pure:
+            yield start, end, hides and end - start > 2 and (pure or _interleaved(text[start:end], table))
 
 
 @cache
-def _maskable() -> Any:
+def _maskable() -> tuple[Any, Any]:
     looks = "".join(script_letters())
-    return pattern(rf"[\p{{Latin}}{looks}]*[{looks}][\p{{Latin}}{looks}]*")
+    either = rf"[\p{{Latin}}{looks}]*"
+    mixed = pattern(rf"{either}(?:\p{{Latin}}[{looks}]|[{looks}]\p{{Latin}}){either}")
+    return mixed, pattern(rf"[A-Za-z]\PL{{1,8}}([{looks}]{{2,}})|([{looks}]{{2,}})\PL{{1,8}}[A-Za-z]")
 
 
-def _last_word(text: str) -> str:
-    words = _LETTERS_LAST.search(text)
-    return words.group(1) if words else ""
+def _neighbour(letters: Iterable[str]) -> str:
+    """The letters of the nearest word, in either direction."""
+    return "".join(takewhile(str.isalpha, dropwhile(lambda letter: not letter.isalpha(), letters)))
 
 
-def _first_word(text: str) -> str:
-    words = _LETTERS_FIRST.search(text)
-    return words.group(1) if words else ""
-
-
-def _has_ascii_letter(text: str) -> bool:
-    return any(letter in _LATIN_ONLY for letter in text)
-
-
-def _latin(letter: str) -> bool:
-    return letter < "\u0370" or "\u1e00" <= letter <= "\u1eff"
-
-
-def _passes(word: str) -> bool:
+def _passes(word: str, table: dict[str, str]) -> bool:
     """Latin, or look-alikes throughout."""
-    table = script_letters()
-    return all(_latin(letter) or letter in table for letter in word)
+    return all(letter < "\u0370" or letter in table for letter in word)
 
 
 def _interleaved(word: str, table: dict[str, str]) -> bool:

@@ -5,7 +5,11 @@ from __future__ import annotations
 import base64
 import html
 from collections.abc import Callable, Iterator
+from functools import cache
+from typing import Any
 from urllib.parse import unquote_to_bytes
+
+import re2
 
 from stanchion_guard.edits import Within
 from stanchion_guard.scanning import Bytes, Hit, pattern
@@ -20,10 +24,6 @@ MOST_RUNS = 64
 _SHORTEST = 6
 _SAMPLE = 64
 
-_ANY = pattern(
-    r"[A-Za-z0-9+/_-]{16}|[0-9A-Fa-f]{2}(?:[ :,]?[0-9A-Fa-f]{2}){7}|%[0-9A-Fa-f]{2}|&(?:#|[a-z]{2,8};)"
-    r"|\\[xu][0-9A-Fa-f]{2}|[01]{8}[ ,]?[01]{8}|[\x{FE00}-\x{FE0F}\x{E0100}-\x{E01EF}]{4}"
-)
 _BASE64 = pattern(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{40,})*(?:\r?\n[A-Za-z0-9+/_-]{4,})?={0,2}")
 _BASE32 = pattern(r"\b[A-Z2-7]{24,}={0,6}")
 _HEX = pattern(r"\b(?:0x)?((?:[0-9A-Fa-f]{2}[ :,]?){7,}[0-9A-Fa-f]{2})\b")
@@ -57,15 +57,17 @@ def _inside(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(data: Bytes) -> Iterator[tuple[str, Hit, str]]:
-    if not data.has(_ANY):
-        return
-    end = 0
-    for trick, found, decode in _ENCODINGS:
+    for number in _present(data):
+        trick, found, decode = _ENCODINGS[number]
         for hit in data.hits(found):
-            text = None if hit.start < end and trick == "base32" else _readable(decode, hit.text[:LARGEST_RUN])
+            text = _readable(decode, hit.text[:LARGEST_RUN])
             if text is not None:
-                end = hit.end
                 yield trick, hit, text
+
+
+def _present(data: Bytes) -> list[int]:
+    """Which encodings have a run in the text, in one pass over it."""
+    return sorted(_any().Match(data.data))
 
 
 def _readable(decode: Decoder, run: str) -> str | None:
@@ -100,6 +102,8 @@ def _needless(run: str) -> bool:
 
 
 def _base64(run: str) -> bytes | None:
+    if run.islower() or run.isupper():
+        return None
     bare = "".join(run.split()).rstrip("=").replace("-", "+").replace("_", "/")
     sample = _base64_bytes(bare[:_SAMPLE])
     if _printable(sample):
@@ -159,3 +163,12 @@ _ENCODINGS = (
     ("binary", _BINARY, _binary),
     ("variation_selectors", _SELECTORS, _selectors),
 )
+
+
+@cache
+def _any() -> Any:
+    found = re2.Set.SearchSet()
+    for _, one, _ in _ENCODINGS:
+        found.Add(one.pattern)
+    found.Compile()
+    return found
