@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
@@ -16,8 +16,16 @@ from . import safety
 MAX_CONTENT_CHARS = 1024 * 1024
 
 
-# Set by the hook of a framework that knows where in its run a call is, where the OpenTelemetry context does not.
-parent_of_now: Callable[[], Context | None] | None = None
+class Framework(Protocol):
+    """A library that calls others: it knows where in its run a call is, where the OpenTelemetry context does not."""
+
+    def parent_of_now(self) -> Context | None: ...
+
+    def client_called(self) -> None:
+        """A hooked client has begun to record a call here, so that the framework's own account of it is not needed."""
+
+
+frameworks: list[Framework] = []
 
 
 class Recorder:
@@ -29,7 +37,10 @@ class Recorder:
 
     def start(self, operation: str, model: str, attributes: Mapping[str, Any], start_ns: int | None = None) -> Call:
         name = f"{operation} {model}" if model else operation
-        parent = parent_of_now() if parent_of_now is not None else None
+        parent = None
+        for framework in frameworks:
+            framework.client_called()
+            parent = parent or framework.parent_of_now()
         span = self.tracer.start_span(name, parent, SpanKind.CLIENT, attributes, start_time=start_ns)
         return Call(span, self.content)
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from .. import safety
 from ..recording import Recorder
-from . import anthropic, bedrock, google_genai, langchain, litellm, openai
+from . import anthropic, bedrock, google_genai, langchain, litellm, llama_index, openai
 
 HOOKS = {
     "openai": openai.install,
@@ -15,6 +15,7 @@ HOOKS = {
     "bedrock": bedrock.install,
     "litellm": litellm.install,
     "langchain": langchain.install,
+    "llama-index": llama_index.install,
 }
 
 _recorder: Recorder | None = None

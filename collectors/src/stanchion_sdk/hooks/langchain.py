@@ -6,7 +6,6 @@ ids: a span attached in a callback would leak into the application's context whe
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from importlib import import_module
@@ -14,15 +13,13 @@ from types import ModuleType
 from typing import Any
 
 from opentelemetry import context as otel_context
-from opentelemetry import trace
-from opentelemetry.trace import Span, SpanKind, StatusCode
 
 from .. import attributes as names
 from .. import recording, safety
-from ..recording import Recorder, as_json, error_type
+from ..recording import Recorder, as_json
 from .imports import when_imported
+from .runs import Runs
 
-MAX_OPEN_RUNS = 5000
 # The run around the model call that langchain has just announced here; read once, by that call.
 _announced: ContextVar[Any] = ContextVar("stanchion_langchain_announced", default=None)
 
@@ -34,64 +31,31 @@ def install(recorder: Callable[[], Recorder | None]) -> None:
         # A default, as langchain reads the variable in every thread and task, and none of them has set it.
         variable: ContextVar[Any] = ContextVar("stanchion_langchain", default=handler)
         import_module("langchain_core.tracers.context").register_configure_hook(variable, True)
-        recording.parent_of_now = runs.parent_of_now
+        recording.frameworks.append(LangChain(runs))
 
     when_imported("langchain_core.callbacks.base", patch)
 
 
-class Runs:
-    """Open runs by langchain's run id: the span of each, or of the nearest run around it that has one."""
+class LangChain:
+    """Its runs, and the one that this code is in."""
 
-    def __init__(self, recorder: Callable[[], Recorder | None]) -> None:
-        self._recorder = recorder
-        self._open: OrderedDict[Any, tuple[Span, Any, bool]] = OrderedDict()
-
-    def start(self, run_id: Any, parent_run_id: Any, name: str, attributes: dict[str, Any], inner: bool) -> None:
-        """A run inside of another that has no span of its own (`inner`) stands for the one around it."""
-        recorder = self._recorder()
-        if recorder is None:
-            return
-        around = self._open.get(parent_run_id)
-        if inner and around is not None:
-            self._keep(run_id, (around[0], around[1], False))
-            return
-        context = trace.set_span_in_context(around[0]) if around is not None else None
-        ambient = trace.get_current_span().get_span_context()
-        span = recorder.tracer.start_span(name, context, SpanKind.INTERNAL, attributes)
-        self._keep(run_id, (span, around[1] if around is not None else ambient, True))
-
-    def end(self, run_id: Any, attributes: dict[str, Any], error: BaseException | None = None) -> None:
-        span, _, own = self._open.pop(run_id, (None, None, False))
-        if span is None or not own:
-            return
-        span.set_attributes(attributes)
-        if error is not None:
-            span.set_attribute(names.ERROR_TYPE, error_type(error))
-            span.set_status(StatusCode.ERROR)
-        span.end()
-
-    def content(self) -> bool:
-        recorder = self._recorder()
-        return recorder is not None and recorder.content
+    def __init__(self, runs: Runs) -> None:
+        self._runs = runs
 
     def parent_of_now(self) -> otel_context.Context | None:
         """The span of the run this code is in; None outside of runs, or where the app has a span of its own inside."""
-        if not self._open:
+        if not self._runs.any_open:
             return None
-        found = self._open.get(_announced.get())
+        announced = _announced.get()
         _announced.set(None)
-        if found is None:
-            config = import_module("langchain_core.runnables.config").var_child_runnable_config.get()
-            manager = config.get("callbacks") if config else None
-            found = self._open.get(getattr(manager, "parent_run_id", None))
-        if found is None or trace.get_current_span().get_span_context() != found[1]:
-            return None
-        return trace.set_span_in_context(found[0])
+        if self._runs.knows(announced):
+            return self._runs.context_in(announced)
+        config = import_module("langchain_core.runnables.config").var_child_runnable_config.get()
+        manager = config.get("callbacks") if config else None
+        return self._runs.context_in(getattr(manager, "parent_run_id", None))
 
-    def _keep(self, run_id: Any, run: tuple[Span, Any, bool]) -> None:
-        self._open[run_id] = run
-        while len(self._open) > MAX_OPEN_RUNS:
-            self._open.popitem(last=False)
+    def client_called(self) -> None:
+        """Its model calls are left to the clients' hooks anyway."""
 
 
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
