@@ -67,7 +67,7 @@ def _decoded(data: Bytes) -> Iterator[tuple[str, Hit, str]]:
 
 def _present(data: Bytes) -> list[int]:
     """Which encodings have a run in the text, in one pass over it."""
-    return sorted(_any().Match(data.data))
+    return sorted(_any().Match(data.data) or ())
 
 
 def _readable(decode: Decoder, run: str) -> str | None:
