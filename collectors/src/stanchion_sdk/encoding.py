@@ -90,7 +90,7 @@ def span(item: ReadableSpan, values: Mapping[str, Any] | None, texts: SpanTexts)
     parent = item.parent
     parts = [
         b"\x0a\x10" + context.trace_id.to_bytes(16, "big") + b"\x12\x08" + context.span_id.to_bytes(8, "big"),
-        delimited(b"\x1a", _utf8(context.trace_state.to_header())) if context.trace_state else b"",
+        delimited(b"\x1a", _utf8(texts.state)) if texts.state else b"",
         b"\x22\x08" + parent.span_id.to_bytes(8, "big") if parent is not None else b"",
         delimited(b"\x2a", _utf8(texts.name)),
         b"\x30" + varint(item.kind.value + 1),
@@ -110,10 +110,10 @@ def span(item: ReadableSpan, values: Mapping[str, Any] | None, texts: SpanTexts)
 class SpanTexts:
     """The parts of a span that masking may rewrite beside its attributes."""
 
-    __slots__ = ("events", "links", "name", "status")
+    __slots__ = ("events", "links", "name", "state", "status")
 
-    def __init__(self, name: str, status: str, events: bytes, links: bytes) -> None:
-        self.name, self.status, self.events, self.links = name, status, events, links
+    def __init__(self, name: str, status: str, events: bytes, links: bytes, state: str) -> None:
+        self.name, self.status, self.events, self.links, self.state = name, status, events, links, state
 
 
 def event(timestamp: int, name: str, values: Mapping[str, Any] | None) -> bytes:

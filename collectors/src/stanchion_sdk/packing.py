@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +18,7 @@ from .spool import Parcel
 MAX_SPANS = 2048
 MAX_BODY_BYTES = 6 * 1024 * 1024
 MAX_SPAN_BYTES = 2 * 1024 * 1024
+_EVENT_NAME = re.compile(r"[A-Za-z0-9_]{1,60}(?:[./-][A-Za-z0-9_]{1,60}){0,8}")
 
 
 def compress(body: bytes) -> bytes:
@@ -85,7 +87,8 @@ class Packer:
         scope = span.instrumentation_scope
         key = (scope.name, scope.version) if scope is not None else ("", None)
         if key not in self._scopes:
-            self._scopes[key] = encoding.scope(*key)
+            name, version = key if self._content == "full" else (mask_text(key[0]), mask_text(key[1] or ""))
+            self._scopes[key] = encoding.scope(name, version)
         return self._scopes[key]
 
 
@@ -99,6 +102,7 @@ def attributes_of(attributes: Any) -> Mapping[str, Any]:
 
 def encode(span: ReadableSpan, content: str) -> bytes:
     """One Span message in the given content mode."""
+    values = attributes_of(span._attributes)
     if content == "full":
         events = b"".join(
             encoding.event(item.timestamp, item.name, attributes_of(item.attributes)) for item in span.events
@@ -106,14 +110,25 @@ def encode(span: ReadableSpan, content: str) -> bytes:
         links = b"".join(
             encoding.link(item.context.trace_id, item.context.span_id, item.attributes) for item in span.links
         )
-        texts = encoding.SpanTexts(span.name, span.status.description or "", events, links)
-        return encoding.span(span, attributes_of(span._attributes), texts)
+        state = span.context.trace_state.to_header() if span.context is not None and span.context.trace_state else ""
+        return encoding.span(
+            span, values, encoding.SpanTexts(span.name, span.status.description or "", events, links, state)
+        )
     clean = masking.without_content if content == "off" else masking.mask_attributes
     events = b"".join(
-        encoding.event(item.timestamp, mask_text(item.name), clean(item.attributes)) for item in span.events
+        encoding.event(item.timestamp, _event_name(item.name, content), clean(attributes_of(item.attributes)))
+        for item in span.events
     )
     links = b"".join(
         encoding.link(item.context.trace_id, item.context.span_id, clean(item.attributes)) for item in span.links
     )
     status = "" if content == "off" else mask_text(span.status.description or "")
-    return encoding.span(span, clean(span.attributes), encoding.SpanTexts(mask_text(span.name), status, events, links))
+    # The trace state is other systems' words about the request, which nothing here can read: it stays here.
+    return encoding.span(span, clean(values), encoding.SpanTexts(mask_text(span.name), status, events, links, ""))
+
+
+def _event_name(name: str, content: str) -> str:
+    """Without contents only what looks like a name: some libraries log whole sentences as events."""
+    if content == "off" and not _EVENT_NAME.fullmatch(name):
+        return "event"
+    return mask_text(name)

@@ -23,8 +23,9 @@ _SECRETS = (
     r"|lsv2_[a-z]{2}_[A-Za-z0-9_]{30,64}"
 )
 _SECRET_HINTS = (
-    "sk-", "k_live_", "k_test_", "stn_", "AKIA", "ASIA", "AIza", "ya29.", "gh", "glpat-", "xox", "hf_", "npm_", "pypi-",
-    "SG.", "gsk_", "r8_", "dop_v1_", "pk-lf-", "lsv2_",
+    "sk-", "k_live_", "k_test_", "stn_", "AKIA", "ASIA", "AIza", "ya29.", "ghp_", "gho_", "ghu_", "ghs_", "ghr_",
+    "hub_pat_", "glpat-", *(f"xox{kind}-" for kind in "abeoprs"), "hf_", "npm_", "pypi-", "SG.", "gsk_", "r8_",
+    "dop_v1_", "-lf-", "lsv2_",
 )  # fmt: skip
 
 # ISO 13616 lengths, SWIFT IBAN registry release 99 (December 2024).
@@ -142,26 +143,36 @@ def _after_first(kind: str) -> Callable[[Any], str]:
     return lambda match: f"{match.group(1)}[{kind}]"
 
 
-_AUTH_HINTS = ("earer ", "asic ", "EARER ", "ASIC ")
-_ASSIGNMENT = (
-    r"(?i)((?:api[_-]?key|access[_-]?key|secret|passwd|password|token|authorization)[\"']?\s{0,3}[:=]\s{0,3}[\"']?)"
-    r"[^\s\"'&,;\[\]{}]{6,}"
-)
+# Hints in small letters are looked for in the text in small letters.
+_AUTH_HINTS = ("bearer", "basic")
+_NAME_HINTS = (
+    "authorization", "cookie", "secret", "passwd", "password", "passphrase", "token", "signature",
+    "sig=", 'sig"', "sig:",
+    "api_key", "api-key", "apikey", "access_key", "access-key", "accesskey",
+)  # fmt: skip
+# Between a name and its value: `name: value`, `"name": "value"`, and the pair `(b'name', b'value')` of raw headers.
+_IS = r"(?:[\"']?\s{0,3}[:=]\s{0,3}|[\"']\s{0,3},\s{0,3})b?[\"']?"
+_HEADER = r"(?i)((?:authorization" + _IS + r")(?:[A-Za-z-]{3,20}\s{1,3})?)[^\s\"',;]{4,}"
+_COOKIE = r"(?i)(cookie[\"']?(?:\s{0,3}:\s{0,3}|\s{0,3},\s{0,3}b?)[\"']?)[^\s\"',=;]{1,256}=[^\"'\r\n]+"
+_NAMES = r"api[_-]?key|access[_-]?key|secret|passwd|password|passphrase|token|signature|sig"
+_ASSIGNMENT = r"(?i)((?:" + _NAMES + ")" + _IS + r")[^\s\"'&,;\[\]{}]{6,}"
 Replacement = str | Callable[[Any], str]
-_LINES: tuple[tuple[tuple[str, ...], str, Replacement], ...] = (
+Line = tuple[tuple[str, ...], str, Replacement]
+_LINES: tuple[Line, ...] = (
     (("PRIVATE KEY",), r"-----BEGIN [A-Z ]{0,30}PRIVATE KEY-----[A-Za-z0-9+/=\s\\:,.-]*", "[PRIVATE_KEY]"),
     (("eyJ",), _RUN_START + r"eyJ[A-Za-z0-9_-]{8,}\.[A-Za-z0-9_-]{4,}(?:\.[A-Za-z0-9_-]*)?", _after_first("JWT")),
     (_SECRET_HINTS, _START + "(?:" + _SECRETS + ")", _after_first("SECRET")),
-    (_AUTH_HINTS, r"(?i)\b((?:bearer|basic)\s{1,4})[A-Za-z0-9._~+/=-]{8,}", _after_first("SECRET")),
     (("://",), r"(://[^\s/:@]{0,200}:)[^\s/@]{1,200}@", lambda match: f"{match.group(1)}[SECRET]@"),
-    (
-        ("ey", "ecret", "assw", "oken", "uthor", "EY", "ECRET", "ASSW", "OKEN", "UTHOR"),
-        _ASSIGNMENT,
-        _after_first("SECRET"),
-    ),
     (("@",), r"[A-Za-z0-9._%+'-]{1,64}@(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}", "[EMAIL]"),
+    (("%40",), r"[A-Za-z0-9._%+'-]{1,64}%40(?:[A-Za-z0-9-]{1,63}\.){1,6}[A-Za-z]{2,24}", "[EMAIL]"),
 )  # fmt: skip
-_DIGIT_LINES: tuple[tuple[tuple[str, ...], str, Replacement], ...] = (
+_SMALL_LINES: tuple[Line, ...] = (
+    (_AUTH_HINTS, r"(?i)\b((?:bearer|basic)\s{1,4})[A-Za-z0-9._~+/=-]{8,}", _after_first("SECRET")),
+    (("authorization",), _HEADER, _after_first("SECRET")),
+    (("cookie",), _COOKIE, _after_first("SECRET")),
+    (_NAME_HINTS, _ASSIGNMENT, _after_first("SECRET")),
+)
+_DIGIT_LINES: tuple[Line, ...] = (
     ((), r"[0-9](?:[ .-]?[0-9]){12,}", mask_cards),
     (("+", "00"), r"(?:\+|\b00)[1-9][0-9 ()./-]{6,22}[0-9]\b", _phone),
     ((), r"(?:\(|\b)[0-9]{3}\)?[ .-][0-9]{3}[ .-][0-9]{4}\b", "[PHONE]"),
@@ -179,24 +190,78 @@ def _compile(pattern: str) -> Any:
 
 
 Compiled = tuple[tuple[str, ...], Any, Replacement]
-TEXT_PATTERNS: tuple[Compiled, ...] = tuple((hints, _compile(pattern), new) for hints, pattern, new in _LINES)
-DIGIT_PATTERNS: tuple[Compiled, ...] = tuple((hints, _compile(pattern), new) for hints, pattern, new in _DIGIT_LINES)
+
+
+def _compiled(lines: tuple[Line, ...]) -> tuple[Compiled, ...]:
+    return tuple((hints, _compile(pattern), new) for hints, pattern, new in lines)
+
+
+TEXT_PATTERNS, SMALL_PATTERNS, DIGIT_PATTERNS = _compiled(_LINES), _compiled(_SMALL_LINES), _compiled(_DIGIT_LINES)
 _IBAN_START = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{2}[0-9]{2}(?=[A-Za-z0-9 -])")
 _FIVE_DIGITS = re.compile(r"[0-9](?:[^A-Za-z]{0,3}[0-9]){4}")
+# What a text has to contain before any pattern can match, each behind a shorter and cheaper piece of it. The digits may
+# lie further apart than in _FIVE_DIGITS, as a separator in a leaf of a JSON text takes two characters in the JSON.
+_ALL_HINTS = tuple(hint for hints, _, _ in _LINES for hint in hints)
+_GATED = tuple((gate, tuple(hint for hint in _ALL_HINTS if gate in hint)) for gate in "_-/%@")
+_UNGATED = tuple(hint for hint in _ALL_HINTS if not any(gate in hint for gate in "_-/%@"))
+# The last group are names that matter as keys of a JSON object only, whose value is a secret whatever it looks like.
+_SMALL_GATED = (
+    *((gate, tuple(name for name in _NAME_HINTS if gate in name)) for gate in ("key", "pass", "sig")),
+    *((hint, (hint,)) for hint in ("authorization", "cookie", "secret", "token", *_AUTH_HINTS)),
+    ("pwd", ("pwd",)),
+    ("credentials", ("credentials",)),
+    ("auth", ('auth"', "auth\\")),
+    ("key", ("private_key", "private-key", "privatekey")),
+    ("connection", ("connection_string", "connection-string", "connectionstring")),
+)
+_DIGITS_APART = re.compile(r"[0-9](?:[^0-9]{0,7}[0-9]){4}")
+# ASCII characters in the escapes of JSON and of Python, but for those that would end a text: quotes and the backslash.
+_ESCAPED = re.compile(r"\\(?:u00|x)(2[0-13-689a-fA-F]|[346][0-9a-fA-F]|5[0-9abdefABDEF]|7[0-9a-eA-E])")
+
+
+def may_match(text: str) -> bool:
+    """False when no pattern matches anywhere in the text, nor in a leaf of the JSON that it is, escapes included."""
+    if "\\u" in text or "\\x" in text or _contains(text, _UNGATED) or _DIGITS_APART.search(text):
+        return True
+    return _contains_gated(text, _GATED) or _contains_gated(text.lower(), _SMALL_GATED)
+
+
+def _contains_gated(text: str, groups: tuple[tuple[str, tuple[str, ...]], ...]) -> bool:
+    for gate, hints in groups:  # noqa: SIM110 - `any` over a generator takes three times as long
+        if gate in text and _contains(text, hints):
+            return True
+    return False
+
+
+def _contains(text: str, hints: tuple[str, ...]) -> bool:
+    for hint in hints:  # noqa: SIM110 - as above
+        if hint in text:
+            return True
+    return False
 
 
 def mask_text(text: str) -> str:
     """Replaces what the patterns find with its kind in square brackets."""
     if len(text) < 6:
         return text
-    text = _apply(TEXT_PATTERNS, text)
+    if "\\u00" in text or "\\x" in text:
+        text = _ESCAPED.sub(lambda match: chr(int(match.group(1), 16)), text)
+    try:
+        return _masked(text)
+    except UnicodeEncodeError:  # re2 takes no lone surrogates
+        return _masked(text.encode("utf-8", "replace").decode())
+
+
+def _masked(text: str) -> str:
+    text = _apply(TEXT_PATTERNS, text, text)
+    text = _apply(SMALL_PATTERNS, text, text.lower())
     if _FIVE_DIGITS.search(text):
-        text = _apply(DIGIT_PATTERNS, mask_ibans(text))
+        text = _apply(DIGIT_PATTERNS, mask_ibans(text), text)
     return text
 
 
-def _apply(patterns: tuple[Compiled, ...], text: str) -> str:
+def _apply(patterns: tuple[Compiled, ...], text: str, looked_at: str) -> str:
     for hints, pattern, replacement in patterns:
-        if not hints or any(hint in text for hint in hints):
+        if not hints or _contains(looked_at, hints):
             text = pattern.sub(replacement, text)
     return text

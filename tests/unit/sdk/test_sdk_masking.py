@@ -80,6 +80,73 @@ def test_attributes_named_as_secrets_are_replaced_whatever_they_hold() -> None:
     assert masked == {"http.request.header.authorization": "[SECRET]", "http.request.header.cookie": "[SECRET]"}
 
 
+HEADERS = {
+    "x-api-key": "abcdef", "X_API_KEY": "abcdef", "authorization": "Token abcdef", "set_cookie": "sid=abcdef",
+    "x-amz-security-token": "abcdef", "proxy-authorization": "Digest abcdef", "x-csrf-token": "abcdef",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "value"), HEADERS.items())
+@pytest.mark.parametrize("prefix", ["http.request.header.", "http.response.header.", "rpc.request.metadata.", ""])
+def test_captured_headers_lose_their_value_in_every_spelling(name: str, value: str, prefix: str) -> None:
+    assert "abcdef" not in str(masking.mask_attributes({prefix + name: value, prefix + name + ".list": 1}))
+    assert "abcdef" not in str(masking.mask_attributes({prefix + name: (value,)}))
+
+
+RAW = [
+    "headers: {'Authorization': 'Token hunter2hunter2', 'a': 'b'}",
+    "[(b'authorization', b'Token hunter2hunter2'), (b'accept', b'*/*')]",
+    "[(b'x-api-key', b'hunter2hunter2')]",
+    "> Authorization: Negotiate hunter2hunter2\n> Accept: */*",
+    "Cookie: theme=dark; session=hunter2hunter2",
+    "GET /items?page=2&sig=hunter2hunter2&x=1",
+    "https://store/x?X-Amz-Signature=hunter2hunter2",
+    '  {"password": "hunter2hunter2"}',
+    '{"connection_string": "hunter2hunter2", "pwd": 1}',
+    '{"auth": "hunter2hunter2"}',
+    '"{\\"pwd\\": \\"hunter2hunter2\\"}"',
+]
+
+
+@pytest.mark.parametrize("text", RAW)
+def test_a_secret_without_a_shape_goes_by_the_name_beside_it(text: str) -> None:
+    assert "hunter2hunter2" not in masking.mask(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["see {\\u0022a\\u0022: ann\\u0040example.org}", "b'ann\\x40example.org'", "/?m=ann%40example.org&n=1",
+             "\ud800 ann@example.org", 'x {"k": "sk\\u002dproj-abcdefghijklmnopqrst"}']
+)  # fmt: skip
+def test_no_escape_hides_a_value(text: str) -> None:
+    masked = masking.mask(text)
+    assert "[EMAIL]" in masked or "[SECRET]" in masked
+
+
+def test_numbers_under_secret_names_go_and_counts_of_tokens_stay() -> None:
+    given_json = '{"password": 123456, "token": 17, "max_tokens": 5, "n": 1}'
+    assert json.loads(masking.mask(given_json)) == {"password": "[SECRET]", "token": 17, "max_tokens": 5, "n": 1}
+
+
+def test_what_is_kept_on_a_span_is_not_kept_inside_a_text() -> None:
+    inside = '{"stanchion.user": "ann@example.org", "gen_ai.response.id": "4111111111111111"}'
+    assert json.loads(masking.mask(inside)) == {"stanchion.user": "[EMAIL]", "gen_ai.response.id": "[CARD]"}
+    assert masking.mask_attributes({"stanchion.user": "ann@example.org"}) == {"stanchion.user": "[EMAIL]"}
+    assert masking.mask_attributes({"service.name": "ann@example.org"}) == {"service.name": "[EMAIL]"}
+
+
+def test_command_lines_do_not_leave() -> None:
+    assert masking.mask_attributes({"process.command_args": ["app", "--key", "abc"], "process.pid": 1}) == {
+        "process.pid": 1
+    }
+
+
+@given(st.text(max_size=30), st.sampled_from([*PLANTED, *RAW]), st.text(max_size=30))
+def test_the_quick_look_never_passes_what_a_pattern_would_replace(before: str, planted: str, after: str) -> None:
+    for text in (before + planted + after, json.dumps([{before: planted + after}]), json.dumps(json.dumps([planted]))):
+        if masking.mask_text(text) != text:
+            assert patterns.may_match(text)
+
+
 def test_ids_that_join_spans_survive() -> None:
     values = {"gen_ai.response.id": "sk-abcdefghijklmnopqrst", "stanchion.user": "4111111111111111"}
     assert masking.mask_attributes(values) == values
@@ -94,9 +161,14 @@ def test_off_drops_the_content_of_every_dialect_and_masks_the_rest() -> None:
     kept = masking.without_content({
         "gen_ai.input.messages": "x", "llm.input_messages.0.message.content": "x", "gen_ai.prompt.0.content": "x",
         "traceloop.entity.input": "x", "exception.stacktrace": "x",
-        "url.full": "https://a/?mail=ann@example.org", "n": 1,
+        "url.full": "https://a/?q=what+ails+me", "someone.elses": "free text", "list": ["a", "b"],
+        "embedding.vector": [0.1, 0.2], "n": 1, "flag": True, "gen_ai.request.model": "m",
+        "gen_ai.prompt.name": "greeting", "session.id": "ann@example.org", "gen_ai.usage.details": '{"a":1}',
     })  # fmt: skip
-    assert kept == {"url.full": "https://a/?mail=[EMAIL]", "n": 1}
+    assert kept == {
+        "n": 1, "flag": True, "gen_ai.request.model": "m", "gen_ai.prompt.name": "greeting",
+        "session.id": "[EMAIL]", "gen_ai.usage.details": '{"a":1}',
+    }  # fmt: skip
 
 
 HOSTILE = {
@@ -106,6 +178,9 @@ HOSTILE = {
     "digits": "4 " * 25_000,
     "account numbers": "AB12" * 12_000,
     "assignments": "token:" * 8_000,
+    "cookies": "cookie:" * 7_000,
+    "headers": "authorization: a " * 3_000,
+    "escapes": "\\u0041" * 8_000,
     "dots": "a@" + "a." * 20_000,
     "plus signs": "+1 " * 16_000,
     "brackets": "[" * 50_000,
@@ -116,8 +191,9 @@ HOSTILE = {
 @pytest.mark.parametrize("text", HOSTILE.values(), ids=HOSTILE.keys())
 def test_hostile_texts_cost_no_more_than_linear_time(text: str, engine: str, monkeypatch: pytest.MonkeyPatch) -> None:
     if engine == "re":
-        lines = tuple((hints, re.compile(pattern), new) for hints, pattern, new in patterns._LINES)
-        monkeypatch.setattr(patterns, "TEXT_PATTERNS", lines)
+        for name, lines in (("TEXT_PATTERNS", patterns._LINES), ("SMALL_PATTERNS", patterns._SMALL_LINES)):
+            compiled = tuple((hints, re.compile(pattern), new) for hints, pattern, new in lines)
+            monkeypatch.setattr(patterns, name, compiled)
     began = time.process_time()
     masking.mask(text)
     assert time.process_time() - began < 2.0

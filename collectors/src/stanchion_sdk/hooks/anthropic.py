@@ -19,6 +19,11 @@ _PARAMETERS = {
     "top_k": names.REQUEST_TOP_K,
     "max_tokens": names.REQUEST_MAX_TOKENS,
 }
+_VARIANTS = {
+    ".lib.bedrock._client ": "aws.bedrock",
+    ".lib.bedrock._mantle ": "aws.bedrock",
+    ".lib.vertex._client ": "gcp.vertex_ai",
+}
 _OURS = "stanchion_sdk"
 
 
@@ -26,7 +31,7 @@ def install(recorder: Callable[[], Recorder | None]) -> None:
     endpoints: dict[str, Endpoint] = {"/v1/messages": Messages()}
 
     def patch(module: ModuleType) -> None:
-        ClientHook(recorder, endpoints, provider_of).install(module.SyncAPIClient, module.AsyncAPIClient)
+        ClientHook(recorder, endpoints, provider_of, _VARIANTS).install(module.SyncAPIClient, module.AsyncAPIClient)
         native = getattr(module, "start_api_call_span", None)
         if native is not None:
             module.start_api_call_span = _unless_ours(native)  # type: ignore[attr-defined]

@@ -49,14 +49,20 @@ _servers: weakref.WeakKeyDictionary[Any, dict[str, Any]] = weakref.WeakKeyDictio
 
 
 class ClientHook:
-    """`endpoints` maps the end of a path to how it is read; `provider` names the provider behind a host."""
+    """`endpoints` maps a path to how it is read; `provider` names the provider behind a host, `variants` that of
+    clients whose class comes from a module with this ending, whatever the host."""
 
     def __init__(
-        self, recorder: Callable[[], Recorder | None], endpoints: Mapping[str, Endpoint], provider: Callable[[str], str]
+        self,
+        recorder: Callable[[], Recorder | None],
+        endpoints: Mapping[str, Endpoint],
+        provider: Callable[[str], str],
+        variants: Mapping[str, str],
     ) -> None:
         self._recorder_now = recorder
         self._endpoints = endpoints
         self._provider = provider
+        self._variants = variants
 
     def install(self, sync_client: type, async_client: type) -> None:
         """Patches both classes once."""
@@ -143,7 +149,9 @@ class ClientHook:
         known = _servers.get(client)
         if known is None:
             url = client.base_url
-            known = {names.PROVIDER: self._provider(url.host), names.SERVER_ADDRESS: url.host}
+            modules = " ".join(base.__module__ + " " for base in type(client).__mro__)
+            variant = next((name for end, name in self._variants.items() if end in modules), None)
+            known = {names.PROVIDER: variant or self._provider(url.host), names.SERVER_ADDRESS: url.host}
             if url.port:
                 known[names.SERVER_PORT] = url.port
             _servers[client] = known

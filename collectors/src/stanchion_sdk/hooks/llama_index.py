@@ -76,7 +76,7 @@ class LlamaIndex:
 
     def enter(self, id_: str, bound: Any, instance: Any, parent_id: str | None) -> None:
         method = id_.partition(".")[2].partition("-")[0]
-        kind = _kind(type(instance), method) if instance is not None else ""
+        kind = _kind(type(instance), method) if instance is not None else ""  # type: ignore[arg-type]
         if not kind:
             self._runs.stand_in(id_, parent_id)
             return

@@ -36,6 +36,7 @@ _PROVIDERS = {
     "together.xyz": "together_ai",
     "googleapis.com": "gcp.gemini",
 }
+_VARIANTS = {".lib.azure ": "azure.ai.openai", ".lib.bedrock ": "aws.bedrock"}
 
 
 def install(recorder: Callable[[], Recorder | None]) -> None:
@@ -47,7 +48,9 @@ def install(recorder: Callable[[], Recorder | None]) -> None:
     }
 
     def patch(module: ModuleType) -> None:
-        ClientHook(recorder, endpoints, provider_of).install(module.SyncAPIClient, module.AsyncAPIClient)
+        ClientHook(recorder, endpoints, provider_of, _VARIANTS).install(
+            module.SyncAPIClient, module.AsyncAPIClient
+        )
 
     when_imported("openai._base_client", patch)
 
