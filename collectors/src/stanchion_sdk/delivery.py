@@ -12,6 +12,7 @@ import random
 import threading
 import time
 from collections import Counter, deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from queue import Empty, SimpleQueue
 
@@ -30,6 +31,8 @@ WAKE_AT = 512
 FIRST_DELAY_S, LONGEST_DELAY_S, SETUP_DELAY_S = 0.5, 30.0, 30.0
 GIVE_UP_AFTER = 8
 DROP_REPORT_EVERY_S = 60.0
+START_AGAIN_S = 5.0
+MOST_BODIES = 1000
 
 
 @dataclass
@@ -61,6 +64,7 @@ class Delivery:
     def _begin(self) -> None:
         """The state of a process without threads: at the start, and again in a forked child."""
         self._queue: deque[tuple[ReadableSpan, int]] = deque()
+        self._bodies: deque[tuple[str, bytes]] = deque()
         self._put_bytes = self._taken_bytes = 0
         self._to_pack: SimpleQueue[Flush | None] = SimpleQueue()
         self._to_send: SimpleQueue[Flush | None] = SimpleQueue()
@@ -68,7 +72,11 @@ class Delivery:
         self._in_flight: Parcel | None = None
         self._down_until = 0.0
         self._delay_s = 0.0
-        self._threads: list[threading.Thread] = []
+        self._patience_s = self._settings.request_timeout_s
+        self._threads: dict[str, threading.Thread] = {}
+        self._start_again_at = 0.0
+        # Of our own, for an application that seeds the module's generator expects its numbers in order.
+        self._jitter = random.Random()  # noqa: S311 - no secret
         self._starting = threading.Lock()
         self._counting = threading.RLock()
         self._attempts: Counter[str] = Counter()
@@ -79,7 +87,7 @@ class Delivery:
 
     def put(self, span: ReadableSpan, size: int) -> None:
         """Queues a finished span of about `size` bytes; a full queue drops it and counts."""
-        if not self._threads:
+        if len(self._threads) < 2:
             self._start()
         queue = self._queue
         if len(queue) >= self._settings.queue_max_spans or self._queued_bytes() > self._settings.queue_max_bytes:
@@ -89,12 +97,19 @@ class Delivery:
         queue.append((span, size))
         if len(queue) % WAKE_AT == 0:
             self._to_pack.put(None)
+        if self._closed:
+            self._salvage()
 
-    def put_parcel(self, kind: str, body: bytes) -> None:
+    def put_body(self, kind: str, body: bytes) -> None:
         """Queues a small body of another kind (feedback) for the same road."""
-        if not self._threads:
+        if len(self._threads) < 2:
             self._start()
-        self._hand_over(Parcel(kind, compress(body), 0))
+        if len(self._bodies) >= MOST_BODIES:
+            self._count("queue_full_" + kind, 1)
+            return
+        self._bodies.append((kind, body))
+        if self._closed:
+            self._salvage()
 
     def _queued_bytes(self) -> int:
         return self._put_bytes - self._taken_bytes
@@ -127,7 +142,11 @@ class Delivery:
             return False
 
     def close(self, timeout_s: float) -> None:
-        """The way out of the process: a flush, and what it could not send goes to the spool. Callable twice."""
+        """The way out of the process: a flush, and what it could not send goes to the spool. Callable twice.
+
+        What is recorded afterwards, by exit handlers that run behind ours, goes to the spool at once.
+        """
+        self._closed = False
         if not self.flush(timeout_s):
             self._salvage()
         self._closed = True
@@ -146,23 +165,20 @@ class Delivery:
     # Threads
 
     def _alive(self) -> bool:
-        return bool(self._threads) and all(thread.is_alive() for thread in self._threads)
+        return len(self._threads) == 2 and all(thread.is_alive() for thread in self._threads.values())
 
     def _start(self) -> None:
         """At the first span, so that a server which forks its workers after `init` has no threads to lose."""
-        if not self._starting.acquire(blocking=False):
+        if time.monotonic() < self._start_again_at or not self._starting.acquire(blocking=False):
             return
         try:
-            if not self._threads:
-                threads = [
-                    threading.Thread(target=self._pack_forever, name="stanchion-packer", daemon=True),
-                    threading.Thread(target=self._send_forever, name="stanchion-courier", daemon=True),
-                ]
-                for thread in threads:
+            for name, work in (("courier", self._send_forever), ("packer", self._pack_forever)):
+                if name not in self._threads:
+                    thread = threading.Thread(target=work, name=f"stanchion-{name}", daemon=True)
                     thread.start()
-                self._threads = threads
-        except RuntimeError:  # the interpreter is going down: close() sends from its own thread
-            self._threads = []
+                    self._threads[name] = thread
+        except RuntimeError:  # no thread to be had, or the interpreter is going down: close() sends from its own
+            self._start_again_at = time.monotonic() + START_AGAIN_S
         finally:
             self._starting.release()
 
@@ -174,6 +190,7 @@ class Delivery:
                 request = None
             try:
                 self._pack()
+                self._transport.cut_off()
             except Exception as error:
                 safety.note("packer", error)
             if self.dropped["queue_full"] > self._said_full:
@@ -204,6 +221,10 @@ class Delivery:
     # Packing
 
     def _pack(self) -> None:
+        while self._bodies:
+            with suppress(IndexError):  # a signal handler may be packing as well
+                kind, body = self._bodies.popleft()
+                self._hand_over(Parcel(kind, compress(body), 0))
         while self._queue:
             spans = self._take()
             for parcel in self._packer.parcels(spans):
@@ -225,12 +246,10 @@ class Delivery:
 
     def _hand_over(self, parcel: Parcel) -> None:
         spool = self.spool
-        if (
-            spool is not None
-            and (self._down_until or self._settings.durable)
-            and spool.put(parcel)
-            and self._down_until
-        ):
+        if spool is not None and self._settings.durable:
+            if spool.put(parcel) and self._down_until:
+                return
+        elif spool is not None and self._down_until and spool.append(parcel):
             return
         self._outbox.add(parcel)
         self._to_send.put(None)
@@ -261,7 +280,7 @@ class Delivery:
 
     def _send(self, parcel: Parcel) -> bool:
         """Whether to go on with the next one."""
-        answer = self._transport.post(self._url(parcel.kind), parcel.body, _headers(parcel.kind))
+        answer = self._transport.post(self._url(parcel.kind), parcel.body, _headers(parcel.kind), self._patience_s)
         if answer.fate is Fate.STORED:
             self._arrived(parcel, answer)
             return True
@@ -280,7 +299,7 @@ class Delivery:
     def _arrived(self, parcel: Parcel, answer: Answer) -> None:
         self._delay_s = self._down_until = 0.0
         self._forget(parcel)
-        rejected = rejected_spans(answer.body) if parcel.kind == "traces" else 0
+        rejected = encoding.rejected_spans(answer.body) if parcel.kind == "traces" else 0
         if rejected:
             self.drop("rejected_by_server", min(rejected, parcel.spans))
 
@@ -311,7 +330,7 @@ class Delivery:
         """Doubling with full jitter; the server's Retry-After counts as the least."""
         setup = answer.fate is Fate.SETUP
         self._delay_s = SETUP_DELAY_S if setup else min(max(self._delay_s * 2, FIRST_DELAY_S), LONGEST_DELAY_S)
-        wait = random.uniform(self._delay_s / 2, self._delay_s)  # noqa: S311 - jitter, not a secret
+        wait = self._jitter.uniform(self._delay_s / 2, self._delay_s)
         self._down_until = time.monotonic() + max(wait, answer.retry_after_s or 0.0)
         hint = "check the address and the key" if setup else "spans are kept and sent later"
         safety.say_rarely(
@@ -339,11 +358,12 @@ class Delivery:
 
     def _flush_here(self, timeout_s: float) -> bool:
         """Without threads: before the first span, in a forked child that never started them, at interpreter exit."""
-        if not self._queue and not self._outbox:
+        if not self._queue and not self._bodies and not self._outbox:
             return True
         self._transport.close()
         self._pack()
         if timeout_s > 0:
+            self._patience_s = min(timeout_s, self._settings.request_timeout_s)
             return self._send_all()
         self._salvage()
         return not self._outbox
@@ -363,19 +383,3 @@ class Delivery:
 def _headers(kind: str) -> dict[str, str]:
     media_type = "application/json" if kind == "feedback" else "application/x-protobuf"
     return {"Content-Type": media_type, "Content-Encoding": "gzip"}
-
-
-def rejected_spans(body: bytes) -> int:
-    """`partial_success.rejected_spans` of an ExportTraceServiceResponse; 0 for anything that is none."""
-    if len(body) < 3 or body[0] != 0x0A:
-        return 0
-    place = 2 if body[1] < 128 else 3
-    if place >= len(body) or body[place] != 0x08:
-        return 0
-    value = shift = 0
-    for byte in body[place + 1 : place + 10]:
-        value |= (byte & 127) << shift
-        shift += 7
-        if byte < 128:
-            return value
-    return 0

@@ -170,3 +170,19 @@ def counter_request(
     metric = delimited(b"\x0a", _utf8(name)) + delimited(b"\x1a", _utf8(unit)) + delimited(b"\x3a", total)
     scoped = delimited(b"\x0a", scope("stanchion_sdk", None)) + delimited(b"\x12", metric)
     return delimited(b"\x0a", delimited(b"\x0a", resource) + delimited(b"\x12", scoped))
+
+
+def rejected_spans(body: bytes) -> int:
+    """`partial_success.rejected_spans` of an ExportTraceServiceResponse; 0 for anything that is none."""
+    if len(body) < 3 or body[0] != 0x0A:
+        return 0
+    place = 2 if body[1] < 128 else 3
+    if place >= len(body) or body[place] != 0x08:
+        return 0
+    value = shift = 0
+    for byte in body[place + 1 : place + 10]:
+        value |= (byte & 127) << shift
+        shift += 7
+        if byte < 128:
+            return value
+    return 0

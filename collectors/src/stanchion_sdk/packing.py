@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -18,7 +19,14 @@ from .spool import Parcel
 MAX_SPANS = 2048
 MAX_BODY_BYTES = 6 * 1024 * 1024
 MAX_SPAN_BYTES = 2 * 1024 * 1024
+# A thread that computes keeps the interpreter for 5 ms at a time (sys.getswitchinterval); the application's calls would
+# wait that long for it, so this one lets go of it after every half a millisecond of its own work.
+WORK_S, REST_S = 0.0005, 0.0001
 _EVENT_NAME = re.compile(r"[A-Za-z0-9_]{1,60}(?:[./-][A-Za-z0-9_]{1,60}){0,8}")
+
+
+# The spans of one request by scope, under the resource's bytes and their identity.
+Batch = dict[int, tuple[bytes, dict[bytes, list[bytes]]]]
 
 
 def compress(body: bytes) -> bytes:
@@ -40,15 +48,19 @@ class Packer:
     def parcels(self, spans: Sequence[ReadableSpan]) -> Iterator[Parcel]:
         """Requests of at most MAX_SPANS spans and about MAX_BODY_BYTES before compression, in order."""
         if len(self._resources) > 16:
-            self._resources.clear()
-        batch: dict[int, dict[bytes, list[bytes]]] = {}
+            self._resources = {}
+        batch: Batch = {}
         count = size = 0
+        rest_at = time.perf_counter() + WORK_S
         for span in spans:
+            if time.perf_counter() > rest_at:
+                time.sleep(REST_S)
+                rest_at = time.perf_counter() + WORK_S
             encoded = self._encode(span)
             if encoded is None:
                 continue
-            scope = self._scope(span)
-            batch.setdefault(self._resource(span.resource), {}).setdefault(scope, []).append(encoded)
+            resource = self._resource(span.resource)
+            batch.setdefault(id(resource), (resource, {}))[1].setdefault(self._scope(span), []).append(encoded)
             count, size = count + 1, size + len(encoded)
             if count >= MAX_SPANS or size >= MAX_BODY_BYTES:
                 yield self._parcel(batch, count)
@@ -69,15 +81,15 @@ class Packer:
         self.lost += 1
         return None
 
-    def _parcel(self, batch: dict[int, dict[bytes, list[bytes]]], count: int) -> Parcel:
-        body = b"".join(encoding.request(self._resources[key][1], scopes.items()) for key, scopes in batch.items())
+    def _parcel(self, batch: Batch, count: int) -> Parcel:
+        body = b"".join(encoding.request(resource, scopes.items()) for resource, scopes in batch.values())
         return Parcel("traces", compress(body), count)
 
-    def _resource(self, resource: Resource) -> int:
-        key = id(resource)
-        if key not in self._resources:
-            self._resources[key] = (resource, self.resource_bytes(resource))
-        return key
+    def _resource(self, resource: Resource) -> bytes:
+        known = self._resources.get(id(resource))
+        if known is None:
+            known = self._resources[id(resource)] = (resource, self.resource_bytes(resource))
+        return known[1]
 
     def resource_bytes(self, resource: Resource | None) -> bytes:
         values = {**(resource.attributes if resource is not None else {}), **self._extra}

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace import ReadableSpan, Span, SpanProcessor
 
@@ -48,9 +51,18 @@ class StanchionProcessor(SpanProcessor):
 
 
 def size_of(span: ReadableSpan) -> int:
-    """About how many bytes of memory a span holds: its texts, and a kilobyte for the rest."""
-    size = 1024
-    for value in attributes_of(span._attributes).values():
-        if type(value) is str:
-            size += len(value)
+    """About how many bytes of memory a span holds: its texts and lists, and a kilobyte for the rest."""
+    size = 1024 + _texts(attributes_of(span._attributes).values())
+    for event in span._events or ():
+        size += 512 + _texts(attributes_of(event.attributes).values())
+    return size
+
+
+def _texts(values: Iterable[Any]) -> int:
+    size = 0
+    for value in values:
+        if isinstance(value, str):
+            size += str.__sizeof__(value)
+        elif isinstance(value, tuple | list):
+            size += 16 * len(value) + _texts(item for item in value if isinstance(item, str))
     return size

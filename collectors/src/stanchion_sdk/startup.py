@@ -24,6 +24,7 @@ from .recording import Recorder
 from .settings import Settings, from_environment
 
 VERSION = "0.1.0"
+MAX_FEEDBACK_CHARS = 64 * 1024
 
 
 @dataclass(frozen=True)
@@ -193,8 +194,9 @@ def feedback(
             "session_id": session_id,
             "time_ns": time.time_ns(),
         }
-        body = {key: _clean(key, value) for key, value in values.items() if value is not None}
-        _running.delivery.put_parcel("feedback", json.dumps(body).encode())
+        cleaned = {key: _clean(key, value) for key, value in values.items()}
+        body = {key: value for key, value in cleaned.items() if value is not None}
+        _running.delivery.put_body("feedback", json.dumps(body).encode())
         return feedback_id
     except Exception as error:
         safety.note("feedback", error)
@@ -202,6 +204,12 @@ def feedback(
 
 
 def _clean(key: str, value: object) -> object:
-    """What people write is masked in both modes that do not send content in full."""
-    full = _running is not None and _running.settings.content == "full"
-    return value if full or key not in ("comment", "correction", "label") else masking.mask(value)
+    """Texts bounded as the server bounds them, masked in both modes that do not send contents in full, and what a
+    person wrote left out in mode "off"."""
+    mode = _running.settings.content if _running is not None else "off"
+    if not isinstance(value, str):
+        return value
+    if mode == "off" and key in ("comment", "correction"):
+        return None
+    short = value[:MAX_FEEDBACK_CHARS]
+    return short if mode == "full" or key in ("id", "trace_id", "span_id") else masking.mask(short)

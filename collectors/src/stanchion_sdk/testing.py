@@ -101,7 +101,7 @@ class _NoDelivery(Delivery):
     def put(self, span: ReadableSpan, size: int) -> None:
         """The memory exporter has it already."""
 
-    def put_parcel(self, kind: str, body: bytes) -> None:
+    def put_body(self, kind: str, body: bytes) -> None:
         """Feedback goes nowhere in a test."""
 
 

@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import http.client
 import socket
+import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -15,6 +17,8 @@ from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 MAX_ANSWER_BYTES = 1024 * 1024
+# A timeout bounds each read; a server that sends a byte now and then is cut off after so many of them in all.
+MOST_TIMEOUTS = 3
 
 
 class Fate(Enum):
@@ -41,6 +45,7 @@ class Transport:
         self._headers = dict(headers)
         self._timeout_s = timeout_s
         self._open: dict[tuple[str, str], http.client.HTTPConnection] = {}
+        self._under_way: tuple[float, http.client.HTTPConnection] | None = None
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float | None = None) -> Answer:
         """Sends one request; whatever goes wrong on the way is an Answer to try again later."""
@@ -81,19 +86,26 @@ class Transport:
         target = parts.path or "/"
         if isinstance(connection, _ThroughProxy):
             target = f"{parts.scheme}://{parts.netloc}{target}"
-        connection.request("POST", target, body, {**self._headers, **headers})
-        response = connection.getresponse()
-        answer = response.read(MAX_ANSWER_BYTES)
+        self._under_way = (time.monotonic() + MOST_TIMEOUTS * timeout, connection)
+        try:
+            connection.request("POST", target, body, {**self._headers, **headers})
+            response = connection.getresponse()
+            answer = response.read(MAX_ANSWER_BYTES)
+        finally:
+            self._under_way = None
         if response.will_close or not response.isclosed():
             self.close(place)
-        return Answer(
-            fate_of(response.status),
-            response.status,
-            _seconds(response.getheader("Retry-After")),
-            answer,
-            f"HTTP {response.status}",
-            response.getheader("Date") or "",
-        )
+        return _answer(response, answer)
+
+    def cut_off(self) -> None:
+        """Ends a request that takes far too long; called from another thread than the one that waits for it."""
+        under_way = self._under_way
+        if under_way is None or time.monotonic() < under_way[0]:
+            return
+        sock = under_way[1].sock
+        if sock is not None:
+            with suppress(OSError):
+                socket.socket.shutdown(sock, socket.SHUT_RDWR)
 
     def close(self, place: tuple[str, str] | None = None) -> None:
         for key in [place] if place is not None else list(self._open):
@@ -129,6 +141,21 @@ def _connect(parts: Any, timeout: float) -> http.client.HTTPConnection:
     if behind is not None:
         return _ThroughProxy(behind.hostname or "", behind.port, timeout=timeout)
     return http.client.HTTPConnection(host, parts.port, timeout=timeout)
+
+
+def _answer(response: http.client.HTTPResponse, body: bytes) -> Answer:
+    """A page where OTLP should answer is a portal's or a proxy's: whatever its status, nobody stored anything."""
+    fate, reason = fate_of(response.status), f"HTTP {response.status}"
+    if fate is Fate.STORED and (response.getheader("Content-Type") or "").startswith("text/html"):
+        fate, reason = Fate.SETUP, f"{reason} with a web page"
+    return Answer(
+        fate,
+        response.status,
+        _seconds(response.getheader("Retry-After")),
+        body,
+        reason,
+        response.getheader("Date") or "",
+    )
 
 
 def fate_of(status: int) -> Fate:

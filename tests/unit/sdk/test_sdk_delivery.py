@@ -147,14 +147,14 @@ def test_putting_a_span_never_waits_while_the_server_is_stalled(sink: Sink, tmp_
 def test_without_a_spool_memory_is_bounded_and_losses_are_counted(sink: Sink) -> None:
     sink.status = 503
     delivery, make = deliver(sink.url, None, queue_max_spans=50)
-    delivery._threads = [None]  # type: ignore[list-item]  # nobody packs
+    delivery._threads = {"packer": None, "courier": None}  # type: ignore[dict-item]  # nobody packs
     make(80)
     assert delivery.dropped == {"queue_full": 30}
 
 
 def test_a_full_queue_by_bytes_drops_too(sink: Sink) -> None:
     delivery, make = deliver(sink.url, None, queue_max_bytes=10 * 1024)
-    delivery._threads = [None]  # type: ignore[list-item]  # nobody packs
+    delivery._threads = {"packer": None, "courier": None}  # type: ignore[dict-item]  # nobody packs
     make(20)
     assert delivery.dropped["queue_full"] > 5
 
@@ -172,13 +172,13 @@ def test_an_unusable_spool_folder_loses_nothing_while_memory_lasts(sink: Sink, t
     assert len(sink.spans) == 8 and delivery.dropped == {}
 
 
-def spool_of(root: Path, limit: int = 1000) -> tuple[Spool, list[tuple[str, int]]]:
+def spool_of(root: Path, limit: int = 100_000) -> tuple[Spool, list[tuple[str, int]]]:
     dropped: list[tuple[str, int]] = []
     return Spool(root, "address", limit, lambda reason, spans: dropped.append((reason, spans))), dropped
 
 
 def test_the_spool_drops_the_oldest_first_and_says_how_many_spans(tmp_path: Path) -> None:
-    spool, dropped = spool_of(tmp_path, 250)
+    spool, dropped = spool_of(tmp_path, 2 * 4096)
     for number in range(4):
         assert spool.put(Parcel("traces", bytes([number]) * 100, number + 1))
     assert dropped == [("spool_full", 1), ("spool_full", 2)]

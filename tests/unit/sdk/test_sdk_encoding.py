@@ -19,7 +19,6 @@ from opentelemetry.trace import Link, SpanContext, SpanKind, StatusCode, TraceFl
 
 from kit.sdk_sink import plain_value
 from stanchion_sdk import encoding
-from stanchion_sdk.delivery import rejected_spans
 from stanchion_sdk.packing import encode
 
 
@@ -118,9 +117,9 @@ def test_the_counter_of_drops_is_a_cumulative_sum() -> None:
 @pytest.mark.parametrize("count", [0, 1, 127, 128, 100_000])
 def test_the_rejected_count_is_read_from_a_partial_success(count: int) -> None:
     partial = ExportTracePartialSuccess(rejected_spans=count, error_message="late" * 60)
-    assert rejected_spans(ExportTraceServiceResponse(partial_success=partial).SerializeToString()) == count
+    assert encoding.rejected_spans(ExportTraceServiceResponse(partial_success=partial).SerializeToString()) == count
 
 
 @given(st.binary(max_size=40))
 def test_any_answer_is_read_without_an_error(body: bytes) -> None:
-    assert rejected_spans(body) >= 0
+    assert encoding.rejected_spans(body) >= 0

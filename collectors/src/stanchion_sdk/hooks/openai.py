@@ -48,9 +48,7 @@ def install(recorder: Callable[[], Recorder | None]) -> None:
     }
 
     def patch(module: ModuleType) -> None:
-        ClientHook(recorder, endpoints, provider_of, _VARIANTS).install(
-            module.SyncAPIClient, module.AsyncAPIClient
-        )
+        ClientHook(recorder, endpoints, provider_of, _VARIANTS).install(module.SyncAPIClient, module.AsyncAPIClient)
 
     when_imported("openai._base_client", patch)
 
