@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from kit.client_envs import ROOT, run_app
+from kit.fake_bedrock import FakeBedrock
 from kit.sdk_sink import ArrivedSpan, Sink
 from stanchion_server.commands.fake_llm.server import FakeLlm
 
@@ -27,12 +28,13 @@ def run(
     environment: str, script: str, fake: FakeLlm, tmp: Path, **more: str
 ) -> tuple[dict[str, object], list[ArrivedSpan]]:
     """What the app got back, and what it sent."""
-    with Sink() as sink:
+    with Sink() as sink, FakeBedrock() as bedrock:
         variables = {
             "PYTHONPATH": f"{ROOT / 'collectors' / 'src'}:{APPS}",
             "STANCHION_ENDPOINT": sink.url, "STANCHION_API_KEY": "stn_k", "STANCHION_SPOOL_DIR": str(tmp),
             "OPENAI_BASE_URL": fake.url + "/v1", "OPENAI_API_KEY": "x",
-            "ANTHROPIC_BASE_URL": fake.url, "ANTHROPIC_API_KEY": "x", **more,
+            "ANTHROPIC_BASE_URL": fake.url, "ANTHROPIC_API_KEY": "x", "AZURE_OPENAI_API_KEY": "x",
+            "GEMINI_BASE_URL": fake.url, "BEDROCK_URL": bedrock.url, **more,
         }  # fmt: skip
         output = run_app(environment, str(APPS / script), variables=variables)
         seen = next(json.loads(line) for line in reversed(output.splitlines()) if line.startswith("{"))
@@ -64,6 +66,10 @@ WHOLE_CHATS = [
     "streaming_response",
     "async",
     "async_stream",
+    "parse",
+    "streaming_response_stream",
+    "azure",
+    "generator",
     "thread",
 ]
 
@@ -72,22 +78,25 @@ def test_the_openai_client_answers_as_it_does_without_us(
     openai_run: tuple[dict[str, object], dict[str, ArrivedSpan]],
 ) -> None:
     seen, _ = openai_run
-    texts = [name for name in (*WHOLE_CHATS, "responses") if name != "thread"]
+    others = ("responses", "responses_parse", "responses_helper")
+    texts = [name for name in (*WHOLE_CHATS, *others) if name != "thread"]
     assert {name: seen[name] for name in texts} == dict.fromkeys(texts, PARIS)
     assert (seen["tools"], seen["embeddings"], seen["error"]) == ("get_weather", 2, "APIConnectionError")
+    assert (seen["refused"], seen["cancelled"]) == (429, "TimeoutError")
 
 
 def test_every_kind_of_openai_chat_is_one_span_with_the_right_counts(
     openai_run: tuple[dict[str, object], dict[str, ArrivedSpan]], fake: FakeLlm
 ) -> None:
     _, spans = openai_run
-    for name in (*WHOLE_CHATS, "tools", "stream_tools", "responses", "responses_tools", "responses_stream"):
+    responses = ("responses", "responses_tools", "responses_stream", "responses_parse", "responses_helper")
+    for name in (*WHOLE_CHATS, "tools", "stream_tools", *responses):
         values = spans[name].attributes
         counts = [values.get(f"gen_ai.usage.{kind}_tokens") for kind in ("input", "output")]
         assert counts == [1100, 60], name
         assert values["gen_ai.usage.cache_read.input_tokens"] == 1000, name
         assert values["gen_ai.usage.reasoning.output_tokens"] == 40, name
-        assert values["gen_ai.provider.name"] == "openai"
+        assert values["gen_ai.provider.name"] == ("azure.ai.openai" if name == "azure" else "openai")
         assert values["gen_ai.response.model"] == "gpt-4o-mini-2024-07-18"
         assert values["gen_ai.response.finish_reasons"] in (["stop"], ["tool_calls"]), name
     answered = {call.response_id for call in fake.calls if call.response_id}
@@ -151,6 +160,8 @@ def test_labels_reach_threads_and_tasks_and_failures_say_why(
     )
     assert {spans[name].attributes["stanchion.session"] for name in ("task_a", "task_b")} == {"s-gather"}
     assert (spans["error"].status, spans["error"].attributes["error.type"]) == (2, "openai.APIConnectionError")
+    assert (spans["refused"].status, spans["refused"].attributes["error.type"]) == (2, "429")
+    assert spans["cancelled"].attributes["error.type"] == "asyncio.exceptions.CancelledError"
     assert spans["embeddings"].attributes["gen_ai.operation.name"] == "embeddings"
 
 
@@ -158,20 +169,24 @@ def test_anthropic_calls_are_one_span_each_with_cache_counts_included(fake: Fake
     fake.calls.clear()
     seen, arrived = run("many", "anthropic_sdk_app.py", fake, tmp_path)
     spans = by_feature(arrived)
-    assert {seen[name] for name in ("plain", "helper", "async", "async_helper")} == {PARIS}
-    for name in ("plain", "tools", "stream", "stream_tools", "helper", "async", "async_helper"):
+    texts = ("plain", "helper", "async", "async_helper", "beta", "raw", "bedrock")
+    assert {seen[name] for name in texts} == {PARIS}
+    for name in (*texts, "tools", "stream", "stream_tools"):
         values = spans[name].attributes
         assert values["gen_ai.usage.input_tokens"] == 1250, name
         assert values["gen_ai.usage.cache_read.input_tokens"] == 1000
         assert values["gen_ai.usage.cache_creation.input_tokens"] == 200
         assert values["gen_ai.usage.output_tokens"] == 60
-        assert values["gen_ai.response.id"] in {call.response_id for call in fake.calls}
+        assert name == "bedrock" or values["gen_ai.response.id"] in {call.response_id for call in fake.calls}
         part = json.loads(values["gen_ai.output.messages"])[0]["parts"][-1]
         assert part == {"type": "text", "content": PARIS} or (part["type"], part["name"]) == (
             "tool_call",
             "get_weather",
         ), name
     assert spans["error"].attributes["error.type"] == "anthropic.APIConnectionError"
+    assert (seen["count"], spans["count"].scope) == (1250, "com.anthropic.sdk.python"), "counting tokens is no call"
+    assert spans["bedrock"].attributes["gen_ai.provider.name"] == "aws.bedrock"
+    assert (seen["vertex"], spans["vertex"].attributes["gen_ai.provider.name"]) == (404, "gcp.vertex_ai")
 
 
 @pytest.mark.parametrize("content", ["masked", "off"])
@@ -214,3 +229,91 @@ def test_langchain_calls_are_one_span_each_below_their_chain_and_tool(fake: Fake
     [tool] = [span for span in arrived if span.name == "execute_tool look_up"]
     assert json.loads(tool.attributes["gen_ai.tool.call.result"]) == "sunny"
     assert by_id[tool.parent_id].name == "invoke_workflow RunnableSequence"
+
+
+@pytest.mark.parametrize("environment", ["openai-v3", "many"], ids=["google-genai 2", "google-genai 3"])
+def test_google_genai_calls_are_one_span_each_with_thoughts_among_the_output(
+    fake: FakeLlm, tmp_path: Path, environment: str
+) -> None:
+    fake.calls.clear()
+    seen, arrived = run(environment, "google_genai_sdk_app.py", fake, tmp_path)
+    spans = by_feature(arrived)
+    texts = ("plain", "stream", "chat", "async", "async_stream")
+    assert {seen[name] for name in texts} == {PARIS}
+    assert (seen["tools"], seen["embeddings"], seen["error"]) == ("get_weather", 2, "ClientError")
+    assert "unread" not in spans, "a stream that is never read sends no request"
+    for name in (*texts, "tools", "stream_tools", "automatic"):
+        values = spans[name].attributes
+        counts = [values[f"gen_ai.usage.{kind}_tokens"] for kind in ("input", "output")]
+        cached, thoughts = "gen_ai.usage.cache_read.input_tokens", "gen_ai.usage.reasoning.output_tokens"
+        assert (name, counts, values[cached], values[thoughts]) == (name, [1100, 60], 1000, 40)
+        assert values["gen_ai.provider.name"] == "gcp.gemini"
+        assert values["gen_ai.response.id"] in {call.response_id for call in fake.calls}
+        assert ("gen_ai.response.time_to_first_chunk" in values) == ("stream" in name), name
+        part = json.loads(values["gen_ai.output.messages"])[0]["parts"][0]
+        called = (part["type"], part.get("name"), part.get("arguments"))
+        assert part == {"type": "text", "content": PARIS} or called == ("tool_call", "get_weather", {"city": "Paris"})
+    for name in ("stream_closed", "stream_dropped"):
+        assert json.loads(spans[name].attributes["gen_ai.output.messages"])[0]["parts"][0]["content"] == "The "
+    errors = [spans[name].attributes["error.type"] for name in ("error", "stream_error")]
+    assert errors == ["429", "503"]
+
+
+def test_bedrock_calls_are_one_span_each_in_every_shape(fake: FakeLlm, tmp_path: Path) -> None:
+    seen, arrived = run("many", "bedrock_sdk_app.py", fake, tmp_path)
+    spans = by_feature(arrived)
+    shapes = [f"invoke_{model}{end}" for model in ("anthropic", "nova", "titan") for end in ("", "_stream")]
+    texts = ["plain", "stream", *shapes]
+    assert {name: seen[name] for name in texts} == dict.fromkeys(texts, PARIS)
+    for name in (*texts, "tools", "stream_tools", "profile"):
+        values = spans[name].attributes
+        counts = [values[f"gen_ai.usage.{kind}_tokens"] for kind in ("input", "output")]
+        assert (name, counts, values["gen_ai.provider.name"]) == (name, [1250, 60], "aws.bedrock")
+        if "titan" not in name:
+            cache = [values[f"gen_ai.usage.cache_{kind}.input_tokens"] for kind in ("read", "creation")]
+            assert (name, cache) == (name, [1000, 200])
+        assert ("gen_ai.response.time_to_first_chunk" in values) == ("stream" in name), name
+        part = json.loads(values["gen_ai.output.messages"])[0]["parts"][0]
+        assert part == {"type": "text", "content": PARIS} or part["name"] == "get_weather", name
+    assert spans["profile"].attributes["gen_ai.request.model"].startswith("us.anthropic.claude")
+    assert spans["embeddings"].attributes["gen_ai.usage.input_tokens"] == 7
+    assert {"stream_closed", "stream_unread", "invoke_unread"} <= set(spans), "what is left unread is a call too"
+    assert spans["invoke_unread"].attributes["gen_ai.usage.input_tokens"] == 1250
+    assert (seen["error"], spans["error"].attributes["error.type"]) == (429, "429")
+
+
+def test_llama_index_calls_are_one_span_each_below_their_query_agent_and_retrieval(
+    fake: FakeLlm, tmp_path: Path
+) -> None:
+    fake.calls.clear()
+    seen, arrived = run("openai-v2", "llama_index_sdk_app.py", fake, tmp_path)
+    assert {seen[name] for name in ("plain", "stream", "query", "async")} == {PARIS}
+    assert (seen["tool"], seen["agent"]) == ("sunny in Paris", "It is sunny in Paris.")
+    by_id = {span.span_id: span for span in arrived}
+    calls = [span for span in arrived if span.attributes.get("gen_ai.provider.name") == "openai"]
+    assert len(calls) == len(fake.calls)
+    above = {
+        (span.attributes["stanchion.feature"], span.attributes["gen_ai.operation.name"]): by_id[span.parent_id].name
+        for span in arrived
+        if span.parent_id
+    }
+    assert above == {
+        ("query", "embeddings"): "retrieval VectorIndexRetriever",
+        ("query", "retrieval"): "invoke_workflow RetrieverQueryEngine",
+        ("query", "chat"): "invoke_workflow RetrieverQueryEngine",
+        ("agent", "chat"): "invoke_workflow FunctionAgent",
+        ("agent", "execute_tool"): "invoke_workflow FunctionAgent",
+    }
+    assert {span.attributes["stanchion.session"] for span in arrived if span.trace_id == _trace(arrived, "query")} == {
+        "s-1"
+    }
+    assert all(span.attributes.get("stanchion.user") for span in arrived if span.trace_id == _trace(arrived, "agent"))
+    own = [span for span in arrived if span.attributes["stanchion.feature"].startswith("own_")]
+    assert sorted(span.attributes["gen_ai.operation.name"] for span in own) == ["chat", "chat", "embeddings"]
+    [tool] = [span for span in arrived if span.attributes["stanchion.feature"] == "tool"]
+    assert json.loads(tool.attributes["gen_ai.tool.call.arguments"]) == {"city": "Paris"}
+
+
+def _trace(spans: list[ArrivedSpan], feature: str) -> str:
+    [trace] = {span.trace_id for span in spans if span.attributes["stanchion.feature"] == feature}
+    return trace

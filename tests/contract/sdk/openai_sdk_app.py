@@ -82,6 +82,36 @@ def sync_calls():
         seen["streaming_response"] = raw.parse().choices[0].message.content
 
 
+def variants():
+    with stanchion.feature("parse"):
+        seen["parse"] = client.chat.completions.parse(**CHAT).choices[0].message.content
+    with stanchion.feature("responses_parse"):
+        seen["responses_parse"] = client.responses.parse(model="gpt-4o-mini", input="Capital of France?").output_text
+    with stanchion.feature("responses_helper"), client.responses.stream(model="gpt-4o-mini", input=ASK) as events:
+        seen["responses_helper"] = events.get_final_response().output_text
+    with (
+        stanchion.feature("streaming_response_stream"),
+        client.chat.completions.with_streaming_response.create(**CHAT, **STREAM) as raw,
+    ):
+        seen["streaming_response_stream"] = text_of(raw.parse())
+    with stanchion.feature("azure"):
+        address = str(client.base_url).removesuffix("/v1/")
+        azure = openai.AzureOpenAI(azure_endpoint=address, api_version="2024-10-21", max_retries=0)
+        seen["azure"] = azure.chat.completions.create(**CHAT).choices[0].message.content
+    with stanchion.feature("refused"):
+        try:
+            client.chat.completions.create(**{**CHAT, "model": "gpt-error-429"})
+        except openai.RateLimitError as error:
+            seen["refused"] = error.status_code
+
+
+@stanchion.feature("generator")
+def words():
+    for chunk in client.chat.completions.create(**CHAT, **STREAM):
+        if chunk.choices:
+            yield chunk.choices[0].delta.content or ""
+
+
 def other_calls():
     with stanchion.feature("responses"):
         seen["responses"] = client.responses.create(
@@ -119,6 +149,12 @@ async def async_calls():
             await aclient.embeddings.create(model="text-embedding-3-small", input="a")
 
     await asyncio.gather(one("task_a"), one("task_b"))
+    with stanchion.feature("cancelled"):
+        slow = aclient.with_options(default_headers={"x-fake-latency-ms": "3000"})
+        try:
+            await asyncio.wait_for(slow.chat.completions.create(**CHAT), 0.2)
+        except TimeoutError as error:
+            seen["cancelled"] = type(error).__name__
 
 
 def in_a_thread():
@@ -130,6 +166,8 @@ def in_a_thread():
 
 
 sync_calls()
+variants()
+seen["generator"] = "".join(words())
 other_calls()
 asyncio.run(async_calls())
 in_a_thread()
