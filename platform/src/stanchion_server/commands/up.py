@@ -9,9 +9,11 @@ import argparse
 import errno
 import fcntl
 import http.client
+import importlib.util
 import json
 import os
 import secrets
+import shutil
 import signal
 import socket
 import sys
@@ -44,7 +46,9 @@ def main(arguments: list[str]) -> int:
     add_arguments(parser)
     options = parser.parse_args(arguments)
     try:
-        return run(options.host, options.port, options.data_dir.absolute())
+        if options.demo:
+            refuse_demo_without_clients()
+        return run(options.host, options.port, options.data_dir.absolute(), with_demo=options.demo)
     except (CannotStart, postgres.PostgresError, TimeoutError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -54,9 +58,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--port", type=int, default=8000)
     parser.add_argument("--host", default="127.0.0.1", help="0.0.0.0 listens to other machines too")
     parser.add_argument("--data-dir", type=Path, default=DEFAULT_FOLDER, help="database, keys and secrets")
+    parser.add_argument(
+        "--demo", action="store_true", help="made-up traffic in a project of its own: two weeks, then live"
+    )
 
 
-def run(host: str, port: int, folder: Path) -> int:
+def run(host: str, port: int, folder: Path, *, with_demo: bool) -> int:
     """Start everything, keep it, and stop it when asked. Raises CannotStart before anything runs."""
     began_s = time.monotonic()
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -66,8 +73,10 @@ def run(host: str, port: int, folder: Path) -> int:
     supervisor = Supervisor(folder)
     status = 0
     try:
-        start_all(supervisor, host, port, folder)
+        start_all(supervisor, host, port, folder, with_demo=with_demo)
         announce(supervisor, host, port, folder, first_start=first_start, seconds=time.monotonic() - began_s)
+        if with_demo:
+            start_demo(supervisor, host, port, folder)
         supervisor.run()
     except Stopped:
         supervisor.say("server", "stopping")
@@ -83,12 +92,14 @@ def run(host: str, port: int, folder: Path) -> int:
     return status
 
 
-def start_all(supervisor: Supervisor, host: str, port: int, folder: Path) -> None:
+def start_all(supervisor: Supervisor, host: str, port: int, folder: Path, *, with_demo: bool) -> None:
     """In the order of need; the supervisor stops in the opposite order."""
     database_url = os.environ.get("DATABASE_URL") or start_postgres(supervisor, folder)
     env = environment(host, port, folder, database_url)
     write_environment(folder, env)
     command = [*manage("bootstrap"), "--file", str(folder / "bootstrap.json")]
+    if with_demo:
+        command += ["--demo-file", str(demo_file(folder))]
     if supervisor.finish(Program("setup", command, env, STOP)) != 0:
         raise CannotStart("the database could not be prepared; the reason is above.")
     supervisor.start(web(host, port, env), timeout_s=60)
@@ -137,6 +148,37 @@ def beat(env: Mapping[str, str]) -> Program:
     return Program("beat", command, env, STOP, on_parent_death=signal.SIGKILL)
 
 
+def demo_file(folder: Path) -> Path:
+    return folder / "demo.json"
+
+
+def demo(folder: Path) -> Program:
+    """An application like a customer's: it gets the address and a key, and nothing of the server's own settings."""
+    wanted = {name: value for name, value in os.environ.items() if not name.startswith(("STANCHION_", "OTEL_"))}
+    env = {**wanted, "PYTHONPATH": source_roots(), "PYTHONUNBUFFERED": "1"}
+    command = [*python(), "-m", "stanchion_demo", "--folder", str(folder)]
+    return Program("demo", ["nice", "-n", "5", *command] if shutil.which("nice") else command, env, STOP)
+
+
+def start_demo(supervisor: Supervisor, host: str, port: int, folder: Path) -> None:
+    project = json.loads(demo_file(folder).read_text())["project"]
+    supervisor.say(
+        "server", f"demo: http://{_reachable(host)}:{port}/p/{project}/ (two weeks of history are being sent)"
+    )
+    supervisor.start(demo(folder), timeout_s=60)
+
+
+def refuse_demo_without_clients() -> None:
+    """Raises CannotStart unless the providers' own clients are installed."""
+    missing = [name for name in ("openai", "anthropic") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise CannotStart(f"--demo needs {' and '.join(missing)}. Run script/environment demo, or leave --demo out.")
+
+
+def source_roots() -> str:
+    return os.pathsep.join(entry for entry in sys.path if entry.endswith(f"{os.sep}src"))
+
+
 def python() -> list[str]:
     return [sys.executable, "-P"]  # -P: the working directory is no place for imports
 
@@ -155,7 +197,7 @@ def environment(host: str, port: int, folder: Path, database_url: str) -> dict[s
     added = {
         "DATABASE_URL": database_url,
         "DJANGO_SETTINGS_MODULE": "stanchion_server.config.settings",
-        "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry.endswith(f"{os.sep}src")),
+        "PYTHONPATH": source_roots(),
         "PYTHONUNBUFFERED": "1",
         "STANCHION_DATA_DIR": str(folder),
         "STANCHION_LOG_FORMAT": "bare",

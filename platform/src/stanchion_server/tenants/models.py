@@ -21,7 +21,7 @@ class Project(models.Model):
     """The unit of isolation: every row of telemetry carries a project, and no query crosses two.
 
     Slugs are unique everywhere, so addresses need no organisation. `late_window_days` is how far back a span may start
-    and still be stored.
+    and still be stored. `is_demo` marks made-up traffic: pages say so.
     """
 
     organisation = models.ForeignKey(Organisation, on_delete=models.CASCADE, related_name="projects")
@@ -30,6 +30,7 @@ class Project(models.Model):
     late_window_days = models.PositiveSmallIntegerField(default=30)
     content_retention_days = models.PositiveSmallIntegerField(default=30)
     daily_span_quota = models.PositiveBigIntegerField(null=True, blank=True)
+    is_demo = models.BooleanField(default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

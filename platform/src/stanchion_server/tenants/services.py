@@ -19,9 +19,9 @@ def create_organisation(name: str) -> Organisation:
     return Organisation.objects.create(name=name, slug=_free_slug(Organisation, name))
 
 
-def create_project(organisation: Organisation, name: str) -> Project:
+def create_project(organisation: Organisation, name: str, *, is_demo: bool = False) -> Project:
     """A project with a slug that no other project has, so that addresses need no organisation."""
-    return Project.objects.create(organisation=organisation, name=name, slug=_free_slug(Project, name))
+    return Project.objects.create(organisation=organisation, name=name, slug=_free_slug(Project, name), is_demo=is_demo)
 
 
 @transaction.atomic

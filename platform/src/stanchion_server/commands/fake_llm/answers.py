@@ -45,11 +45,12 @@ REFERENCE_USAGE: Mapping[str, Usage] = {
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A text, or a call of the tool `tool_name` with `tool_arguments`."""
+    """A text, or a call of the tool `tool_name` with `tool_arguments`. A streamed text comes `words` words a piece."""
 
     text: str = ""
     tool_name: str = ""
     tool_arguments: str = ""
+    words: int = 1
 
     @property
     def is_tool_call(self) -> bool:
@@ -60,7 +61,16 @@ class Answer:
         if self.is_tool_call:
             half = len(self.tool_arguments) // 2
             return [self.tool_arguments[:half], self.tool_arguments[half:]]
-        return re.findall(r"\S+\s*|\s+", self.text)
+        return re.findall(rf"(?:\S+\s*){{1,{self.words}}}|\s+", self.text)
+
+
+@dataclass(frozen=True, slots=True)
+class Scripted:
+    """What one request gets, whatever it asks: an answer with the usage it claims, or a refusal with `status`."""
+
+    answer: Answer
+    usage: Usage
+    status: int = 0
 
 
 def response_model(model: str) -> str:

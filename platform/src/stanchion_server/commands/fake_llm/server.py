@@ -8,7 +8,7 @@ import re
 import threading
 import time
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
@@ -16,7 +16,7 @@ from typing import Any, Self
 from uuid import uuid4
 
 from stanchion_server.commands.fake_llm import anthropic_api, gemini_api, openai_api
-from stanchion_server.commands.fake_llm.answers import REFERENCE_USAGE, Json, Usage
+from stanchion_server.commands.fake_llm.answers import REFERENCE_USAGE, Answer, Json, Scripted, Usage
 
 MAX_BODY_BYTES = 32 << 20
 ERROR_TYPES = {400: "invalid_request_error", 401: "authentication_error", 404: "not_found_error",
@@ -36,7 +36,14 @@ class ServedCall:
 class FakeLlm:
     """The provider on 127.0.0.1, from `with` to the end of it. `calls` lists what it answered, in order of arrival."""
 
-    def __init__(self, port: int = 0, latency_ms: float = 20.0, chunk_ms: float = 30.0) -> None:
+    def __init__(
+        self,
+        port: int = 0,
+        latency_ms: float = 20.0,
+        chunk_ms: float = 30.0,
+        script: Callable[[str], Scripted | None] = lambda key: None,
+    ) -> None:
+        self.script = script
         self.latency_s = latency_ms / 1000
         self.chunk_s = chunk_ms / 1000
         self.usage: dict[str, Usage] = dict(REFERENCE_USAGE)
@@ -126,7 +133,7 @@ class _Handler(BaseHTTPRequestHandler):
             raise _Refused(404, f"nothing at {path}")
 
     def _chat(self, path: str, request: Json, identity: str) -> None:
-        answer, usage = openai_api.chat_answer(request), self.fake.usage["openai"]
+        answer, usage = self._said() or (openai_api.chat_answer(request), self.fake.usage["openai"])
         streamed = bool(request.get("stream"))
         self._note(path, request.get("model", ""), f"chatcmpl-{identity}", streamed=streamed)
         if streamed:
@@ -135,7 +142,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send_json(openai_api.chat(request, answer, usage, identity))
 
     def _responses(self, path: str, request: Json, identity: str) -> None:
-        answer, usage = openai_api.responses_answer(request), self.fake.usage["openai"]
+        answer, usage = self._said() or (openai_api.responses_answer(request), self.fake.usage["openai"])
         streamed = bool(request.get("stream"))
         self._note(path, request.get("model", ""), f"resp_{identity}", streamed=streamed)
         if streamed:
@@ -144,7 +151,7 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send_json(openai_api.responses(request, answer, usage, identity))
 
     def _messages(self, path: str, request: Json, identity: str) -> None:
-        answer, usage = anthropic_api.answer_for(request), self.fake.usage["anthropic"]
+        answer, usage = self._said() or (anthropic_api.answer_for(request), self.fake.usage["anthropic"])
         streamed = bool(request.get("stream"))
         self._note(path, request.get("model", ""), f"msg_{identity}", streamed=streamed)
         if streamed:
@@ -154,13 +161,20 @@ class _Handler(BaseHTTPRequestHandler):
         return self._send_json(anthropic_api.message(request, answer, usage, identity, arguments))
 
     def _gemini(self, path: str, model: str, request: Json, identity: str) -> None:
-        answer, usage = gemini_api.answer_for(request), self.fake.usage["gemini"]
+        answer, usage = self._said() or (gemini_api.answer_for(request), self.fake.usage["gemini"])
         streamed = path.endswith(":streamGenerateContent")
         self._note(path, model, identity, streamed=streamed)
         if streamed:
             chunks = gemini_api.chunks(model, answer, usage, identity)
             return self._send_events(((None, json.dumps(c)) for c in chunks), last=None)
         return self._send_json(gemini_api.content(model, answer, usage, identity))
+
+    def _scripted(self) -> Scripted | None:
+        return self.fake.script(self.headers.get("x-fake-script") or "")
+
+    def _said(self) -> tuple[Answer, Usage] | None:
+        told = self._scripted()
+        return None if told is None else (told.answer, told.usage)
 
     def _note(self, path: str, model: str, response_id: str, *, streamed: bool) -> None:
         self.fake.calls.append(ServedCall(path, model, response_id, streamed))
@@ -174,9 +188,11 @@ class _Handler(BaseHTTPRequestHandler):
         latency_ms = self.headers.get("x-fake-latency-ms")
         time.sleep(float(latency_ms) / 1000 if latency_ms else self.fake.latency_s)
         named = re.search(r"error-(\d{3})$", model)
-        status = int(self.headers.get("x-fake-status") or (named.group(1) if named else 0))
+        told = self._scripted()
+        status = int(self.headers.get("x-fake-status") or (named.group(1) if named else told.status if told else 0))
         if status:
-            raise _Refused(status, f"The fake provider was asked to answer {status}.")
+            said = told.answer.text if told else ""
+            raise _Refused(status, said or f"The fake provider was asked to answer {status}.")
 
     def _read_json(self) -> Json:
         body = self._read_body()
@@ -232,9 +248,12 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("transfer-encoding", "chunked")
         self.send_header("x-request-id", f"req_{uuid4().hex}")
         self.end_headers()
+        asked_ms = self.headers.get("x-fake-chunk-ms")
+        pause_s = float(asked_ms) / 1000 if asked_ms else self.fake.chunk_s
         for name, data in events:
             self._write_chunk((f"event: {name}\n" if name else "") + f"data: {data}\n\n")
-            time.sleep(self.fake.chunk_s)
+            if pause_s:
+                time.sleep(pause_s)
         if last:
             self._write_chunk(f"data: {last}\n\n")
         self.wfile.write(b"0\r\n\r\n")

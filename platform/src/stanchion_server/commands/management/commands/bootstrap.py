@@ -16,10 +16,12 @@ from django.db import connection, transaction
 
 from stanchion_server.kernel import broker
 from stanchion_server.tenants import services
-from stanchion_server.tenants.models import Organisation, Scope
+from stanchion_server.tenants.models import Organisation, Project, Scope
 
 ADVISORY_LOCK = 0x5374_616E  # two bootstraps at once must not make two of everything
 KEY_SCOPES = (Scope.INGEST, Scope.GUARD)
+DEMO_KEY_SCOPES = (Scope.INGEST,)
+DEMO_PROJECT = "Birchwood demo"
 
 
 class Command(BaseCommand):
@@ -27,6 +29,7 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--file", type=Path, help="write the credentials there (mode 600) instead of printing them")
+        parser.add_argument("--demo-file", type=Path, help="make a project for the demo too, and write its key there")
         parser.add_argument("--organisation", default="Default")
         parser.add_argument("--project", default="Default")
         parser.add_argument("--username", default="admin")
@@ -39,11 +42,14 @@ class Command(BaseCommand):
             call_command("migrate", interactive=False, verbosity=min(1, options["verbosity"] - 1))
             install_queues()
             create_once(options["organisation"], options["project"], options["username"], self.deliver)
+            if options["demo_file"] is not None:
+                create_demo_once(options["demo_file"])
         finally:
             with connection.cursor() as cursor:
                 cursor.execute("SELECT pg_advisory_unlock(%s)", [ADVISORY_LOCK])
-        if self.path is not None and self.path.exists():
-            refresh_addresses(self.path)
+        for path in (self.path, options["demo_file"]):
+            if path is not None and path.exists():
+                refresh_addresses(path)
 
     def deliver(self, credentials: dict[str, str]) -> None:
         text = json.dumps(credentials, indent=2) + "\n"
@@ -87,6 +93,17 @@ def create_once(
             "password": password,
         }
     )
+
+
+@transaction.atomic
+def create_demo_once(path: Path) -> None:
+    """Make the demo's project and a key, unless the file has them. The file is written before the commit."""
+    if path.exists() and Project.objects.filter(slug=json.loads(path.read_text())["project"], is_demo=True).exists():
+        return
+    organisation = Organisation.objects.order_by("pk")[0]
+    project = services.create_project(organisation, DEMO_PROJECT, is_demo=True)
+    key = services.create_key(project, "Demo traffic", DEMO_KEY_SCOPES)
+    write_private(path, json.dumps({**addresses(), "project": project.slug, "api_key": key}, indent=2) + "\n")
 
 
 def addresses() -> dict[str, str]:

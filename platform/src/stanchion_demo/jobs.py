@@ -1,0 +1,100 @@
+"""What runs without a person waiting: ticket summaries, review triage, product texts."""
+
+# ruff: noqa: E501 - a text stands on one line where that reads best
+
+from __future__ import annotations
+
+import json
+from random import Random
+
+from stanchion_demo import catalogue, planted_texts
+from stanchion_demo.catalogue import Prompt
+from stanchion_demo.steps import Kind, Turn
+from stanchion_demo.support_texts import TOPICS
+from stanchion_demo.words import Facts, write
+
+SUMMARY_TEXT = (
+    "Summarise the ticket below for a colleague who takes it over. Write three lines: Problem, Done so far, Next step. Name the order, the product, dates and "
+    "amounts exactly as they stand in the ticket. Leave out greetings, signatures and everything about the person that the case does not need. If something is "
+    "unclear, say so instead of guessing. Do not propose anything that the handbook does not allow."
+)
+TRIAGE_TEXT = (
+    "Classify the customer review. Answer with one JSON object and nothing else: sentiment (positive, mixed, negative), topic (delivery, quality, service, price), "
+    "urgent (true when somebody was hurt, a product got hot, or a lawyer is mentioned)."
+)
+COPY_TEXT = "Write a product text of sixty to ninety words for Birchwood's shop. Concrete, no superlatives, no exclamation marks. Mention material, use and care."
+
+_MAILS = (
+    "From: {name}\nOrder {order}, {product}, {price}.\n{first} writes on {ordered} that {part} {fault}. A photo is attached, the serial number is [readable|not readable].",
+    "Support, two days later: asked for the serial number and offered [a spare part|a repair]. The customer prefers [a refund|a replacement] because it is [the second failure|needed by {due}].",
+    "Support: {carrier} confirms the parcel {parcel} was [damaged|opened] in {city}. A claim is open under {ticket}; the carrier answers within five working days.",
+    "Customer: [still no news|nothing has happened] after {days} days. [Wants to speak to a person.|Mentions a lawyer.|Asks for {half} back and would keep it.]",
+    "Warehouse: one {product} in {colour} [is reserved|was set aside] and can leave on {day}. The old one [need not come back|goes back with the forwarder].",
+    "Support: the customer was called under the number in the account and [agreed|did not pick up]. Next contact on {due}.",
+)
+_SUMMARIES = (
+    "Problem: {part} of the {product} (order {order}, {price}) {fault}, reported on {ordered}.\nDone so far: photo received, claim {ticket} opened, {carrier} asked about parcel {parcel}.\nNext step: [send the replacement on {day}|answer the customer] by {due}.",
+    "Problem: order {order}, {product}: {part} {fault}; the customer [wants a replacement|asks for {half} back].\nDone so far: [spare part offered|repair offered], one unit in {colour} reserved.\nNext step: call the customer by {due}; the serial number is still [missing|unclear].",
+)
+_INVENTED_SUMMARY = "Problem: the customer was injured by the {other} and has involved the police in {city}.\nDone so far: {price} were refunded twice and a voucher of €200.00 was sent.\nNext step: none, the case was closed by the management on {ordered}."
+_REVIEWS = (
+    (
+        "positive",
+        "[Love|Really like] the {product}. {colour} looks [better than in the pictures|great in {room}], assembly took an hour. [{carrier} was on time.|]",
+    ),
+    ("positive", "{months} months in daily use and {part} is as good as new. [Would buy again.|Worth the {price}.]"),
+    (
+        "mixed",
+        "The {product} is fine, but [delivery took {weeks} weeks|the manual is hopeless|the box was torn]. Support [answered quickly|sorted it out].",
+    ),
+    ("mixed", "[Nice|Solid], though {part} {fault}. They sent a new one within {days} days, so three stars."),
+    ("negative", "{part} {fault} after {months} months. For {price} I expected more. [Not again.|Sent it back.]"),
+    (
+        "negative",
+        "Ordered {colour}, got {othercolour}. [Nobody answers.|Third mail without an answer.] [Very disappointed.|]",
+    ),
+)
+_COPY = (
+    "The {product} in {colour} is made for {room}. Its surface is [oiled|varnished] and can be wiped with a damp cloth; [once a year it wants a little oil|it needs no further care]. It is put together by two people in about an hour, and every part can be ordered again for ten years. Goes well with the {other}.",
+    "Plain, sturdy and easy to repair: the {product} comes in {colour} and {othercolour}. The edges are rounded, the screws are made of steel, and the wood comes from forests within three hundred kilometres of the workshop in {city}. Wipe it dry after cleaning. It fits {room} as well as a larger place.",
+)  # fmt: skip
+
+SUMMARY = Prompt("ticket-summary", "4", SUMMARY_TEXT)
+TRIAGE = Prompt("review-triage", "2", TRIAGE_TEXT)
+COPY = Prompt("product-copy", "11", COPY_TEXT)
+
+
+def summary(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
+    """A long ticket, a short text. One in fifteen tells something that is not in the ticket."""
+    planted: set[Kind] = set()
+    mails = [write(rng, text, facts) for text in rng.sample(_MAILS, rng.randint(3, 6))]
+    topic = rng.choice(TOPICS)
+    mails += [f"Customer: {write(rng, rng.choice(topic.questions), facts)}" for _ in range(rng.randint(1, 9))]
+    text = write(rng, rng.choice(_SUMMARIES), facts)
+    if rng.random() < 0.065:
+        planted.add(Kind.UNGROUNDED)
+        text = write(rng, _INVENTED_SUMMARY, facts)
+    model = rng.choices((catalogue.SONNET, catalogue.GPT_41), weights=(70, 30))[0]
+    ticket = f"Ticket {facts['ticket']}\n\n" + "\n---\n".join(mails)
+    call = catalogue.call(rng, model, SUMMARY, [{"role": "user", "content": ticket}], text)
+    return [Turn(0.0, (call,))], frozenset(planted)
+
+
+def triage(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
+    planted: set[Kind] = set()
+    sentiment, template = rng.choice(_REVIEWS)
+    review = write(rng, template, facts)
+    if sentiment == "negative" and rng.random() < 0.06:
+        planted.add(Kind.TOXIC_INPUT)
+        review = write(rng, rng.choice(planted_texts.TOXIC_QUESTIONS), facts)
+    topic = rng.choice(("delivery", "quality", "service", "price"))
+    label = json.dumps({"sentiment": sentiment, "topic": topic, "urgent": "warm" in review})
+    call = catalogue.call(rng, catalogue.MISTRAL_SMALL, TRIAGE, [{"role": "user", "content": review}], label)
+    return [Turn(0.0, (call,))], frozenset(planted)
+
+
+def copy(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
+    sheet = f"Product: {facts['product']}\nColours: {facts['colour']}, {facts['othercolour']}\nPrice: {facts['price']}\nFor: {facts['room']}"
+    text = write(rng, rng.choice(_COPY), facts)
+    call = catalogue.call(rng, catalogue.GEMINI_FLASH, COPY, [{"role": "user", "content": sheet}], text)
+    return [Turn(0.0, (call,))], frozenset()

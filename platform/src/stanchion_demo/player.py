@@ -1,0 +1,149 @@
+"""Plays a conversation as its application would: spans, labels, retrieval, tools, and calls through real clients."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import anthropic
+import openai
+from opentelemetry import trace
+from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
+
+import stanchion_sdk as stanchion
+from stanchion_demo.clock import Clock
+from stanchion_demo.provider import Provider
+from stanchion_demo.recorder import Pace, SeededIds, paced
+from stanchion_demo.steps import Conversation, Embedding, ModelCall, Rating, Retrieval, Step, ToolUse, Turn
+
+PROVIDER_ERRORS = (openai.APIError, anthropic.APIError)
+
+
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """A rating of the turn `place` of a conversation, given at `time_ns`."""
+
+    rating: Rating
+    trace_id: str
+    place: int
+    time_ns: int
+
+
+@dataclass(frozen=True, slots=True)
+class Tracers:
+    """Of one service in one release and environment: for its own spans, and for what the SDK's hooks record."""
+
+    own: Tracer
+    calls: Tracer
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """What the player needs beside the conversation."""
+
+    provider: Provider
+    tracers: Callable[[Conversation], Tracers]
+    ids: SeededIds
+    seed: str
+    rate: Callable[[Rated], None]
+
+
+def play(conversation: Conversation, clock: Clock, stage: Stage) -> None:
+    """All turns, one after another. Waits on the clock; a provider's refusal ends the turn, as it would there."""
+    stage.ids.begin(f"{stage.seed}/{conversation.number}")
+    actor = _Actor(conversation, clock, stage, stage.tracers(conversation))
+    for place, turn in enumerate(conversation.turns):
+        clock.wait(turn.pause_s)
+        trace_id = actor.turn(turn)
+        if turn.rating is not None:
+            clock.wait(turn.rating.after_s)
+            stage.rate(Rated(turn.rating, trace_id, place, clock.now_ns()))
+
+
+class _Actor:
+    def __init__(self, conversation: Conversation, clock: Clock, stage: Stage, tracers: Tracers) -> None:
+        self._conversation, self._clock, self._stage, self._tracers = conversation, clock, stage, tracers
+
+    def turn(self, turn: Turn) -> str:
+        """Plays it and returns its trace id."""
+        conversation = self._conversation
+        with ExitStack() as scopes:
+            scopes.enter_context(stanchion.feature(conversation.app.feature))
+            if conversation.user:
+                scopes.enter_context(stanchion.user(conversation.user))
+                scopes.enter_context(stanchion.session(conversation.session))
+            if conversation.tags:
+                scopes.enter_context(stanchion.tags(*conversation.tags))
+            with self._span(conversation.app.root, _root_attributes(conversation), SpanKind.SERVER) as root:
+                self._steps(turn, root)
+        return f"{root.get_span_context().trace_id:032x}"
+
+    def _steps(self, turn: Turn, root: Span) -> None:
+        """A refused call is tried again on another model where the story has one; else the turn fails."""
+        for step in turn.steps:
+            try:
+                self._step(step)
+            except PROVIDER_ERRORS as error:
+                if step is turn.steps[-1]:
+                    root.set_status(StatusCode.ERROR, f"no answer: {type(error).__name__}")
+
+    def _step(self, step: Step) -> None:
+        match step:
+            case ModelCall():
+                self._ask(step)
+            case Embedding():
+                with paced(self._pace(step.latency_s, None)):
+                    self._stage.provider.embed(step, is_past=self._clock.is_past)
+            case Retrieval():
+                with self._span("search handbook", _retrieval_attributes(step)):
+                    self._clock.wait(step.latency_s)
+            case ToolUse():
+                with self._span(f"execute_tool {step.name}", _tool_attributes(step)):
+                    self._clock.wait(step.latency_s)
+
+    def _ask(self, call: ModelCall) -> None:
+        with (
+            stanchion.prompt(call.prompt_name, call.prompt_version),
+            paced(self._pace(call.latency_s, call.first_token_s)),
+        ):
+            self._stage.provider.ask(call, is_past=self._clock.is_past)
+
+    def _pace(self, latency_s: float, first_token_s: float | None) -> Pace:
+        return Pace(self._tracers.calls, self._clock, latency_s, first_token_s)
+
+    @contextmanager
+    def _span(self, name: str, attributes: Mapping[str, Any], kind: SpanKind = SpanKind.INTERNAL) -> Iterator[Span]:
+        span = self._tracers.own.start_span(name, None, kind, attributes, start_time=self._clock.now_ns())
+        try:
+            with trace.use_span(span, end_on_exit=False):
+                yield span
+        finally:
+            span.end(self._clock.now_ns())
+
+
+def _root_attributes(conversation: Conversation) -> dict[str, Any]:
+    if conversation.app.is_agent:
+        return {"gen_ai.operation.name": "invoke_agent", "gen_ai.agent.name": conversation.app.feature}
+    return {"gen_ai.operation.name": "invoke_workflow", "gen_ai.workflow.name": conversation.app.root}
+
+
+def _retrieval_attributes(step: Retrieval) -> dict[str, Any]:
+    return {
+        "gen_ai.operation.name": "retrieval",
+        "gen_ai.data_source.id": "handbook",
+        "gen_ai.retrieval.query.text": step.query,
+        "gen_ai.retrieval.documents": json.dumps(step.documents, ensure_ascii=False),
+    }
+
+
+def _tool_attributes(step: ToolUse) -> dict[str, Any]:
+    return {
+        "gen_ai.operation.name": "execute_tool",
+        "gen_ai.tool.name": step.name,
+        "gen_ai.tool.type": "function",
+        "gen_ai.tool.call.arguments": json.dumps(step.arguments, ensure_ascii=False),
+        "gen_ai.tool.call.result": json.dumps(step.result, ensure_ascii=False),
+    }
