@@ -10,8 +10,8 @@ from stanchion_guard.records import Subject, Verdict
 
 
 def of(verdict: Verdict, subject: Subject) -> dict[str, Any]:
-    """What may be recorded anywhere: labels, scores and offsets, never a text. The keys are those of a recorded decision;
-    `stage` is that of the first part, `text_digest` a signed 64-bit digest of all parts' texts."""
+    """What may be recorded anywhere: labels, scores and offsets, never a text. The keys are those of a recorded
+    decision; `stage` is that of the first part, `text_digest` a signed 64-bit digest of all parts' texts."""
     return {
         "policy": verdict.policy,
         "policy_version": verdict.policy_version,

@@ -8,12 +8,11 @@ from datetime import UTC, datetime, timedelta
 
 from stanchion_guard import summary
 from stanchion_guard.records import Subject
-from stanchion_wire.decisions import SCOPE, Decision, to_attributes
-
 from stanchion_server.ingest.messages import to_json
 from stanchion_server.ingest.records import Alteration, DecisionRecord, RawResource, SpanKind, SpanRecord, Status
 from stanchion_server.kernel.ids import digest64
 from stanchion_server.policies.engine import Judgement
+from stanchion_wire.decisions import SCOPE, Decision, to_attributes
 
 _RESOURCE_ATTRIBUTES = {"service.name": "stanchion-guard"}
 RESOURCE = RawResource(digest64(b"stanchion-guard"), _RESOURCE_ATTRIBUTES)

@@ -11,16 +11,19 @@ import threading
 from collections import OrderedDict
 from dataclasses import dataclass, replace
 from datetime import datetime
+from hashlib import blake2b
+from typing import cast
 
-from stanchion_guard import Guard
+from django.conf import settings
+
 from stanchion_guard import policy as policies
+from stanchion_guard.engine import Guard
 from stanchion_guard.policy import Policy as CompiledPolicy
 from stanchion_guard.records import ACTIONS, Coverage, Subject, Verdict
-
+from stanchion_guard.rollout import Mode, State, SwitchName, choose
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.policies.models import Policy, PolicyVersion
-from stanchion_server.policies.rollout import Mode, State, choose
 
 STATE_SECONDS = 5
 MAX_COMPILED = 256
@@ -30,6 +33,14 @@ _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _lock = threading.Lock()
 _compiled: OrderedDict[tuple[int, int], Guard] = OrderedDict()
 _states: OrderedDict[tuple[int, str], tuple[float, State | None]] = OrderedDict()
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How a check is to be made: which parts are judged (None for all), and how long it may take."""
+
+    judged: tuple[int, ...] | None = None
+    deadline_ms: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,14 +81,14 @@ def failing_cases(compiled: CompiledPolicy) -> list[str]:
     return [f"{outcome.name}: {outcome.reason}" for outcome in run(compiled) if not outcome.passed]
 
 
-def check(project_id: int, name: str, subject: Subject, *, key: str, deadline_ms: float | None = None) -> Checked:
-    """Judges a subject by the named policy and by the project's enforced one. `key` decides on which side of a canary the
-    check falls. Raises SenderError 404 for a policy that the project does not have."""
+def check(project_id: int, name: str, subject: Subject, *, key: str, manner: Manner) -> Checked:
+    """Judges a subject by the named policy and by the project's enforced one. `key` decides on which side of a canary
+    the check falls. Raises SenderError 404 for a policy that the project does not have."""
     judged: list[Judgement] = []
     shadows: list[Judgement] = []
     now = clock.now()
     for state_name in _names(project_id, name):
-        one, beside = _check_one(project_id, state_name, subject, key, now, deadline_ms)
+        one, beside = _check_one(project_id, state_name, subject, key, now, manner)
         judged.append(one)
         shadows.extend(beside)
     strongest = max(judged, key=lambda one: ACTIONS.index(one.verdict.action))
@@ -92,12 +103,17 @@ def guard_of(project_id: int, policy_id: int, number: int) -> Guard:
             return found
     with db.away_is_unavailable():
         version = PolicyVersion.objects.get(project_id=project_id, policy_id=policy_id, number=number)
-    guard = Guard(compile_text(version.document))
+    guard = Guard(compile_text(version.document), hash_key=_hash_key(project_id))
     with _lock:
         _compiled[policy_id, number] = guard
         if len(_compiled) > MAX_COMPILED:
             _compiled.popitem(last=False)
     return guard
+
+
+def _hash_key(project_id: int) -> bytes:
+    """Masks of one project mean nothing in another."""
+    return blake2b(str(project_id).encode(), key=settings.SECRET_KEY.encode()[:64], digest_size=32).digest()
 
 
 def forget(project_id: int, name: str) -> None:
@@ -134,33 +150,35 @@ def _names(project_id: int, name: str) -> list[str]:
 
 
 def _check_one(
-    project_id: int, name: str, subject: Subject, key: str, now: datetime, deadline_ms: float | None
+    project_id: int, name: str, subject: Subject, key: str, now: datetime, manner: Manner
 ) -> tuple[Judgement, list[Judgement]]:
     state = state_of(project_id, name)
     if state is None:
-        return Judgement(name, None, "live", _built_in(name).judge(subject, deadline_ms=deadline_ms)), []
+        return Judgement(name, None, "live", _run(_built_in(name), subject, manner)), []
     choice = choose(state, key, now)
     if choice.judge is None:
         return Judgement(name, None, "live", _unjudged(state, subject, choice.reason)), []
-    verdict = _judge(project_id, state, choice.judge, subject, deadline_ms)
+    verdict = _judge(project_id, state, choice.judge, subject, manner)
     beside = []
     if choice.shadow is not None and choice.shadow != choice.judge:
-        shadow = _judge(project_id, state, choice.shadow, subject, deadline_ms)
+        shadow = _judge(project_id, state, choice.shadow, subject, manner)
         beside.append(Judgement(name, choice.shadow, "shadow", shadow))
     return Judgement(name, choice.judge, choice.mode, verdict), beside
 
 
-def _judge(project_id: int, state: State, number: int, subject: Subject, deadline_ms: float | None) -> Verdict:
-    verdict = guard_of(project_id, state.policy_id, number).judge(subject, deadline_ms=deadline_ms)
+def _judge(project_id: int, state: State, number: int, subject: Subject, manner: Manner) -> Verdict:
+    verdict = _run(guard_of(project_id, state.policy_id, number), subject, manner)
     return replace(verdict, policy=state.name, policy_version=str(number))
 
 
+def _run(guard: Guard, subject: Subject, manner: Manner) -> Verdict:
+    return guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
+
+
 def _built_in(name: str) -> Guard:
-    """The engine's own policies are there before anybody has written one; a project's policy of the same name hides it."""
+    """The engine's own policies are there before anybody has written one; a project's of the same name hides them."""
     if name not in policies.BUILT_IN:
-        raise SenderError(
-            "policy_not_found", f"The project has no policy “{name[:80]}”. Create it, or use “default”.", 404
-        )
+        raise SenderError("policy_not_found", f"There is no policy “{name[:80]}”. Use “default”, or make it.", 404)
     number = policies.BUILT_IN.index(name)
     with _lock:
         found = _compiled.get((0, number))
@@ -191,7 +209,14 @@ def _read_state(project_id: int, name: str) -> State | None:
     if row is None:
         return None
     return State(
-        policy_id=row.pk, name=row.name, live=row.live, shadow=row.shadow, shadow_until=row.shadow_until,
-        canary=row.canary, canary_percent=row.canary_percent, canary_until=row.canary_until,
-        switch=row.switch, switch_reason=row.switch_reason,
-    )  # type: ignore[arg-type] # fmt: skip
+        policy_id=row.pk,
+        name=row.name,
+        live=row.live,
+        shadow=row.shadow,
+        shadow_until=row.shadow_until,
+        canary=row.canary,
+        canary_percent=row.canary_percent,
+        canary_until=row.canary_until,
+        switch=cast(SwitchName, row.switch),
+        switch_reason=row.switch_reason,
+    )

@@ -6,7 +6,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from stanchion_server.tenants.models import Project, User
+from stanchion_server.tenants.models import Project
 
 
 class Switch(models.TextChoices):
@@ -16,9 +16,10 @@ class Switch(models.TextChoices):
 
 
 class Policy(models.Model):
-    """`live`, `shadow` and `canary` are version numbers. `revision` grows with every change of what is in force: clients
-    that hold a bundle compare it. An enforced policy judges every check of the project, beside the one that was asked
-    for."""
+    """`live`, `shadow` and `canary` are version numbers. `revision` grows with every change of what is in force:
+    clients that hold a bundle compare it. An enforced policy judges every check of the project, beside the one asked
+    for.
+    """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="policies")
     name = models.CharField(max_length=63)
@@ -109,8 +110,8 @@ class DecisionReview(models.Model):
 
 
 class Backtest(models.Model):
-    """A replay of recorded calls through one text of a policy, beside what `baseline` (a version number, None for what was
-    decided at the time) says of the same calls.
+    """A replay of recorded calls through one text of a policy, beside what `baseline` says of the same calls: a version
+    number, None for what was decided at the time.
 
     The worker that runs it holds a lease; when the lease runs out another continues after `cursor`, the last call that
     is counted in `result`.

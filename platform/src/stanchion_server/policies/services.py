@@ -56,8 +56,8 @@ def save_draft(project_id: int, policy_id: int, document: str, actor: str) -> Po
 
 @transaction.atomic
 def publish(project_id: int, policy_id: int, actor: str, note: str = "") -> PolicyVersion:
-    """The draft as the next version; the same text as the newest version makes none and returns that. Raises SenderError
-    with every problem when the draft does not compile, and with every case when its own tests fail."""
+    """The draft as the next version; the same text as the newest version makes none and returns that. Raises
+    SenderError with every problem when the draft does not compile, and with every case when its own tests fail."""
     policy = _locked(project_id, policy_id)
     compiled = engine.compile_text(policy.draft)
     if failures := engine.failing_cases(compiled):
@@ -111,6 +111,25 @@ def enforce(project_id: int, policy_id: int, actor: str) -> Policy:
 
 def release(project_id: int, policy_id: int, actor: str) -> Policy:
     return _change(project_id, policy_id, actor, "enforce", {"is_enforced": False})
+
+
+@transaction.atomic
+def roll_out(project_id: int, policy_id: int, wanted: Mapping[str, Any], actor: str) -> Policy:
+    """Several of the changes above at once, all or none; only what is named in `wanted` changes."""
+    policy = _locked(project_id, policy_id)
+    if "live" in wanted:
+        policy = set_live(project_id, policy_id, wanted["live"], actor)
+    if "shadow" in wanted or "shadow_until" in wanted:
+        until = wanted.get("shadow_until", policy.shadow_until)
+        policy = set_shadow(project_id, policy_id, wanted.get("shadow", policy.shadow), actor, until)
+    if any(name.startswith("canary") for name in wanted):
+        percent, until = wanted.get("canary_percent", policy.canary_percent), wanted.get("canary_until")
+        policy = set_canary(project_id, policy_id, wanted.get("canary", policy.canary), percent, actor, until)
+    if "switch" in wanted:
+        policy = set_switch(project_id, policy_id, wanted["switch"], wanted.get("reason", ""), actor)
+    if "is_enforced" in wanted:
+        policy = (enforce if wanted["is_enforced"] else release)(project_id, policy_id, actor)
+    return policy
 
 
 def archive(project_id: int, policy_id: int, actor: str) -> Policy:

@@ -6,32 +6,37 @@ engine.check -> verdict to the caller -> recorder. The caller never waits for th
 from __future__ import annotations
 
 import secrets
+from dataclasses import dataclass
 
 from stanchion_guard.records import Subject
-
 from stanchion_server.kernel import clock
 from stanchion_server.policies import engine
 from stanchion_server.policies.decisions import Origin, record
 from stanchion_server.policies.recording import Waiting, recorder
 
 
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks. `api_key_id` is 0 for a person who is signed in; `client` is bounded text."""
+
+    project_id: int
+    api_key_id: int
+    client: str
+
+
 def check(
-    project_id: int,
-    api_key_id: int,
-    client: str,
-    policy: str,
-    subject: Subject,
-    origin: Origin,
-    deadline_ms: float | None = None,
+    caller: Caller, policy: str, subject: Subject, origin: Origin, manner: engine.Manner
 ) -> engine.Checked:
     """Every version that judged is recorded, shadows too. Raises SenderError for a policy that is not there; a database
     that is away only matters for a policy not yet known to this process: then Unavailable."""
     start_ns = clock.now_ns()
     key = origin.session_id or origin.check_id
-    checked = engine.check(project_id, policy, subject, key=key, deadline_ms=deadline_ms)
+    checked = engine.check(caller.project_id, policy, subject, key=key, manner=manner)
     recorder.add(
         [
-            Waiting(project_id, api_key_id, client, record(one, subject, origin, _span_id(), start_ns))
+            Waiting(
+                caller.project_id, caller.api_key_id, caller.client, record(one, subject, origin, _span_id(), start_ns)
+            )
             for one in (*checked.judged, *checked.shadows)
         ]
     )

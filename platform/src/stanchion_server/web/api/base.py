@@ -9,6 +9,7 @@ from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions
 from rest_framework.parsers import JSONParser
+from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -29,7 +30,7 @@ ERRORS = {
 
 
 class Resource(APIView):
-    """One address. `known` are its query parameters, `scope` what it takes, `write_scopes` where posting takes another:
+    """One address. `known` are its query parameters, `scope` what it takes, `write_scopes` where writing takes another:
     any of them."""
 
     authentication_classes = access.AUTHENTICATION
@@ -46,7 +47,9 @@ class Resource(APIView):
         super().initial(request, *args, **kwargs)
         given = request.query_params.getlist("project")
         self.asker = access.access_of(request, given[0] if given and "\0" not in given[0] else "")
-        self.asker.require(*(self.write_scopes if request.method == "POST" and self.write_scopes else (self.scope,)))
+        self.asker.require(
+            *(self.write_scopes if request.method not in SAFE_METHODS and self.write_scopes else (self.scope,))
+        )
         self.values = parameters.read_all(request.query_params, (parameters.PROJECT, *self.known))
         self.values.pop("project", None)
 

@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import Literal
 
 Mode = Literal["live", "canary"]
+SwitchName = Literal["on", "off", "block_all"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class State:
     canary: int | None
     canary_percent: int
     canary_until: datetime | None
-    switch: Literal["on", "off", "block_all"]
+    switch: SwitchName
     switch_reason: str
 
 

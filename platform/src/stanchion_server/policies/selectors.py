@@ -1,0 +1,248 @@
+"""What guards decided, and how well: lists, counts, comparisons of versions. The project comes first everywhere."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from stanchion_server.kernel.ids import span_id_to_hex
+from stanchion_server.policies.models import DecisionReview, Policy, PolicyVersion
+from stanchion_server.traces.selectors import reading
+from stanchion_wire.decisions import ACTIONS
+
+MAX_PAGE = 500
+MAX_EXAMPLES = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionFilter:
+    """Which decisions; `start` is inclusive, `end` exclusive, None asks nothing. `is_acted` wants those that did more
+    than flag, `is_incomplete` those where some check did not run."""
+
+    start: datetime
+    end: datetime
+    policy: str | None = None
+    policy_version: str | None = None
+    mode: str | None = None
+    action: str | None = None
+    label: str | None = None
+    rule: str | None = None
+    feature: str | None = None
+    session_id: str | None = None
+    source: str | None = None
+    check_id: str | None = None
+    trace_id: str | None = None
+    is_incomplete: bool | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Review:
+    is_violation: bool
+    note: str
+    reviewed_at: datetime
+    reviewed_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class DecisionView:
+    """One decision; `findings` and `checks` are as recorded, without texts."""
+
+    check_id: str
+    trace_id: str
+    span_id: str
+    time: datetime
+    policy: str
+    policy_version: str
+    mode: str
+    source: str
+    stage: str
+    action: str
+    rules: tuple[str, ...]
+    labels: tuple[str, ...]
+    characters: int
+    guarded_characters: int
+    is_complete: bool
+    elapsed_us: int
+    feature: str
+    user_id: str
+    session_id: str
+    environment: str
+    release: str
+    findings: tuple[dict[str, Any], ...]
+    checks: tuple[dict[str, Any], ...]
+    not_run: tuple[tuple[str, str], ...]
+    review: Review | None
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """What one version of a policy did in a window. `incomplete` decisions had a check that did not run; `harmless` and
+    `violations` are the reviewed ones among those that acted, so harmless / (harmless + violations) is the share of
+    false alarms as far as people have said."""
+
+    policy: str
+    policy_version: str
+    mode: str
+    decisions: int
+    by_action: dict[str, int]
+    incomplete: int
+    p50_us: float
+    p95_us: float
+    harmless: int
+    violations: int
+    first: datetime
+    last: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Disagreement:
+    """How often the shadow would have done something else, by (what was done, what it would have done)."""
+
+    live_version: str
+    shadow_version: str
+    checks: int
+    pairs: tuple[tuple[str, str, int], ...]
+    examples: tuple[tuple[str, str, str, str], ...]
+    """check_id, trace_id, action, action of the shadow: the newest differing ones."""
+
+
+_COLUMNS = (
+    "d.check_id, d.trace_id, d.span_id, d.start_time, d.policy, d.policy_version, d.mode, d.source, d.stage, d.action,"
+    " d.rules, d.labels, d.characters, d.guarded_characters, d.is_complete, d.elapsed_us, d.feature, d.user_id,"
+    " d.session_id, d.environment, d.release, d.findings::text, d.checks::text, d.not_run::text, r.is_violation,"
+    " r.note, r.reviewed_at, r.reviewed_by"
+)
+_REVIEWS = "LEFT JOIN policies_decisionreview r ON r.project_id = d.project_id AND r.check_id = d.check_id"
+_VIEW_FIELDS = tuple(name for name in DecisionView.__slots__ if name != "review")
+_EQUALS = (
+    "policy", "policy_version", "mode", "feature", "session_id", "source", "check_id",
+)  # fmt: skip
+
+
+def decisions(
+    project_id: int, wanted: DecisionFilter, cursor: str | None = None, limit: int = 50
+) -> reading.Page[DecisionView]:
+    """The newest first."""
+    limit = min(max(limit, 1), MAX_PAGE)
+    where, params = _conditions(project_id, wanted)
+    if cursor:
+        when, trace_id, span_id = reading.decode_cursor(cursor)
+        where += " AND (d.start_time, d.span_id, d.trace_id) < (%s, %s, %s)"
+        params += [when, span_id, trace_id]
+    sql = f"""SELECT {_COLUMNS} FROM guard_decisions d {_REVIEWS} WHERE {where}
+        ORDER BY d.start_time DESC, d.span_id DESC, d.trace_id DESC LIMIT {limit + 1}"""  # noqa: S608 - names of our own
+    with reading.bounded():
+        found = reading.rows(sql, params)
+    views = tuple(_view(row) for row in found[:limit])
+    last = found[limit - 1] if len(found) > limit else None
+    return reading.Page(views, reading.encode_cursor(last[3], last[1].hex, last[2]) if last else None)
+
+
+def effects(project_id: int, wanted: DecisionFilter) -> tuple[Effect, ...]:
+    """One row per policy, version and mode, the busiest first."""
+    where, params = _conditions(project_id, wanted)
+    actions = ", ".join(f"count(*) FILTER (WHERE d.action = {index})" for index in range(len(ACTIONS)))
+    sql = f"""SELECT d.policy, d.policy_version, d.mode, count(*), count(*) FILTER (WHERE NOT d.is_complete),
+            percentile_disc(0.5) WITHIN GROUP (ORDER BY d.elapsed_us),
+            percentile_disc(0.95) WITHIN GROUP (ORDER BY d.elapsed_us),
+            count(*) FILTER (WHERE d.action > 0 AND NOT r.is_violation),
+            count(*) FILTER (WHERE d.action > 0 AND r.is_violation),
+            min(d.start_time), max(d.start_time), {actions}
+        FROM guard_decisions d {_REVIEWS} WHERE {where} GROUP BY 1, 2, 3 ORDER BY 4 DESC LIMIT 200"""  # noqa: S608 - names of our own
+    with reading.bounded():
+        found = reading.rows(sql, params)
+    return tuple(_effect(row) for row in found)
+
+
+def disagreement(
+    project_id: int, policy: str, shadow_version: str, start: datetime, end: datetime
+) -> Disagreement | None:
+    """The shadow's decisions beside those that counted, check by check; None when it judged nothing in the window."""
+    sql = """SELECT d.policy_version, d.action, s.action, d.check_id, d.trace_id, d.start_time
+        FROM guard_decisions s JOIN guard_decisions d ON d.project_id = s.project_id AND d.check_id = s.check_id
+            AND d.policy = s.policy AND d.mode <> 'shadow'
+        WHERE s.project_id = %(project)s AND s.policy = %(policy)s AND s.policy_version = %(shadow)s
+            AND s.mode = 'shadow' AND s.start_time >= %(start)s AND s.start_time < %(end)s
+            AND d.start_time >= %(start)s - interval '1 minute' AND d.start_time < %(end)s + interval '1 minute'"""
+    params = {"project": project_id, "policy": policy, "shadow": shadow_version, "start": start, "end": end}
+    counted = f"SELECT policy_version, action, action_1, count(*) FROM ({_renamed(sql)}) t GROUP BY 1, 2, 3"  # noqa: S608
+    differing = f"""SELECT check_id, trace_id, action, action_1 FROM ({_renamed(sql)}) t WHERE action <> action_1
+        ORDER BY start_time DESC LIMIT {MAX_EXAMPLES}"""  # noqa: S608 - texts of our own
+    with reading.bounded():
+        rows, examples = reading.named_rows(counted, params), reading.named_rows(differing, params)
+    if not rows:
+        return None
+    pairs = tuple((ACTIONS[live], ACTIONS[shadow], count) for _version, live, shadow, count in rows)
+    named = tuple((check, trace.hex, ACTIONS[live], ACTIONS[other]) for check, trace, live, other in examples)
+    versions = "/".join(sorted({row[0] for row in rows}))
+    return Disagreement(versions, shadow_version, sum(row[3] for row in rows), pairs, named)
+
+
+def policies(project_id: int) -> tuple[Policy, ...]:
+    return tuple(Policy.objects.filter(project_id=project_id, archived_at=None).order_by("name"))
+
+
+def policy(project_id: int, name: str) -> Policy | None:
+    return Policy.objects.filter(project_id=project_id, name=name, archived_at=None).first()
+
+
+def versions(project_id: int, policy_id: int) -> tuple[PolicyVersion, ...]:
+    """The newest first."""
+    rows = PolicyVersion.objects.filter(project_id=project_id, policy_id=policy_id)
+    return tuple(rows.order_by("-number")[:MAX_PAGE])
+
+
+def version(project_id: int, policy_id: int, number: int) -> PolicyVersion | None:
+    return PolicyVersion.objects.filter(project_id=project_id, policy_id=policy_id, number=number).first()
+
+
+def review_of(project_id: int, check_id: str) -> DecisionReview | None:
+    return DecisionReview.objects.filter(project_id=project_id, check_id=check_id).first()
+
+
+def _renamed(sql: str) -> str:
+    return sql.replace("s.action,", "s.action AS action_1,", 1)
+
+
+def _conditions(project_id: int, wanted: DecisionFilter) -> tuple[str, list[Any]]:
+    parts = ["d.project_id = %s", "d.start_time >= %s", "d.start_time < %s"]
+    params: list[Any] = [project_id, wanted.start, wanted.end]
+    for name in _EQUALS:
+        if (value := getattr(wanted, name)) is not None:
+            parts.append(f"d.{name} = %s")
+            params.append(value)
+    if wanted.action is not None:
+        parts.append("d.action = %s")
+        params.append(ACTIONS.index(wanted.action))
+    for name, value in (("labels", wanted.label), ("rules", wanted.rule)):
+        if value is not None:
+            parts.append(f"%s = ANY (d.{name})")
+            params.append(value)
+    if wanted.trace_id is not None:
+        parts.append("d.trace_id = %s")
+        params.append(reading.trace_id_or_none(wanted.trace_id))
+    if wanted.is_incomplete is not None:
+        parts.append("d.is_complete IS NOT TRUE" if wanted.is_incomplete else "d.is_complete")
+    return " AND ".join(parts), params
+
+
+def _view(row: Sequence[Any]) -> DecisionView:
+    plain = list(row[:24])
+    plain[1], plain[2], plain[9] = row[1].hex, span_id_to_hex(row[2]), ACTIONS[row[9]]
+    for index in (10, 11):
+        plain[index] = tuple(row[index])
+    for index in (21, 22):
+        plain[index] = tuple(json.loads(row[index] or "[]"))
+    plain[23] = tuple((rule, reason) for rule, reason in json.loads(row[23] or "[]"))
+    review = Review(*row[24:28]) if row[24] is not None else None
+    named = dict(zip(_VIEW_FIELDS, plain, strict=True))
+    return DecisionView(**named, review=review)
+
+
+def _effect(row: Sequence[Any]) -> Effect:
+    by_action = {ACTIONS[index]: count for index, count in enumerate(row[11:]) if count}
+    policy_name, number, mode, count, incomplete, p50, p95, harmless, violations, first, last = row[:11]
+    return Effect(policy_name, number, mode, count, by_action, incomplete, p50, p95, harmless, violations, first, last)
