@@ -48,6 +48,7 @@ class Sink:
     answers: list[int] = field(default_factory=list)
     status: int = 200
     reply: bytes | None = None
+    answers_to_get: dict[str, tuple[int, Any]] = field(default_factory=dict)
     gate: threading.Event = field(default_factory=threading.Event)
 
     def __enter__(self) -> Sink:
@@ -92,6 +93,17 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         self.send_header("Content-Length", "0")
         self.end_headers()
+
+    def do_GET(self) -> None:
+        """`answers_to_get` by path; `{trace}` stands for the trace that arrived last."""
+        last = self.sink.spans[-1].trace_id if self.sink.spans else ""
+        answers = {path.replace("{trace}", last): answer for path, answer in self.sink.answers_to_get.items()}
+        status, value = answers.get(self.path, (404, {}))
+        body = json.dumps(value).replace("{trace}", last).encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -1,8 +1,12 @@
-"""`stanchion doctor`: walks the road a span takes, step by step, and says at which step it ends and what to do."""
+"""`stanchion doctor`: walks the road a span takes, step by step, and says at which step it ends and what to do.
+
+It prints names, addresses and scopes, never the key.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import secrets
 import socket
@@ -12,9 +16,11 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from email.utils import parsedate_to_datetime
+from typing import Any
 from urllib.parse import urlsplit
 
 from . import encoding
+from .encoding import rejected_spans
 from .packing import compress
 from .settings import Settings, from_environment
 from .transport import Answer, Fate, Transport
@@ -36,7 +42,9 @@ def examine(settings: Settings, now: Callable[[], float] = time.time) -> Iterato
     host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
     transport = Transport(_headers(settings), TIMEOUT_S)
     checks: list[Callable[[], Step]] = [lambda: _name(host, port), lambda: _connection(host, port, parts.scheme)]
-    checks += [lambda: _key(transport, settings, now), lambda: _round_trip(transport, settings, now)]
+    scopes: set[str] = set()
+    checks += [lambda: _key(transport, settings, now), lambda: _scopes(transport, settings, scopes)]
+    checks += [lambda: _round_trip(transport, settings, scopes, now)]
     try:
         for check in checks:
             step = check()
@@ -78,11 +86,15 @@ def _key(transport: Transport, settings: Settings, now: Callable[[], float]) -> 
     """An empty export: it stores nothing, and needs the same scope as a full one."""
     answer = _export(transport, settings, b"")
     if answer.fate is not Fate.STORED:
-        return Step("key", False, _why(answer, settings))
+        has = _scopes(transport, settings, set()).said if answer.status == 403 else ""
+        return Step("key", False, _why(answer, settings) + (f"; {has}" if has else ""))
     skew = _skew_s(answer.date, now())
     if skew is not None and abs(skew) > MAX_SKEW_S:
         return Step(
-            "key", False, f"the key is good, but this clock is {skew:+.0f} s off the server's: spans land elsewhere"
+            "key",
+            False,
+            f"the key is good, but this clock is {skew:+.0f} s off the server's, so spans land in another hour: "
+            "synchronise this machine's clock (NTP)",
         )
     clock = "the server tells no time" if skew is None else f"clocks agree within {max(abs(skew), 1):.0f} s"
     return Step("key", True, f"the key may send traces; {clock}")
@@ -108,14 +120,41 @@ def _skew_s(date: str, now: float) -> float | None:
         return None
 
 
-def _round_trip(transport: Transport, settings: Settings, now: Callable[[], float]) -> Step:
+def _scopes(transport: Transport, settings: Settings, found: set[str]) -> Step:
+    """Fills `found`. A server that does not tell, another product's or an older one, is no failure."""
+    answer = transport.get(settings.endpoint + "/api/v1/me")
+    told = _json(answer)
+    scopes = told.get("scopes")
+    if answer.status != 200 or not isinstance(scopes, list):
+        return Step("scopes", True, f"the server does not tell what the key may do ({answer.reason})")
+    found.update(str(scope) for scope in scopes)
+    return Step("scopes", True, f"project {told.get('project')}, the key has: {', '.join(sorted(found)) or 'nothing'}")
+
+
+def _json(answer: Answer) -> dict[str, Any]:
+    try:
+        value = json.loads(answer.body) if answer.status == 200 else {}
+    except ValueError:
+        value = {}
+    return value if isinstance(value, dict) else {}
+
+
+def _round_trip(transport: Transport, settings: Settings, scopes: set[str], now: Callable[[], float]) -> Step:
     trace_id = secrets.token_hex(16)
     began = time.perf_counter()
     answer = _export(transport, settings, _test_span(trace_id, int(now() * 1e9)))
     took_ms = (time.perf_counter() - began) * 1000
     if answer.fate is not Fate.STORED:
         return Step("test span", False, _why(answer, settings))
-    return Step("test span", True, f"stored in {took_ms:.0f} ms; find it as trace {trace_id}")
+    if rejected_spans(answer.body):
+        return Step("test span", False, "the server refused the span: its ingest page tells why")
+    stored = f"stored in {took_ms:.0f} ms as trace {trace_id}"
+    if not scopes & {"admin", "read:metrics"}:
+        return Step("test span", True, f"{stored}; not read back, for which the key would need read:metrics")
+    back = transport.get(f"{settings.endpoint}/api/v1/traces/{trace_id}")
+    if back.status != 200 or trace_id.encode() not in back.body:
+        return Step("test span", False, f"{stored}, but reading it back gives {back.reason}: see the server's log")
+    return Step("test span", True, f"{stored} and read back")
 
 
 def _test_span(trace_id: str, now_ns: int) -> bytes:

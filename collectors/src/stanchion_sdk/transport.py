@@ -49,7 +49,13 @@ class Transport:
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float | None = None) -> Answer:
         """Sends one request; whatever goes wrong on the way is an Answer to try again later."""
-        timeout = timeout_s if timeout_s is not None else self._timeout_s
+        return self._send(url, body, headers, timeout_s if timeout_s is not None else self._timeout_s)
+
+    def get(self, url: str) -> Answer:
+        """Asks for one resource, with the same answers; `STORED` is any success."""
+        return self._send(url, None, {}, self._timeout_s)
+
+    def _send(self, url: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
         parts = urlsplit(url)
         place = (parts.scheme, parts.netloc)
         reused = place in self._open
@@ -65,7 +71,7 @@ class Transport:
         return self._second(parts, place, body, headers, timeout)
 
     def _second(
-        self, parts: Any, place: tuple[str, str], body: bytes, headers: Mapping[str, str], timeout: float
+        self, parts: Any, place: tuple[str, str], body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Answer:
         """The server had closed the idle connection: the same request on a new one."""
         try:
@@ -75,7 +81,7 @@ class Transport:
             return Answer(Fate.LATER, reason=type(error).__name__)
 
     def _once(
-        self, parts: Any, place: tuple[str, str], body: bytes, headers: Mapping[str, str], timeout: float
+        self, parts: Any, place: tuple[str, str], body: bytes | None, headers: Mapping[str, str], timeout: float
     ) -> Answer:
         connection = self._open.get(place)
         if connection is None:
@@ -83,12 +89,12 @@ class Transport:
         connection.timeout = timeout
         if connection.sock is not None:
             connection.sock.settimeout(timeout)
-        target = parts.path or "/"
+        target = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         if isinstance(connection, _ThroughProxy):
             target = f"{parts.scheme}://{parts.netloc}{target}"
         self._under_way = (time.monotonic() + MOST_TIMEOUTS * timeout, connection)
         try:
-            connection.request("POST", target, body, {**self._headers, **headers})
+            connection.request("GET" if body is None else "POST", target, body, {**self._headers, **headers})
             response = connection.getresponse()
             answer = response.read(MAX_ANSWER_BYTES)
         finally:
