@@ -17,7 +17,7 @@ from stanchion_server.kernel.errors import SenderError
 from stanchion_server.kernel.ids import span_id_from_hex
 
 MAX_ITEMS = 500
-MAX_CHARS = {"name": 100, "label": 100, "comment": 10_000, "correction": 100_000, "session_id": 500, "user": 200}
+MAX_CHARS = {"name": 100, "label": 100, "comment": 65_536, "correction": 65_536, "session_id": 500, "user": 200}
 FIELDS = ("id", *MAX_CHARS, "score", "trace_id", "span_id", "time_ns")
 DEFAULT_NAME = "user_feedback"
 BY_HAND = "page-"
