@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 from opentelemetry.context import Context
@@ -98,12 +98,34 @@ def error_type(error: BaseException) -> str:
 
 
 def as_json(value: object) -> str:
-    """JSON of anything: what JSON has no word for is named by its type, so that no foreign `repr` runs for long."""
+    """JSON of anything, bounded: what JSON has no word for is named by its type, so no foreign `repr` runs at all.
+
+    What is larger than MAX_CONTENT_CHARS is looked through only so far, as the application waits for it.
+    """
     try:
-        text = _encode(value)
+        text = _encode(value) if _weight(value) <= MAX_CONTENT_CHARS else _encode(plain(value))
     except (TypeError, ValueError, RecursionError):
         text = _encode(plain(value))
-    return text if len(text) <= MAX_CONTENT_CHARS else _encode([{"role": "unknown", "parts": [_cut(text)]}])
+    return text if len(text) <= 2 * MAX_CONTENT_CHARS else _encode([{"role": "unknown", "parts": [_cut(text)]}])
+
+
+def _weight(value: Any) -> int:
+    """About how large a value's JSON is, a number or bracket as 16 characters; stops counting at MAX_CONTENT_CHARS."""
+    total = 0
+    waiting: list[Any] = [value]
+    while waiting and total <= MAX_CONTENT_CHARS:
+        item = waiting.pop()
+        kind = type(item)
+        if kind is str:
+            total += len(item)
+        elif kind is dict:
+            waiting += item.values()
+        elif kind is list or kind is tuple:
+            if len(item) > MAX_CONTENT_CHARS:
+                return len(item)
+            waiting += item
+        total += 16
+    return total
 
 
 _encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), check_circular=True).encode
@@ -116,30 +138,62 @@ def _cut(text: str) -> dict[str, str]:
     return {"type": "text", "content": text[:MAX_CONTENT_CHARS] + "…[truncated]"}
 
 
-def plain(value: object, depth: int = 0) -> Any:
-    """A JSON-ready copy: pydantic models dumped, unknown objects named by type, depth and odd keys bounded."""
+class Budget:
+    """How many characters and items of a large value are still looked at."""
+
+    def __init__(self) -> None:
+        self.left = MAX_CONTENT_CHARS
+
+    def cut(self, text: str) -> str:
+        short = text if len(text) <= self.left else text[: max(self.left, 0)] + "…[truncated]"
+        self.left -= len(short)
+        return short.encode("utf-8", "replace").decode()
+
+
+def plain(value: object, budget: Budget | None = None, depth: int = 0) -> Any:
+    """A JSON-ready copy: pydantic models dumped, unknown objects named by type, depth, size and odd keys bounded."""
+    budget = budget or Budget()
+    budget.left -= 16
     if value is None or isinstance(value, bool | int | float):
-        return value
+        return value if not isinstance(value, int) or -(1 << 63) <= value < 1 << 63 else "[large number]"
+    if depth > 24 or budget.left <= 0:
+        return "[too deep]" if depth > 24 else "…"
+    try:
+        return _plain_compound(value, budget, depth + 1)
+    except Exception as error:  # an object of the application's that raises when it is looked at
+        safety.note("content", error)
+        return f"[{type(value).__name__}]"
+
+
+def _plain_compound(value: object, budget: Budget, depth: int) -> Any:
     if isinstance(value, str):
-        return value.encode("utf-8", "replace").decode()
-    if depth > 24:
-        return "[too deep]"
+        return budget.cut(str.__str__(value))
     if isinstance(value, Mapping):
         return {
-            key if isinstance(key, str) else type(key).__name__: plain(item, depth + 1) for key, item in value.items()
+            budget.cut(key) if isinstance(key, str) else type(key).__name__: plain(item, budget, depth)
+            for key, item in _while(budget, value.items())
         }
-    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray):
-        return [plain(item, depth + 1) for item in value]
+    if isinstance(value, Sequence) and not isinstance(value, bytes | bytearray | memoryview):
+        return [plain(item, budget, depth) for item in _while(budget, value)]
     dump = getattr(type(value), "model_dump", None)
     if dump is not None:
-        return plain(dump(value, exclude_unset=True), depth + 1)
+        return plain(dump(value, exclude_unset=True), budget, depth)
     return f"[{type(value).__name__}]"
+
+
+def _while(budget: Budget, items: Iterable[Any]) -> Iterator[Any]:
+    for item in items:
+        if budget.left <= 0:
+            return
+        yield item
 
 
 def text_message(role: object, content: object) -> str | None:
     """The JSON of a message that is one plain text, as almost all are; None for any other."""
     if type(role) is not str or type(content) is not str:
         return None
+    if len(content) > MAX_CONTENT_CHARS:
+        content = _cut(content)["content"]
     return f'{{"role":{_quote(role)},"parts":[{{"type":"text","content":{_quote(content)}}}]'
 
 
@@ -154,7 +208,7 @@ def messages_json(messages: Sequence[Any], as_message: Callable[[Any], dict[str,
             as_json(as_message(message)) if plain_text is None or message["role"] == "tool" else plain_text + "}"
         )
     text = f"[{','.join(parts)}]"
-    return text if len(text) <= MAX_CONTENT_CHARS else as_json([{"role": "unknown", "parts": [_cut(text)]}])
+    return text if len(text) <= 2 * MAX_CONTENT_CHARS else as_json([{"role": "unknown", "parts": [_cut(text)]}])
 
 
 def listed(value: object) -> Sequence[Any]:
