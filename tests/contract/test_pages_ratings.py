@@ -96,7 +96,9 @@ def test_a_trace_shows_every_rating_by_its_span_with_comment_and_correction(shop
     for word in ("too vague", "By Friday.", "thumbs_up", "by ab12", "whole trace", "session session-4", "whole talk"):
         assert word in body, word
     assert "of another trace" not in body
-    assert f'href="{shop.span}"' in body[body.index('id="ratings"') : body.index("tracegrid")]
+    shop.rate("e", span_id=4711)
+    assert "span 0000000000001267, which is not here" in page("ada", shop.trace)
+    assert f'href="{shop.span}"' in body[body.index('id="ratings"') : body.index('id="span-detail"')]
     row = body[body.index(f'id="row-{shop.span_id}"') :]
     assert "1 negative rating" in row[: row.index("</tr>")]
 

@@ -65,6 +65,7 @@ def trace(visit: Visit, trace_id: str, span_id: str = "") -> HttpResponse:
         rows=[_row(node, view.duration_ms, tallies.get(node.span_id)) for node in _kept(view, limit, opened)],
         hidden=max(0, len(view.spans) - limit),
         ratings=[Rated(found, names.get(found.span_id or "")) for found in ratings],
+        tally=_tally(ratings),
         ratings_hidden=ratings_in_all - len(ratings),
         own_of_trace=rating.own(visit, view.trace_id) if visit.may_read else {},
         duplicates=sum(1 for node in view.spans if _is_duplicate(node)),
@@ -82,6 +83,13 @@ def _tallies(ratings: Iterable[RatingView]) -> dict[str, Tally]:
         if rated.span_id:
             found[rated.span_id] = found.get(rated.span_id, Tally()).plus(rated.rating, 1)
     return found
+
+
+def _tally(ratings: Iterable[RatingView]) -> Tally:
+    total = Tally()
+    for rated in ratings:
+        total = total.plus(rated.rating, 1)
+    return total
 
 
 def _kept(view: TraceView, limit: int, opened: str) -> Iterable[SpanNode]:
