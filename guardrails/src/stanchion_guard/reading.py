@@ -12,7 +12,7 @@ from typing import Any, TypeVar, cast
 
 from stanchion_guard import folding, payloads, squeezing
 from stanchion_guard.hidden import Hidden, hidden_runs
-from stanchion_guard.scanning import bytes_of, folded_bytes_of
+from stanchion_guard.scanning import Bytes, bytes_of, folded_bytes_of
 from stanchion_guard.views import Disguise, Reading, View
 
 T = TypeVar("T")
@@ -60,6 +60,12 @@ def read(text: str) -> Reading:
 def plain(reading: Reading) -> View:
     """The folded view before its case is taken: for checks in which capitals matter."""
     return reading.keep("view.plain", lambda: folding.plain(bytes_of(reading)))
+
+
+def plain_bytes(reading: Reading) -> Bytes:
+    """The plain view's bytes, encoded once per reading."""
+    text = plain(reading).text
+    return reading.keep("scanning.plain", lambda: bytes_of(reading) if text == reading.raw else Bytes(text))
 
 
 def hidden(reading: Reading) -> tuple[Hidden, ...]:

@@ -13,11 +13,14 @@ from stanchion_guard.reading import read
 ALIASES: Mapping[str, str] = {
     "email_address": "email",
     "us_ssn": "ssn",
+    "us_driver_license": "driver_license",
     "phone_number": "phone",
     "iban_code": "iban",
     "domain_name": "domain",
+    "url": "domain",
     "street_address": "address",
     "zip_code": "postcode",
+    "postal_code": "postcode",
     "person": "name",
     "date_time": "date",
 }
