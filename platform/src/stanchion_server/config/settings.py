@@ -148,7 +148,11 @@ CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_DEFAULT_QUEUE = "default"
 CELERY_TIMEZONE = "UTC"
-CELERY_INCLUDE = ["stanchion_server.routes.telemetry", "stanchion_server.routes.feedback"]
+CELERY_INCLUDE = [
+    "stanchion_server.routes.telemetry",
+    "stanchion_server.routes.feedback",
+    "stanchion_server.routes.backtest",
+]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
     {}
@@ -156,16 +160,23 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
     else {
         "stanchion_server.routes.telemetry.keep_partitions": {"queue": "maintenance"},
         "stanchion_server.routes.telemetry.expire": {"queue": "maintenance"},
+        "stanchion_server.routes.backtest.run_backtests": {"queue": "maintenance"},
         "stanchion_server.routes.feedback.expire_ratings": {"queue": "maintenance"},
     }
 )
 SETTLE_EVERY_S = 2.0
+BACKTEST_EVERY_S = 5.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
     "settle": {
         "task": "stanchion_server.routes.telemetry.settle",
         "schedule": SETTLE_EVERY_S,
         "options": {"expires": SETTLE_EVERY_S},
+    },
+    "back-tests": {
+        "task": "stanchion_server.routes.backtest.run_backtests",
+        "schedule": BACKTEST_EVERY_S,
+        "options": {"expires": BACKTEST_EVERY_S},
     },
     "keep partitions": {
         "task": "stanchion_server.routes.telemetry.keep_partitions",

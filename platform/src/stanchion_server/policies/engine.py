@@ -27,11 +27,13 @@ from stanchion_server.policies.models import Policy, PolicyVersion
 
 STATE_SECONDS = 5
 MAX_COMPILED = 256
+MAX_TEXTS = 8
 BUILT_IN = policies.BUILT_IN
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _lock = threading.Lock()
 _compiled: OrderedDict[tuple[int, int], Guard] = OrderedDict()
+_texts: OrderedDict[tuple[int, str], Guard] = OrderedDict()
 _states: OrderedDict[tuple[int, str], tuple[float, State | None]] = OrderedDict()
 
 
@@ -103,7 +105,7 @@ def guard_of(project_id: int, policy_id: int, number: int) -> Guard:
             return found
     with db.away_is_unavailable():
         version = PolicyVersion.objects.get(project_id=project_id, policy_id=policy_id, number=number)
-    guard = Guard(compile_text(version.document), hash_key=_hash_key(project_id))
+    guard = Guard(compile_text(version.document), hash_key=hash_key(project_id))
     with _lock:
         _compiled[policy_id, number] = guard
         if len(_compiled) > MAX_COMPILED:
@@ -111,7 +113,21 @@ def guard_of(project_id: int, policy_id: int, number: int) -> Guard:
     return guard
 
 
-def _hash_key(project_id: int) -> bytes:
+def guard_of_text(project_id: int, document: str) -> Guard:
+    """A text that may be no version; compiled once per process as long as few others come between."""
+    key = (project_id, document)
+    with _lock:
+        if found := _texts.get(key):
+            return found
+    guard = Guard(compile_text(document), hash_key=hash_key(project_id))
+    with _lock:
+        _texts[key] = guard
+        if len(_texts) > MAX_TEXTS:
+            _texts.popitem(last=False)
+    return guard
+
+
+def hash_key(project_id: int) -> bytes:
     """Masks of one project mean nothing in another."""
     return blake2b(str(project_id).encode(), key=settings.SECRET_KEY.encode()[:64], digest_size=32).digest()
 
@@ -126,6 +142,7 @@ def forget_everything() -> None:
     with _lock:
         _states.clear()
         _compiled.clear()
+        _texts.clear()
 
 
 def state_of(project_id: int, name: str) -> State | None:

@@ -4,19 +4,21 @@ force. Version rows are never changed."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.policies import engine
+from stanchion_server.policies import engine, selectors
 from stanchion_server.policies.models import DecisionReview, Policy, PolicyEvent, PolicyVersion, Switch
 from stanchion_server.tenants.models import Project
+from stanchion_server.traces.models import GuardDecision
 
 MAX_DOCUMENT_CHARACTERS = 512 * 1024
 MAX_POLICIES = 200
+_EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @transaction.atomic
@@ -138,15 +140,24 @@ def archive(project_id: int, policy_id: int, actor: str) -> Policy:
     return _change(project_id, policy_id, actor, "archive", {**gone, "archived_at": clock.now()})
 
 
-def review(
-    project_id: int, check_id: str, *, is_violation: bool, actor: str, note: str = "", text_digest: int | None = None
-) -> DecisionReview:
-    """The newest word of a person on a check replaces the older one."""
+def review_decision(
+    project_id: int, check_id: str, is_violation: bool, actor: str, note: str = ""
+) -> selectors.DecisionView:
+    """The newest word of a person on a check replaces the older one. Raises SenderError 404 for an unknown check."""
+    wanted = selectors.DecisionFilter(start=_EVER, end=clock.now() + timedelta(days=2), check_id=check_id)
+    found = selectors.decisions(project_id, wanted, limit=1).items
+    if not found:
+        raise SenderError("not_found", f"The project has no check “{check_id[:80]}”, or not any more.", 404)
+    rows = GuardDecision.objects.filter(project_id=project_id, check_id=check_id)
     values = {
-        "is_violation": is_violation, "note": note[:1000], "text_digest": text_digest,
-        "reviewed_at": clock.now(), "reviewed_by": actor,
-    }  # fmt: skip
-    return DecisionReview.objects.update_or_create(project_id=project_id, check_id=check_id, defaults=values)[0]
+        "is_violation": is_violation,
+        "note": note[:1000],
+        "text_digest": rows.values_list("text_digest", flat=True).first(),
+        "reviewed_at": clock.now(),
+        "reviewed_by": actor,
+    }
+    DecisionReview.objects.update_or_create(project_id=project_id, check_id=check_id, defaults=values)
+    return selectors.decisions(project_id, wanted, limit=1).items[0]
 
 
 @transaction.atomic

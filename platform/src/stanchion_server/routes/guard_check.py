@@ -24,9 +24,7 @@ class Caller:
     client: str
 
 
-def check(
-    caller: Caller, policy: str, subject: Subject, origin: Origin, manner: engine.Manner
-) -> engine.Checked:
+def check(caller: Caller, policy: str, subject: Subject, origin: Origin, manner: engine.Manner) -> engine.Checked:
     """Every version that judged is recorded, shadows too. Raises SenderError for a policy that is not there; a database
     that is away only matters for a policy not yet known to this process: then Unavailable."""
     start_ns = clock.now_ns()

@@ -40,7 +40,7 @@ ASKED_SCHEMA: dict[str, Any] = {
         "parts": {"type": "array", "items": _PART},
         "query": {**_TEXT, "description": "The question that an output answers."},
         "usage": {"type": "object", "description": "What an agent has spent: steps, tool_calls, tokens, cost_usd."},
-        "deadline_ms": {"type": "number", "exclusiveMinimum": 0, "maximum": asking.MAX_DEADLINE_MS},
+        "deadline_ms": {"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": asking.MAX_DEADLINE_MS},
         **dict.fromkeys(("check_id", "trace_id", "span_id", "session_id", "user_id", "feature", "release"), _TEXT),
         "environment": _TEXT,
     },

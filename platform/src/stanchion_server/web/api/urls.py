@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from stanchion_server.web.api import calls, feedback, intake, metrics, prices, traces
+from stanchion_server.web.api import calls, decisions, feedback, guard, intake, me, metrics, policies, prices, traces
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="api-schema"),
@@ -17,7 +17,20 @@ urlpatterns = [
     path("v1/metrics", metrics.Metrics.as_view(), name="api-metrics"),
     path("v1/facets", metrics.Facets.as_view(), name="api-facets"),
     path("v1/radar", metrics.Radar.as_view(), name="api-radar"),
+    path("v1/me", me.Me.as_view(), name="api-me"),
     path("v1/ingest/health", intake.IngestHealth.as_view(), name="api-ingest-health"),
     path("v1/feedback", feedback.Feedback.as_view(), name="api-feedback"),
+    path("v1/policies", policies.Policies.as_view(), name="api-policies"),
+    path("v1/policies/<str:name>", policies.OnePolicy.as_view(), name="api-policy"),
+    path("v1/policies/<str:name>/draft", policies.Draft.as_view(), name="api-policy-draft"),
+    path("v1/policies/<str:name>/versions", policies.Versions.as_view(), name="api-policy-versions"),
+    path("v1/policies/<str:name>/rollout", policies.Force.as_view(), name="api-policy-rollout"),
+    path("v1/policies/<str:name>/bundle", policies.Bundle.as_view(), name="api-policy-bundle"),
+    path("v1/policies/<str:name>/backtests", decisions.Backtests.as_view(), name="api-backtests"),
+    path("v1/policies/<str:name>/backtests/<int:number>", decisions.OneBacktest.as_view(), name="api-backtest"),
+    path("v1/decisions", decisions.Decisions.as_view(), name="api-decisions"),
+    path("v1/decisions/effects", decisions.Effects.as_view(), name="api-effects"),
+    path("v1/decisions/<str:check_id>/review", decisions.Review.as_view(), name="api-review"),
+    path("v1/guard/check", guard.Check.as_view(), name="api-guard-check"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]
