@@ -34,7 +34,7 @@ class Setting:
 
 @dataclass(slots=True)
 class _Talk:
-    """One conversation in the making."""
+    """One conversation in the making. `objection` is what a person would say to an invented answer, and correct."""
 
     rng: Random
     facts: Facts
@@ -44,6 +44,7 @@ class _Talk:
     topic: Topic
     planted: set[Kind]
     history: list[Message]
+    objection: tuple[str, str] = ("", "")
 
 
 def conversation(rng: Random, facts: Facts, setting: Setting) -> tuple[list[Turn], frozenset[Kind]]:
@@ -90,11 +91,14 @@ def _first_exchange(talk: _Talk) -> tuple[str, str]:
         talk.planted.add(Kind.OTHER_LANGUAGE)
         _, question, answer = rng.choice(EXCHANGES)
         return write(rng, question, facts), write(rng, answer, facts)
-    question = write(rng, rng.choice(talk.topic.questions), facts)
+    place = rng.randrange(len(talk.topic.questions))
+    question = write(rng, talk.topic.questions[place], facts)
     if trouble is Kind.UNGROUNDED or (trouble is None and rng.random() < talk.setting.invents):
         talk.planted.add(Kind.UNGROUNDED)
-        return question, write(rng, rng.choice(planted_texts.UNGROUNDED_ANSWERS), facts)
-    return question, write(rng, rng.choice(talk.topic.answers), facts)
+        answer, comment, correction = rng.choice(planted_texts.UNGROUNDED[talk.topic.name])
+        talk.objection = (write(rng, comment, facts), correction)
+        return question, write(rng, answer, facts)
+    return question, write(rng, talk.topic.answers[rng.choice(talk.topic.fits[place])], facts)
 
 
 def _turn(talk: _Talk, question: str, answer: str, pause_s: float) -> Turn:
@@ -179,12 +183,11 @@ def _rated(talk: _Talk, turns: list[Turn]) -> list[Turn]:
         rating = Rating(1.0, "thumbs_up", rng.uniform(5, 90), rng.choice(planted_texts.GOOD_COMMENTS))
     else:
         talk.planted.add(Kind.RATED_DOWN)
-        invented = Kind.UNGROUNDED in bad
-        comments = planted_texts.INVENTED_COMMENTS if invented else planted_texts.BAD_COMMENTS
-        correction = rng.choice(planted_texts.CORRECTIONS) if invented and rng.random() < 0.8 else ""
+        comment, correction = talk.objection
         if correction:
             talk.planted.add(Kind.CORRECTED)
-        rating = Rating(0.0, "thumbs_down", rng.uniform(5, 90), rng.choice(comments), correction)
+        comment = comment or rng.choice(planted_texts.BAD_COMMENTS)
+        rating = Rating(0.0, "thumbs_down", rng.uniform(5, 90), comment, correction)
         place = 0 if bad else place
     turns[place] = replace(turns[place], rating=rating)
     return turns

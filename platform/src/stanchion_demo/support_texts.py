@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Topic:
-    """`documents` are (title, text) of the handbook; `later` are questions of the second turn on, with `further` answers."""
+    """`fits[n]` are the answers that fit question n. `later` are questions of the second turn on, each with its answer
+    in `further`. `documents` are (title, text) of the handbook."""
 
     name: str
     questions: tuple[str, ...]
@@ -17,6 +18,7 @@ class Topic:
     later: tuple[str, ...]
     further: tuple[str, ...]
     documents: tuple[tuple[str, str], ...]
+    fits: tuple[tuple[int, ...], ...] = ((0,), (1,), (2,), (3,))
 
 
 POLICY = (
@@ -69,6 +71,8 @@ TOPICS = (
             "[this morning|last night]. It should be with you by {due}.",
             "The address of {order} can be changed until it is packed, usually within four hours. [It is already packed|It has been handed over], so "
             "please use the {carrier} link in your shipping mail to [choose a pick-up point|name another day].",
+            "I have asked {carrier} where parcel {parcel} was left in {city}. [They answer within two working days|The driver is asked today]; if nobody has it by {due}, we [send a new one|replace it] at no cost.",
+            "Yes, we deliver the {product} to {city}. It takes two to five working days with {carrier} and costs {fee}; [you choose the day|the forwarder calls ahead].",
         ),
         (
             "And [if nobody is home|if I miss the driver]?",
@@ -100,6 +104,7 @@ TOPICS = (
                 "neighbour can be named in the carrier's link. Carrying bulky goods to the room of choice costs extra and is booked with the order.",
             ),
         ),
+        ((0, 1), (0,), (4,), (1,), (3,), (2,), (5,)),
     ),
     Topic(
         "return",
@@ -138,6 +143,7 @@ TOPICS = (
                 "in the certified box that we send on request; they must never be put into an ordinary parcel.",
             ),
         ),
+        ((0, 1, 2), (0, 1), (1,), (3,), (1, 2)),
     ),
     Topic(
         "refund",
@@ -219,6 +225,7 @@ TOPICS = (
                 "parts of e-bikes are fitted by partner workshops only.",
             ),
         ),
+        ((0, 1), (0, 1), (2,), (3,)),
     ),
     Topic(
         "invoice",

@@ -1,0 +1,167 @@
+"""The demo against a live server: a small history through the real clients, the SDK and the OTLP door."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import subprocess
+import sys
+from collections import Counter
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import call_command
+
+from stanchion_demo import storyline
+from stanchion_demo.notebook import Notes
+from stanchion_demo.steps import ModelCall
+from stanchion_server.commands import up
+from stanchion_server.costs import selectors as prices
+from stanchion_server.feedback.models import Rating
+from stanchion_server.tenants.models import ApiKey, Project
+from stanchion_server.traces import partitions
+from stanchion_server.traces.models import LlmCall, Span
+
+ROOT = Path(__file__).resolve().parents[2]
+SCALE = "0.04"
+SOURCES = os.pathsep.join(str(ROOT / name / "src") for name in ("platform", "collectors", "guardrails"))
+
+
+def tell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The demo as a process, to the end of its history."""
+    command = [sys.executable, "-P", "-m", "stanchion_demo", "--folder", str(folder), "--scale", SCALE]
+    env = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCES}
+    return subprocess.run(
+        [*command, "--history-only", *arguments], env=env, capture_output=True, text=True, check=False, timeout=120
+    )
+
+
+@dataclass(frozen=True)
+class Demo:
+    folder: Path
+    project_id: int
+
+    @property
+    def conversations(self) -> list[storyline.Conversation]:
+        notes = Notes(**json.loads((self.folder / "demo-story.json").read_text()))
+        return list(storyline.history(notes.story))
+
+    def calls(self) -> list[LlmCall]:
+        return list(LlmCall.objects.filter(project_id=self.project_id))
+
+
+@pytest.fixture
+def demo(live_server: Any, tmp_path: Path, settings: Any) -> Demo:
+    settings.PUBLIC_URL = live_server.url
+    partitions.forget()
+    prices.forget()
+    call_command("bootstrap", "--file", str(tmp_path / "bootstrap.json"), "--demo-file", str(tmp_path / "demo.json"))
+    return Demo(tmp_path, Project.objects.get(is_demo=True).pk)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_history_is_stored_as_it_was_planned_and_once(demo: Demo) -> None:
+    done = tell(demo.folder)
+    assert done.returncode == 0, done.stderr
+    planned = demo.conversations
+    stored = demo.calls()
+
+    expected = Counter({(each.app.feature, each.release, each.environment): 0 for each in planned})
+    for each in planned:
+        expected[each.app.feature, each.release, each.environment] += each.calls
+    assert Counter((call.feature, call.release, call.environment) for call in stored) == expected
+
+    sessions = {each.session: each.calls for each in planned if each.user}
+    assert Counter(call.session_id for call in stored if call.session_id) == sessions
+    users = {call.user_id for call in stored if call.user_id}
+    assert len(users) == len({each.user for each in planned if each.user})
+    assert not any(name.startswith("customer-") for name in users)
+
+    chats = [step for each in planned for turn in each.turns for step in turn.steps if isinstance(step, ModelCall)]
+    failures = {429: "429", 500: "500", 408: "openai.APITimeoutError"}
+    said = Counter(call.error_type.replace("anthropic.", "openai.") for call in stored if call.error_type)
+    assert said == Counter(failures[chat.failure] for chat in chats if chat.failure)
+    assert sum(call.input_tokens or 0 for call in stored if call.operation == "chat") == sum(
+        chat.usage.input_tokens for chat in chats if not chat.failure
+    )
+    assert Counter(call.provider for call in stored if call.operation == "chat") == Counter(
+        chat.provider for chat in chats
+    )
+    streamed = [call for call in stored if call.is_streamed and not call.error_type]
+    assert len(streamed) == sum(chat.is_streamed and not chat.failure for chat in chats)
+    assert all(call.time_to_first_token_ms for call in streamed)
+    assert all(call.cost_usd is not None for call in stored if not call.error_type)
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_ratings_and_times_are_those_of_the_past(demo: Demo) -> None:
+    tell(demo.folder)
+    planned = demo.conversations
+    given = sorted(
+        (turn.rating.score, turn.rating.comment, turn.rating.correction)
+        for each in planned
+        for turn in each.turns
+        if turn.rating is not None
+    )
+    ratings = Rating.objects.filter(project_id=demo.project_id)
+    assert sorted((rating.score, rating.comment, rating.correction) for rating in ratings) == given
+    starts = sorted(call.start_time for call in demo.calls())
+    assert abs((starts[0] - min(each.at for each in planned)).total_seconds()) < 1
+    assert starts[-1] < datetime.now(UTC)
+    assert sorted(chat.latency_s for each in planned for turn in each.turns for chat in turn.steps
+                  if isinstance(chat, ModelCall)) == pytest.approx(
+        sorted(call.duration_ns / 1e9 for call in demo.calls() if call.operation == "chat"), abs=1e-3)  # fmt: skip
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_a_second_start_adds_no_history_and_one_that_broke_off_is_told_again_without_doubles(demo: Demo) -> None:
+    tell(demo.folder)
+    spans = Span.objects.filter(project_id=demo.project_id).count()
+    ratings = Rating.objects.filter(project_id=demo.project_id).count()
+    assert spans
+
+    second = tell(demo.folder)
+    assert second.returncode == 0
+    assert "told" not in second.stdout
+    assert Span.objects.filter(project_id=demo.project_id).count() == spans
+
+    notes = demo.folder / "demo-story.json"
+    notes.write_text(json.dumps({**json.loads(notes.read_text()), "is_history_told": False}))
+    assert "told" in tell(demo.folder).stdout
+    assert Span.objects.filter(project_id=demo.project_id).count() == spans
+    assert Rating.objects.filter(project_id=demo.project_id).count() == ratings
+
+
+@pytest.mark.django_db
+def test_the_demo_has_a_project_and_a_key_of_its_own_made_once(tmp_path: Path) -> None:
+    files = ["--file", str(tmp_path / "bootstrap.json"), "--demo-file", str(tmp_path / "demo.json")]
+    call_command("bootstrap", *files)
+    call_command("bootstrap", *files)
+    assert Project.objects.filter(is_demo=True).count() == 1
+    assert Project.objects.filter(is_demo=False).count() == 1
+    demo = Project.objects.get(is_demo=True)
+    assert [key.scopes for key in ApiKey.objects.filter(project=demo)] == [["ingest"]]
+    assert stat.S_IMODE((tmp_path / "demo.json").stat().st_mode) == 0o600
+
+
+def test_without_the_providers_clients_the_start_says_what_to_do(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    monkeypatch.setitem(sys.modules, "anthropic", None)
+    assert up.main(["--demo", "--data-dir", str(tmp_path / "data")]) == 1
+    assert "--demo needs anthropic. Run script/environment demo" in capsys.readouterr().err
+    assert not (tmp_path / "data").exists()
+
+
+def test_a_folder_without_a_key_ends_the_demo_with_a_sentence(tmp_path: Path) -> None:
+    done = tell(tmp_path)
+    assert done.returncode == 1
+    assert "does not name a server and a key" in done.stderr
+    assert "Traceback" not in done.stderr
