@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +24,6 @@ from stanchion_demo.player import Rated, Stage, play
 from stanchion_demo.provider import Provider
 from stanchion_demo.steps import Conversation
 
-AT_ONCE = 8
 FLUSH_EVERY = 150
 """Conversations of the history between two waits for the server, so that neither memory nor the spool fills."""
 
@@ -97,15 +95,15 @@ def tell_history(story: storyline.Story, provider: Provider, applications: Appli
 
 
 def go_on(story: storyline.Story, provider: Provider, applications: Applications, stop: threading.Event) -> None:
-    """New conversations at their time, a few at once, until `stop`; what was to come while it was off is left out."""
+    """New conversations at their time, several at once, until `stop`; what was to come while it was off is left out."""
     clock = LiveClock(stop)
     stage = Stage(provider, applications.tracers, applications.ids, _seed(story), applications.rate_now)
     print("live: a new conversation about every minute", flush=True)
-    with ThreadPoolExecutor(AT_ONCE, "demo") as pool:
-        for conversation in storyline.live(story, datetime.now(UTC)):
-            if stop.wait(max(0.0, (conversation.at - datetime.now(UTC)).total_seconds())):
-                break
-            pool.submit(_play_quietly, conversation, clock, stage)
+    for conversation in storyline.live(story, datetime.now(UTC)):
+        if stop.wait(max(0.0, (conversation.at - datetime.now(UTC)).total_seconds())):
+            break
+        # Daemons: one that waits for its provider must not hold up the end. The story bounds how many there are.
+        threading.Thread(target=_play_quietly, args=(conversation, clock, stage), daemon=True).start()
 
 
 def _play_quietly(conversation: Conversation, clock: LiveClock, stage: Stage) -> None:
