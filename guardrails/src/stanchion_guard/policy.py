@@ -60,10 +60,8 @@ class Rule:
 
     def threshold_for(self, part: Part) -> float:
         """The larger of the thresholds for the part's kind and language, else the rule's own."""
-        fitting = [self.by_kind[part.kind]] if part.kind in self.by_kind else []
-        if part.language in self.by_language:
-            fitting.append(self.by_language[part.language])
-        return max(fitting, default=self.threshold)
+        stated = (self.by_kind.get(part.kind or ""), self.by_language.get(part.language or ""))
+        return max((value for value in stated if value is not None), default=self.threshold)
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""From a policy's document to a Policy: structure against the schema, then what a schema cannot say, all problems at once."""
+"""From a policy's document to a Policy: its structure against the schema, then what a schema cannot say."""
 
 from __future__ import annotations
 

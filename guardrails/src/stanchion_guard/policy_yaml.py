@@ -1,8 +1,8 @@
 """Policy text, YAML or JSON, read into plain data that remembers the line and column of every value.
 
-The YAML is that of the 1.2 core schema: `no` and `on` are texts (so Norwegian can have a threshold), `12:30` is no number.
-Anchors, aliases, tags, duplicate keys and several documents in one text are refused, so what is written is what is meant
-and no text grows while it is read.
+The YAML is that of the 1.2 core schema: `no` and `on` are texts (so Norwegian can have a threshold), `12:30` is no
+number. Anchors, aliases, tags, duplicate keys and several documents in one text are refused, so what is written is what
+is meant and no text grows while it is read.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ Mark = tuple[int, int]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One thing wrong with a policy. `line` and `column` count from 1; both are None for data that came without a text."""
+    """One thing wrong with a policy. `line` and `column` count from 1; None for data that came without a text."""
 
     line: int | None
     column: int | None
@@ -71,7 +71,7 @@ def spell(path: Path) -> str:
 
 
 def read(source: str | bytes | Mapping[str, Any]) -> Document:
-    """The document of a policy text, or of data that is parsed already. Raises PolicyError for a text that is no YAML."""
+    """The document of a policy text, or of data parsed already. Raises PolicyError for a text that is no YAML."""
     if isinstance(source, Mapping):
         return _Copier().copy(source)
     if isinstance(source, bytes):
@@ -152,7 +152,9 @@ class _Composer:
         if event.anchor is not None:
             self._note(event, path, "anchors (&name) are not read: remove it and write the value out where it is used")
         if event.tag is not None:
-            self._note(event, path, f"tags ({event.tag}) are not read: remove it; quote a text that looks like a number")
+            self._note(
+                event, path, f"tags ({event.tag}) are not read: remove it; quote a text that looks like a number"
+            )
         if isinstance(event, yaml.MappingStartEvent):
             return self._mapping(path, depth)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -210,9 +212,9 @@ def _mark(event: Any) -> Mark:
 
 def _syntax(error: yaml.MarkedYAMLError) -> Problem:
     mark = error.problem_mark or error.context_mark
-    place = (mark.line + 1, mark.column + 1) if mark else (None, None)
     hint = "; indent with spaces" if error.problem and "\\t" in error.problem else ""
-    return Problem(*place, "", f"not readable as YAML or JSON: {error.problem or error.context}{hint}")
+    line, column = (mark.line + 1, mark.column + 1) if mark else (None, None)
+    return Problem(line, column, "", f"not readable as YAML or JSON: {error.problem or error.context}{hint}")
 
 
 def _too_large() -> str:

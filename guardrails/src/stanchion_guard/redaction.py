@@ -113,7 +113,7 @@ def clusters(hidden: Iterable[Hidden]) -> list[list[Hidden]]:
 
 
 def _replacement(cluster: Sequence[Hidden], value: str, mask: Mask) -> str:
-    """The detector's own replacement if one finding covers the cluster, else the mask of the longest, surest finding."""
+    """The detector's own text if one finding covers the cluster, else the mask of the longest, surest finding."""
     finding, own = max(cluster, key=lambda each: (each[0].end - each[0].start, each[0].score, each[1] is not None))
     if own is not None and finding.end - finding.start == len(value):
         return own
@@ -123,7 +123,8 @@ def _replacement(cluster: Sequence[Hidden], value: str, mask: Mask) -> str:
 def apply(text: str, changes: Sequence[Patch]) -> str:
     if not changes:
         return text
-    pieces, at = [], 0
+    pieces: list[str] = []
+    at = 0
     for patch in changes:
         pieces += (text[at : patch.start], patch.text)
         at = patch.end

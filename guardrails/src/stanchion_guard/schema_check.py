@@ -1,7 +1,7 @@
 """Checks data against a JSON Schema, every fault with its path and a remedy.
 
-The keywords that policies and detectors' parameters use are read here: importing the jsonschema library takes longer than
-building a whole guard does. A schema with any other keyword is handed to that library.
+The keywords that policies and detectors' parameters use are read here: importing the jsonschema library takes longer
+than building a whole guard does. A schema with any other keyword is handed to that library.
 """
 
 from __future__ import annotations
@@ -25,7 +25,16 @@ _TYPES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     "null": ("empty", lambda value: value is None),
 }
 _LOUD = {"type", "enum", "const", "required", "properties", "additionalProperties", "items", "minimum", "maximum"}
-_LOUD |= {"exclusiveMinimum", "minLength", "maxLength", "pattern", "minItems", "maxItems", "uniqueItems", "minProperties"}
+_LOUD |= {
+    "exclusiveMinimum",
+    "minLength",
+    "maxLength",
+    "pattern",
+    "minItems",
+    "maxItems",
+    "uniqueItems",
+    "minProperties",
+}
 _QUIET = {"$schema", "$id", "title", "description", "default", "examples"}
 
 

@@ -1,0 +1,115 @@
+"""From an examination to a verdict: the action, the texts after redaction, and proof of what was checked."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from stanchion_guard.examine import NOT_RUN, RANK, SIZE, Examination, Hit, Watched
+from stanchion_guard.policy import Policy
+from stanchion_guard.records import Action, Check, Coverage, Finding, Verdict
+from stanchion_guard.redaction import Mask, Patch, apply, patches
+
+NOT_CHECKED = "[NOT_CHECKED]"
+
+
+def verdict(examination: Examination, mask: Mask, started: int) -> Verdict:
+    policy = examination.plan.policy
+    checks = [*examination.checks(), *_size_checks(examination)]
+    action = strongest(check.action for check in checks)
+    return Verdict(
+        action=action,
+        texts=_texts(examination, mask),
+        findings=findings(examination.hits),
+        checks=tuple(checks),
+        coverage=_coverage(examination, checks),
+        policy=policy.name,
+        policy_version=policy.version,
+        message=message(policy, checks, action),
+        elapsed_us=(examination.clock() - started) // 1000,
+    )
+
+
+def strongest(actions: Iterable[Action]) -> Action:
+    return max(actions, key=RANK.__getitem__, default="allow")
+
+
+def findings(hits: Sequence[Hit]) -> tuple[Finding, ...]:
+    """What triggered some rule, once each, in the order of the texts."""
+    if not hits:
+        return ()
+    unique = {id(hit.finding): hit.finding for hit in hits}.values()
+    return tuple(sorted(unique, key=lambda finding: (finding.part, finding.start, finding.end)))
+
+
+def message(policy: Policy, checks: Iterable[Check], action: Action) -> str | None:
+    """What the end user may be shown: of the first rule that asked for the verdict's action, else the policy's."""
+    if RANK[action] < RANK["reask"]:
+        return None
+    asked = {check.rule for check in checks if check.action == action}
+    said = (rule.message for rule in policy.rules if rule.id in asked and rule.message is not None)
+    return next(said, policy.message)
+
+
+def oversize(examination: Examination) -> list[tuple[Watched, int]]:
+    """The parts that are longer than the policy allows, and their real length."""
+    if examination.subject is examination.original:
+        return []
+    lengths = ((watched, len(examination.original.parts[watched.index].text)) for watched in examination.parts)
+    return [(watched, length) for watched, length in lengths if length > watched.checked]
+
+
+def _size_checks(examination: Examination) -> Iterable[Check]:
+    action = examination.plan.policy.beyond
+    for watched, length in oversize(examination):
+        yield size_check(watched.index, watched.checked, length, action)
+
+
+def size_check(part: int, checked: int, length: int, action: Action) -> Check:
+    reason = f"{checked:,} of {length:,} characters were checked: the part is longer than the policy allows"
+    return Check(SIZE, SIZE, "1", part, "ran", checked, 0, None, True, action, reason)
+
+
+def _texts(examination: Examination, mask: Mask) -> tuple[str, ...]:
+    texts = [part.text for part in examination.original.parts]
+    hidden = [hit for hit in examination.hits if hit.rule.action == "redact"]
+    for part in {hit.finding.part for hit in hidden}:
+        own = [(hit.finding, hit.replacement) for hit in hidden if hit.finding.part == part]
+        texts[part] = apply(texts[part], patches(texts[part], own, mask))
+    if examination.plan.policy.beyond == "redact":
+        for watched, length in oversize(examination):
+            lost = length - watched.checked
+            texts[watched.index] = apply(texts[watched.index], [_cut(texts[watched.index], lost)])
+    return tuple(texts)
+
+
+def _cut(text: str, lost: int) -> Patch:
+    return Patch(len(text) - lost, len(text), NOT_CHECKED)
+
+
+def _coverage(examination: Examination, checks: Sequence[Check]) -> Coverage:
+    bad = {check.part for check in checks if check.outcome in NOT_RUN}
+    meant = [watched for watched in examination.parts if watched.done]
+    originals = examination.original.parts
+    return Coverage(
+        total_characters=sum(len(originals[watched.index].text) for watched in meant),
+        guarded_characters=sum(watched.checked for watched in meant if watched.index not in bad),
+        ran=sum(ran(check) for check in checks),
+        not_run=not_run(checks),
+    )
+
+
+def ran(check: Check) -> bool:
+    """Whether the check is evidence: a detector looked."""
+    return check.outcome == "ran" and check.rule != SIZE
+
+
+def not_run(checks: Iterable[Check]) -> tuple[tuple[str, str], ...]:
+    """Rule and reason of what was not checked, wholly or in part."""
+    missed = [check for check in checks if check.outcome in NOT_RUN or check.rule == SIZE]
+    return tuple((check.rule, _missed(check)) for check in missed)
+
+
+def _missed(check: Check) -> str:
+    if check.rule == SIZE:
+        return check.reason or ""
+    return f"{check.outcome}: {check.reason}" if check.reason else check.outcome
