@@ -56,7 +56,7 @@ class Delivery:
             self.spool = Spool(settings.spool_dir, address, settings.spool_max_bytes, self.drop)
         headers = {"User-Agent": "stanchion-sdk/0.1.0", **settings.headers}
         if settings.api_key:
-            headers["Authorization"] = f"Bearer {settings.api_key}"
+            headers["authorization"] = f"Bearer {settings.api_key}"
         self._transport = Transport(headers, settings.request_timeout_s)
         self._since_ns = time.time_ns()
         self._begin()
@@ -209,9 +209,23 @@ class Delivery:
                 complete = self._send_all()
             except Exception as error:
                 safety.note("courier", error)
+                self._rescue()
                 complete = False
             if request is not None:
                 request.done.put(complete)
+
+    def _rescue(self) -> None:
+        """After a mistake of ours: the request under way goes back in line, unless it is what we stumble over."""
+        parcel, self._in_flight = self._in_flight, None
+        self._down_until = time.monotonic() + FIRST_DELAY_S
+        if parcel is None:
+            return
+        parcel.attempts += 1
+        if parcel.attempts < GIVE_UP_AFTER:
+            self._outbox.give_back(parcel)
+        else:
+            self.drop("not_sendable", parcel.spans)
+            self._forget(parcel)
 
     def _wait_s(self) -> float:
         if self._down_until:

@@ -38,8 +38,14 @@ class Step:
 
 def examine(settings: Settings, now: Callable[[], float] = time.time) -> Iterator[Step]:
     """The steps in order; ends after the first that fails, for the ones behind it could not pass."""
-    parts = urlsplit(settings.traces_url)
-    host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    try:
+        parts = urlsplit(settings.traces_url)
+        host, port = parts.hostname or "", parts.port or (443 if parts.scheme == "https" else 80)
+    except ValueError:
+        host, port = "", 0
+    if not host or parts.scheme not in ("http", "https"):
+        yield Step("address", False, "STANCHION_ENDPOINT is no address: it reads like https://stanchion.example.org")
+        return
     transport = Transport(_headers(settings), TIMEOUT_S)
     checks: list[Callable[[], Step]] = [lambda: _name(host, port), lambda: _connection(host, port, parts.scheme)]
     scopes: set[str] = set()

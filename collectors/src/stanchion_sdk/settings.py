@@ -67,7 +67,8 @@ def from_environment(given: Mapping[str, object], environ: Mapping[str, str]) ->
         release=_text(given, environ, "release", "STANCHION_RELEASE"),
         content=content if content in CONTENT_MODES else "masked",
         user_salt=_text(given, environ, "user_salt", "STANCHION_USER_SALT"),
-        headers=_headers(environ),
+        # Those of OTEL_* may hold the key of another backend; they go to the address that came with them.
+        headers={} if _text(given, environ, "endpoint", "STANCHION_ENDPOINT") else _headers(environ),
         spool_dir=_spool_dir(given, environ),
         spool_max_bytes=int(_number(given, environ, "spool_max_mib", "STANCHION_SPOOL_MAX_MIB", 64.0) * MIB),
         interval_s=_number(given, environ, "interval_s", "STANCHION_INTERVAL_S", 0.5),

@@ -56,7 +56,10 @@ class Transport:
         return self._send(url, None, {}, self._timeout_s)
 
     def _send(self, url: str, body: bytes | None, headers: Mapping[str, str], timeout: float) -> Answer:
-        parts = urlsplit(url)
+        try:
+            parts = urlsplit(url)
+        except ValueError:
+            return Answer(Fate.SETUP, reason="the address is malformed")
         place = (parts.scheme, parts.netloc)
         reused = place in self._open
         try:

@@ -47,6 +47,11 @@ def test_a_clock_that_is_off_is_told(sink: Sink) -> None:
     assert not last.passed and "s off the server" in last.said
 
 
+@pytest.mark.parametrize("url", ["http://[::1", "stanchion.example.org", "ftp://host", "http://host:99999999"])
+def test_what_is_no_address_is_told(url: str) -> None:
+    assert [(step.name, step.passed) for step in steps(url)] == [("address", False)]
+
+
 def test_a_closed_port_and_an_unknown_name_are_told_apart() -> None:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))

@@ -121,10 +121,10 @@ def test_a_prompt_of_any_kind_is_recorded_bounded_and_can_be_sent(name: str, con
 @pytest.mark.parametrize("name", ["raises", "recurses", "a lying string", "a surrogate", "bytes", "a huge number"])
 def test_labels_of_any_kind_leave_the_block_alone(name: str) -> None:
     thing = THINGS[name]
-    with recorded_calls() as memory:
-        with stanchion.feature(thing), stanchion.user(thing), stanchion.prompt(thing, thing), stanchion.tags(thing):
-            result = 41 + 1
-            stanchion.record_call(provider=thing, model=thing, response_id=thing, attributes={"x": thing})
+    labels = (stanchion.feature(thing), stanchion.user(thing), stanchion.prompt(thing, thing), stanchion.tags(thing))
+    with recorded_calls() as memory, labels[0], labels[1], labels[2], labels[3]:
+        result = 41 + 1
+        stanchion.record_call(provider=thing, model=thing, response_id=thing, attributes={"x": thing})
     assert result == 42 and len(memory.spans) <= 1
 
 
