@@ -20,7 +20,7 @@ def answer_for(request: Json) -> Answer:
 
 def _tool(declaration: Json) -> Json:
     given = (declaration.get(key) for key in ("parametersJsonSchema", "parameters_json_schema", "parameters"))
-    schema = next(filter(None, given), {})
+    schema: Json = next(filter(None, given), {})
     properties = {
         name: spec | {"type": str(spec.get("type", "")).lower()}
         for name, spec in (schema.get("properties") or {}).items()
