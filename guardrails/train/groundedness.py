@@ -1,9 +1,10 @@
 """Fits the groundedness weights and prints how they do on sets they were not fitted on.
 
-    python guardrails/train/groundedness.py --train begin_wow.jsonl begin_cmu.jsonl --score fever_symmetric.jsonl ... --out FILE.npz
+    python guardrails/train/groundedness.py --train begin_wow.jsonl begin_cmu.jsonl --score OTHER.jsonl --out FILE.npz
 
-Trains on the rows of `--train` and on pairs made mechanically from their evidence: claims cut from a sentence (supported)
-and the same claims with a number, name, word or negation changed (not supported). Rows of `--score` are only scored.
+Trains on the rows of `--train` and on pairs made mechanically from their evidence: claims cut from a sentence
+(supported) and the same claims with a number, name, word or negation changed (not supported). Rows of `--score` are
+only scored. The weights in the package come from BEGIN (google/BEGIN-dataset, CC-BY-4.0), read in November 2026.
 """
 
 from __future__ import annotations
@@ -19,15 +20,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stanchion_guard.grounding import features, lexicon, words
+from stanchion_guard.grounding.lexicon import word_set
 
 Row = dict[str, Any]
 Matrix = NDArray[np.float64]
 SEED = 20261123
-MECHANICAL_WEIGHT = 1.0
-RIDGE = 3.0
+MECHANICAL_WEIGHT = 0.15
+RIDGE = 1.0
 FOLDS = 5
-VERBS = frozenset("is was are were has had became began released founded directed located played won".split())
-NAMES = "Marlow Hedda Quillon Brenta Osric Tamsin Velden Karsten Ilmari Dunmore Ferrand Loxley".split()
+VERBS = word_set("""is was are were has had became began released founded directed located played won""")
+NAMES = [
+    "Marlow",
+    "Hedda",
+    "Quillon",
+    "Brenta",
+    "Osric",
+    "Tamsin",
+    "Velden",
+    "Karsten",
+    "Ilmari",
+    "Dunmore",
+    "Ferrand",
+    "Loxley",
+]
 
 
 def load(path: Path) -> list[Row]:
@@ -62,7 +77,7 @@ def _sentences(context: str) -> list[str]:
 
 
 def _cut(sentence: list[str], rng: random.Random) -> list[str]:
-    """A claim of 4 to 12 words out of a sentence: its beginning, or its beginning up to the verb and a later stretch."""
+    """A claim of 4 to 12 words: the sentence's beginning, or its beginning up to the verb and a later stretch."""
     length = rng.randint(4, 12)
     verb = next((i for i, word in enumerate(sentence[:10]) if word.lower() in VERBS), None)
     if verb is None or rng.random() < 0.4:
@@ -158,7 +173,7 @@ def fit(values: Matrix, labels: Matrix, weights: Matrix) -> Matrix:
         curve = (design * (weights * chance * (1 - chance))[:, None]).T @ design + np.diag(ridge)
         found = found - np.linalg.solve(curve, slope)
     raw = found[:-1] / spread
-    return np.r_[raw, found[-1] - raw @ mean]
+    return np.asarray(np.r_[raw, found[-1] - raw @ mean])
 
 
 def train(rows: Sequence[Row], rng: random.Random) -> Matrix:
