@@ -94,7 +94,7 @@ def _sign(letter: str) -> bool:
 
 
 _NAME = r"(?i:[a-z0-9_.-]*(?:api[_-]?key|apikey|secret[_-]?key|client[_-]?secret|access[_-]?key|auth[_-]?token|access[_-]?token|refresh[_-]?token|private[_-]?key|signing[_-]?key|encryption[_-]?key|secret|token|credential)s?)"
-_PASS_NAME = r"(?i:[a-z0-9_.-]*(?:password|passwd|passphrase|pwd|db_pass|passwort|contraseña|mot de passe|senha))"
+_PASS_NAME = r"(?i:[a-z0-9_.-]*(?:password|passwd|passphrase|pwd|db_pass|passwort|contraseña|mot de passe|senha))"  # noqa: S105 - a pattern, no password
 _GIVES = r"[\"'`]?\s{0,4}(?:=>|:=|[:=]|\bis\b)\s{0,4}"
 
 _FORMATS = (

@@ -1,0 +1,117 @@
+"""The customer's own patterns, in RE2: linear in the text whatever the pattern."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, ClassVar, Literal
+
+import re2
+
+from stanchion_guard.detectors import Tier
+from stanchion_guard.reading import plain, plain_bytes
+from stanchion_guard.records import Detection, Finding, Subject
+from stanchion_guard.scanning import Bytes, bytes_of, folded_bytes_of
+from stanchion_guard.views import Reading, View
+
+LARGEST_PROGRAM = 20_000
+"""Instructions of one compiled pattern; RE2's time for a text grows with it."""
+MOST_FINDINGS = 1_000
+_VIEWS = ("raw", "plain", "folded", "squeezed")
+
+
+class Pattern:
+    """Finds every match of every pattern; a pattern's name is the finding's label."""
+
+    name: ClassVar[str] = "pattern"
+    version: ClassVar[str] = "1"
+    tier: ClassVar[Tier] = "light"
+    labels: ClassVar[tuple[str, ...]] = ("PATTERN",)
+    threshold: ClassVar[float] = 0.5
+    blind_to: ClassVar[str] = "What the patterns do not say; look-around and back-references, which RE2 does not have."
+    parameters: ClassVar[Mapping[str, Any]] = {
+        "type": "object",
+        "additionalProperties": False,
+        "required": ["patterns"],
+        "properties": {
+            "patterns": {
+                "type": "array",
+                "minItems": 1,
+                "maxItems": 200,
+                "items": {
+                    "type": "object",
+                    "additionalProperties": False,
+                    "required": ["name", "regex"],
+                    "properties": {
+                        "name": {"type": "string", "minLength": 1, "maxLength": 100},
+                        "regex": {"type": "string", "minLength": 1, "maxLength": 2000},
+                        "replacement": {"type": "string", "maxLength": 500},
+                        "score": {"type": "number", "minimum": 0, "maximum": 1},
+                    },
+                },
+            },
+            "view": {"enum": list(_VIEWS)},
+        },
+    }
+
+    def __init__(
+        self, patterns: Sequence[Mapping[str, Any]], view: Literal["raw", "plain", "folded", "squeezed"] = "raw"
+    ) -> None:
+        """`patterns`: mappings of `name`, `regex`, and optionally `replacement` (what redaction puts for a match) and
+        `score` (1.0). `view`: which view they read. ValueError names a pattern that is none."""
+        if view not in _VIEWS:
+            raise ValueError(f"pattern has no view {view!r}; it has {', '.join(_VIEWS)}")
+        self._view = view
+        self._patterns = [
+            (
+                str(one["name"]),
+                _compile(one["name"], one["regex"]),
+                float(one.get("score", 1.0)),
+                one.get("replacement"),
+            )
+            for one in patterns
+        ]
+
+    def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
+        view, data = self._read(reading)
+        findings: list[Finding] = []
+        replacements: dict[int, str] = {}
+        for label, compiled, score, replacement in self._patterns:
+            for hit in data.hits(compiled):
+                if len(findings) >= MOST_FINDINGS:
+                    break
+                if hit.start == hit.end:
+                    continue
+                start, end = (hit.start, hit.end) if view is None else view.original(hit.start, hit.end)
+                if replacement is not None:
+                    replacements[len(findings)] = replacement
+                findings.append(Finding(self.name, label, score, part, start, end, "a pattern matched", self._view))
+        score = max((finding.score for finding in findings), default=0.0)
+        return Detection(score, tuple(findings), replacements=replacements)
+
+    def _read(self, reading: Reading) -> tuple[View | None, Bytes]:
+        if self._view == "raw":
+            return None, bytes_of(reading)
+        if self._view == "plain":
+            return plain(reading), plain_bytes(reading)
+        if self._view == "folded":
+            return reading.folded, folded_bytes_of(reading)
+        return reading.squeezed, Bytes(reading.squeezed.text)
+
+
+def _compile(name: str, regex: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    try:
+        compiled = re2.compile(regex, options)
+    except re2.error as wrong:
+        raise ValueError(f"pattern {name!r} is no RE2 pattern: {_reason(wrong)}") from wrong
+    if compiled.programsize > LARGEST_PROGRAM:
+        raise ValueError(f"pattern {name!r} compiles to {compiled.programsize} steps, more than {LARGEST_PROGRAM}")
+    if compiled.fullmatch("") is not None:
+        raise ValueError(f"pattern {name!r} matches the empty text")
+    return compiled
+
+
+def _reason(wrong: Exception) -> str:
+    told = wrong.args[0] if wrong.args else "unknown reason"
+    return told.decode() if isinstance(told, bytes) else str(told)
