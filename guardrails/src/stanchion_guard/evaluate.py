@@ -114,7 +114,8 @@ def _table(reports: Sequence[Report]) -> Iterator[str]:
     for one in reports:
         found = asdict(one.figures)
         cells = "".join("        -" if found[key] is None else f"{found[key]:9.3f}" for _, key in _COLUMNS)
-        yield f"{one.name:<{width}}{one.figures.rows:>8}{one.figures.positives:>9}{cells}{one.p50_us:>9.0f}{one.p99_us:>9.0f}"
+        counts = f"{one.figures.rows:>8}{one.figures.positives:>9}"
+        yield f"{one.name:<{width}}{counts}{cells}{one.p50_us:>9.0f}{one.p99_us:>9.0f}"
 
 
 def _remarks(reports: Sequence[Report]) -> Iterator[str]:

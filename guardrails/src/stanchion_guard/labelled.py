@@ -1,4 +1,4 @@
-"""Labelled rows of evaluation files: one JSON object a line, with `text`, or `prompt`/`context`/`response`, or `messages`.
+"""Labelled rows of evaluation files: one JSON object a line, with `text`, `prompt`/`context`/`response`, or `messages`.
 
 `label` is 1 for what a guardrail should catch, 0 for what it should let pass, null for not known, or a list of spans
 {"type", "start", "end"}. `category`, `target`, `source` and `language` name slices.

@@ -1,4 +1,4 @@
-"""Exact figures for a scored, labelled set: no interpolation, ties shared fairly, None where a figure has no meaning."""
+"""Exact figures for a scored, labelled set: no interpolation, ties shared, None where a figure has no meaning."""
 
 from __future__ import annotations
 

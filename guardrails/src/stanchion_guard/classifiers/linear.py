@@ -1,8 +1,8 @@
 """Linear classifiers over hashed features: one table of small integers for all of them, read once, scored in one pass.
 
 A text's score is that of its worst window: one segment, four, or sixteen. Longer texts have more windows and therefore
-more chances of a high one by accident; the calibration takes that back (`length_slope`), so that the score keeps its
-meaning: the estimated probability, on texts like those of the data card with equal shares of both classes.
+more chances of a high one by accident; the calibration takes that back (`length_slope`). One in a hundred harmless
+texts of the calibration scores above 0.5, every source of harmless texts weighing the same.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ import numpy as np
 import numpy.typing as npt
 
 from stanchion_guard.classifiers import features, lexicon
-from stanchion_guard.views import Reading, View
 
 Floats = npt.NDArray[np.float32]
 
@@ -28,14 +27,14 @@ WEIGHTS = Path(__file__).parent / "weights" / "linear.npz"
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """probability = logistic(slope * logit + offset - length_slope * ln(segments))."""
+    """score = logistic(slope * (logit - centre - length_slope * ln(segments))): monotone in the logit."""
 
     slope: float
-    offset: float
+    centre: float
     length_slope: float
 
     def probability(self, logit: float, segments: int) -> float:
-        exponent = self.slope * logit + self.offset - self.length_slope * math.log(max(segments, 1))
+        exponent = self.slope * (logit - self.centre - self.length_slope * math.log(max(segments, 1)))
         return 1.0 / (1.0 + math.exp(-min(max(exponent, -30.0), 30.0)))
 
 
@@ -66,7 +65,7 @@ class Scores:
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The window that speaks loudest for a target: its probability in 0..1 and its range in the text that was read."""
+    """The window that speaks loudest for a target: its score in 0..1 and its range in the text that was read."""
 
     score: float
     start: int
@@ -121,7 +120,8 @@ def _runs(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     """Sums over every run of `size` rows, the whole if there are fewer."""
     start = np.zeros((1, *values.shape[1:]))
     total = np.concatenate((start, np.cumsum(values, axis=0, dtype=np.float64)))
-    return total[min(size, len(values)) :] - total[: len(total) - min(size, len(values))]
+    runs: npt.NDArray[Any] = total[min(size, len(values)) :] - total[: len(total) - min(size, len(values))]
+    return runs
 
 
 def logits(weights: Weights, scores: Scores, target: int, size: int) -> npt.NDArray[np.float64]:
@@ -160,6 +160,16 @@ def worst(weights: Weights, scores: Scores, target: str) -> Hit | None:
     return Hit(probability, int(found.starts[best[1]]), int(found.ends[best[2]]))
 
 
-def of_view(reading: Reading, view: View) -> Scores:
-    """Sums for one view of a reading, made once and shared by every detector that asks."""
-    return reading.keep(f"classifiers.{view.name}.{id(view)}", lambda: sums(load(), view.text))
+def loud_segments(weights: Weights, scores: Scores, target: str, threshold: float) -> tuple[Hit, ...]:
+    """Every single segment that reaches the threshold, in order, calibrated for the whole text's length."""
+    column = weights.targets.index(target)
+    found = scores.grams
+    if not len(found):
+        return ()
+    values = logits(weights, scores, column, 1)
+    calibration = weights.calibrations[column]
+    return tuple(
+        Hit(probability, int(found.starts[place]), int(found.ends[place]))
+        for place, logit in enumerate(values.tolist())
+        if (probability := calibration.probability(logit, len(found))) >= threshold
+    )

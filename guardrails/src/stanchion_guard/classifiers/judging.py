@@ -1,0 +1,71 @@
+"""One text under the classifiers: the undisguised view and decoded payloads, scored once for all detectors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from stanchion_guard.classifiers import lexicon, linear
+from stanchion_guard.classifiers.linear import Hit, Scores
+from stanchion_guard.views import Reading, View
+
+MOST_PAYLOADS = 8
+"""Decoded payloads that are judged; more of them are for the obfuscation detector."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """The loudest window of one view, its range in the original text, and the word classes that stand in it."""
+
+    score: float
+    start: int
+    end: int
+    view: str
+    classes: frozenset[str]
+
+
+def _views(reading: Reading) -> Iterator[View]:
+    yield reading.squeezed
+    yield from reading.payloads[:MOST_PAYLOADS]
+
+
+def _scored(reading: Reading) -> tuple[tuple[View, Scores], ...]:
+    weights = linear.load()
+    return reading.keep(
+        "classifiers.scored", lambda: tuple((view, linear.sums(weights, view.text)) for view in _views(reading))
+    )
+
+
+def judge(reading: Reading, target: str) -> tuple[Judged, ...]:
+    """The loudest window of each view that has letters, the loudest view first."""
+    weights = linear.load()
+    found = [
+        _judged(view, scores, hit)
+        for view, scores in _scored(reading)
+        if (hit := linear.worst(weights, scores, target)) is not None
+    ]
+    return tuple(sorted(found, key=lambda one: -one.score))
+
+
+def sentences(reading: Reading, target: str, threshold: float) -> tuple[Judged, ...]:
+    """Every segment that reaches the threshold by itself, in the order of the text."""
+    weights = linear.load()
+    return tuple(
+        _judged(view, scores, hit)
+        for view, scores in _scored(reading)
+        for hit in linear.loud_segments(weights, scores, target, threshold)
+    )
+
+
+def _judged(view: View, scores: Scores, hit: Hit) -> Judged:
+    start, end = view.original(hit.start, hit.end)
+    return Judged(hit.score, start, end, view.name, _classes(scores, hit))
+
+
+def _classes(scores: Scores, hit: Hit) -> frozenset[str]:
+    found = scores.grams
+    inside = (found.starts < hit.end) & (found.ends > hit.start)
+    mask = 0
+    for value in found.classes[inside].tolist():
+        mask |= value
+    return frozenset(name for bit, name in enumerate(lexicon.CLASSES) if mask >> bit & 1)

@@ -1,0 +1,82 @@
+"""Attempts to turn a model against its orders: jailbreaks, overrides, prompt extraction, orders hidden in documents."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from stanchion_guard.classifiers import judging, linear
+from stanchion_guard.classifiers.judging import Judged
+from stanchion_guard.detectors import Tier
+from stanchion_guard.records import Detection, Finding, Stage, Subject
+from stanchion_guard.views import Reading
+
+MOST_FINDINGS = 16
+_DOCUMENTS: tuple[Stage, ...] = ("retrieved", "tool_result")
+_EVIDENCE = {
+    "set_aside": "a verb of setting aside",
+    "before": "what came before",
+    "orders": "a word for instructions",
+    "persona": "a role to play",
+    "unbound": "freedom from rules",
+    "assistant": "a word for the model",
+    "reveal": "a request to reveal",
+    "hidden": "something confidential",
+    "refusing": "a ban on refusing",
+    "carry_out": "an action to carry out",
+    "link": "a link",
+    "fiction": "a fictional frame",
+    "cipher": "an encoding",
+    "mode": "a mode or privilege",
+}
+
+
+class PromptInjection:
+    """Scores a text by its loudest passage, decoded payloads included; documents are also told sentence by sentence."""
+
+    name = "prompt_injection"
+    version = "1"
+    tier: Tier = "light"
+    parameters: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
+    labels = ("direct", "indirect", "jailbreak", "extraction")
+    threshold = 0.5
+    blind_to = (
+        "Attacks without tell-tale wording: plain requests that only the system prompt forbids, harmful requests with "
+        "a meaningless suffix, orders in a document that read like its own text, attacks spread over several messages, "
+        "ciphers other than base64, hex and URL encoding, and most languages but English (see docs/detectors.md)."
+    )
+
+    def __init__(self) -> None:
+        linear.load()
+
+    def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
+        stage = subject.parts[part].stage
+        target = "indirect" if stage in _DOCUMENTS else "attack"
+        found = judging.judge(reading, target)
+        if not found:
+            return Detection(None, skipped="no words")
+        score = found[0].score
+        if score < self.threshold:
+            return Detection(score)
+        passages = judging.sentences(reading, target, self.threshold) if stage in _DOCUMENTS else ()
+        shown = (passages or tuple(one for one in found if one.score >= self.threshold))[:MOST_FINDINGS]
+        return Detection(score, tuple(self._finding(one, part, stage) for one in shown))
+
+    def _finding(self, one: Judged, part: int, stage: Stage) -> Finding:
+        label = _label(one.classes, stage)
+        return Finding(self.name, label, one.score, part, one.start, one.end, _reason(one.classes), one.view)
+
+
+def _label(classes: frozenset[str], stage: Stage) -> str:
+    if stage in _DOCUMENTS:
+        return "indirect"
+    if classes >= {"reveal", "hidden"} or classes >= {"reveal", "orders"}:
+        return "extraction"
+    if classes & {"persona", "unbound", "fiction", "mode"} and not classes >= {"set_aside", "before"}:
+        return "jailbreak"
+    return "direct"
+
+
+def _reason(classes: frozenset[str]) -> str:
+    seen = [words for name, words in _EVIDENCE.items() if name in classes]
+    return f"reads like an attack: {', '.join(seen)}" if seen else "worded like known attacks"
