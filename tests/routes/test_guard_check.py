@@ -1,0 +1,187 @@
+"""POST /api/v1/guard/check: the verdict, whose it is, and what is recorded of it."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from kit.guarding import CANARY, document, policy_in_force
+from stanchion_server.policies import engine, services
+from stanchion_server.policies.recording import recorder
+from stanchion_server.tenants import access
+from stanchion_server.tenants import services as tenants
+from stanchion_server.tenants.models import Project, Scope
+from stanchion_server.traces.models import GuardDecision, Span
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches() -> Iterator[None]:
+    access.forget_everything()
+    engine.forget_everything()
+    yield
+    recorder.flush()
+    access.forget_everything()
+    engine.forget_everything()
+
+
+@pytest.fixture
+def project() -> Project:
+    return tenants.create_project(tenants.create_organisation("Acme"), "Shop")
+
+
+def post(project: Project, body: Any, *, scope: Scope = Scope.GUARD) -> Any:
+    key = tenants.create_key(project, "app", [scope])
+    return Client(headers={"authorization": f"Bearer {key}", "user-agent": "shop/1.0 (linux)"}).post(
+        "/api/v1/guard/check", body, content_type="application/json"
+    )
+
+
+def recorded() -> list[GuardDecision]:
+    assert recorder.flush()
+    return list(GuardDecision.objects.order_by("policy", "mode"))
+
+
+def test_a_text_that_breaks_a_rule_is_blocked_and_the_finding_names_its_place(project: Project) -> None:
+    policy_in_force(project)
+    answer = post(project, {"policy": "chat", "text": f"see {CANARY}!", "stage": "output"}).json()
+    assert (answer["action"], answer["message"]) == ("block", "That cannot be said here.")
+    assert (answer["policy"], answer["policy_version"], answer["mode"]) == ("chat", "1", "live")
+    [finding] = answer["findings"]
+    assert (finding["detector"], finding["start"], finding["end"]) == ("canary", 4, 4 + len(CANARY))
+    assert answer["coverage"]["complete"] is True
+
+
+def test_a_harmless_text_is_allowed_with_proof_that_it_was_checked(project: Project) -> None:
+    policy_in_force(project)
+    answer = post(project, {"policy": "chat", "text": "good morning", "stage": "input"}).json()
+    assert answer["action"] == "allow"
+    assert (answer["coverage"]["total_characters"], answer["coverage"]["guarded_characters"]) == (12, 12)
+    assert [check["outcome"] for check in answer["checks"]] == ["ran"]
+
+
+def test_every_check_is_recorded_with_its_span_in_the_callers_trace(project: Project) -> None:
+    policy_in_force(project)
+    trace_id = uuid.uuid4().hex
+    body = {"policy": "chat", "text": CANARY, "trace_id": trace_id, "span_id": "00000000000000ff", "feature": "search",
+            "session_id": "s-1", "check_id": "c-1"}  # fmt: skip
+    assert post(project, body).status_code == 200
+    [row] = recorded()
+    assert (row.check_id, row.trace_id.hex, row.parent_span_id, row.feature) == ("c-1", trace_id, 255, "search")
+    assert (row.source, row.mode, row.rules, row.session_id) == ("rest", "live", ["canary"], "s-1")
+    span = Span.objects.get(trace_id=row.trace_id, span_id=row.span_id)
+    assert CANARY not in str(span.attributes)
+
+
+def test_messages_tool_calls_and_contexts_are_all_judged(project: Project) -> None:
+    policy_in_force(project)
+    for body in (
+        {"messages": [{"role": "user", "content": [{"type": "text", "text": CANARY}]}]},
+        {"messages": [{"role": "assistant", "tool_calls": [{"function": {"name": "f", "arguments": CANARY}}]}]},
+        {"tool_calls": [{"name": "f", "arguments": {"to": CANARY}}]},
+        {"tool_results": [{"name": "f", "content": CANARY}]},
+        {"contexts": ["fine", {"text": CANARY, "kind": "email"}], "text": "fine"},
+        {"parts": [{"stage": "retrieved", "text": CANARY}]},
+        {"text": "fine", "response": CANARY},
+    ):
+        assert post(project, {"policy": "chat", **body}).json()["action"] == "block", body
+
+
+def test_the_question_is_background_and_not_judged(project: Project) -> None:
+    policy_in_force(project)
+    answer = post(project, {"policy": "chat", "query": CANARY, "response": "fine"}).json()
+    assert answer["action"] == "allow"
+
+
+def test_a_shadow_is_recorded_beside_and_changes_nothing(project: Project) -> None:
+    policy = policy_in_force(project, "chat", document("other-word-1", "flag"), document())
+    services.set_shadow(project.pk, policy.pk, 2, "tester")
+    assert post(project, {"policy": "chat", "text": CANARY}).json()["action"] == "allow"
+    live, shadow = recorded()
+    assert (live.mode, live.policy_version, live.action) == ("live", "1", 0)
+    assert (shadow.mode, shadow.policy_version, shadow.action) == ("shadow", "2", 5)
+    assert live.check_id == shadow.check_id
+
+
+def test_an_enforced_policy_judges_whatever_was_asked_for(project: Project) -> None:
+    policy_in_force(project, "mild", document("other-word-1", "flag"))
+    strict = policy_in_force(project, "strict-house", document())
+    services.enforce(project.pk, strict.pk, "tester")
+    answer = post(project, {"policy": "mild", "text": CANARY}).json()
+    assert (answer["action"], answer["policy"]) == ("block", "strict-house")
+    assert {row.policy for row in recorded()} == {"mild", "strict-house"}
+
+
+def test_a_switched_off_policy_says_that_nothing_ran(project: Project) -> None:
+    policy = policy_in_force(project)
+    services.set_switch(project.pk, policy.pk, "off", "blocks everybody", "tester")
+    answer = post(project, {"policy": "chat", "text": CANARY}).json()
+    assert answer["action"] == "allow"
+    assert answer["coverage"]["complete"] is False
+    assert "blocks everybody" in answer["coverage"]["not_run"][0][1]
+    assert recorded()[0].is_complete is False
+
+
+def test_block_all_blocks_even_good_morning(project: Project) -> None:
+    policy = policy_in_force(project)
+    services.set_switch(project.pk, policy.pk, "block_all", "incident 7", "tester")
+    assert post(project, {"policy": "chat", "text": "good morning"}).json()["action"] == "block"
+
+
+def test_rolling_back_is_obeyed_at_once(project: Project) -> None:
+    policy = policy_in_force(project, "chat", document("other-word-1"), document())
+    services.set_live(project.pk, policy.pk, 2, "tester")
+    assert post(project, {"policy": "chat", "text": CANARY}).json()["action"] == "block"
+    services.set_live(project.pk, policy.pk, 1, "tester")
+    assert post(project, {"policy": "chat", "text": CANARY}).json()["action"] == "allow"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ([], 400, "bad_body"),
+        ({}, 400, "nothing_to_check"),
+        ({"text": 7}, 400, "bad_body"),
+        ({"text": "a", "stage": "sideways"}, 400, "bad_body"),
+        ({"text": "a", "colour": "red"}, 400, "unknown_field"),
+        ({"text": "a", "policy": "nobody-made-it"}, 404, "policy_not_found"),
+        ({"text": "a", "trace_id": "xyz"}, 400, "bad_body"),
+        ({"text": "a", "deadline_ms": -1}, 400, "bad_body"),
+        ({"text": "a" * 1_000_001}, 413, "too_large"),
+        ({"messages": ["a"]}, 400, "bad_body"),
+        ({"messages": [{"role": "user", "content": 7}]}, 400, "bad_body"),
+        ({"tool_calls": {"a": 1}}, 400, "bad_body"),
+        ({"text": "a", "usage": {"steps": "many"}}, 400, "bad_body"),
+    ],
+)
+def test_what_cannot_be_read_is_refused_with_the_remedy(project: Project, body: Any, status: int, code: str) -> None:
+    policy_in_force(project)
+    answer = post(project, body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+
+
+def test_hostile_characters_come_back_whole(project: Project) -> None:
+    policy_in_force(project)
+    body = f'{{"policy": "chat", "text": "a\\u0000\\ud800 {CANARY}", "feature": "f\\u0000", "check_id": "\\ud800"}}'
+    key = tenants.create_key(project, "app", [Scope.GUARD])
+    answer = Client(headers={"x-api-key": key}).post("/api/v1/guard/check", body, content_type="application/json")
+    assert answer.status_code == 200
+    assert answer.json()["findings"][0]["start"] == 4
+    assert len(recorded()) == 1
+
+
+def test_a_key_without_the_scope_is_refused(project: Project) -> None:
+    policy_in_force(project)
+    answer = post(project, {"policy": "chat", "text": "a"}, scope=Scope.INGEST)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (403, "missing_scope")
+
+
+def test_another_projects_policy_does_not_exist(project: Project) -> None:
+    other = tenants.create_project(tenants.create_organisation("Other"), "Other")
+    policy_in_force(other, "secret-policy")
+    assert post(project, {"policy": "secret-policy", "text": "a"}).status_code == 404
