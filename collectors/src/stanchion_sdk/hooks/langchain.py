@@ -6,6 +6,7 @@ ids: a span attached in a callback would leak into the application's context whe
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
 from importlib import import_module
@@ -13,6 +14,7 @@ from types import ModuleType
 from typing import Any
 
 from opentelemetry import context as otel_context
+from opentelemetry import trace
 
 from .. import attributes as names
 from .. import recording, safety
@@ -20,20 +22,21 @@ from ..recording import Recorder, as_json
 from .imports import when_imported
 from .runs import Runs
 
-# The run around the model call that langchain has just announced here; read once, by that call.
+# The model's run and the run around it, which langchain has just announced here; read once, by that call.
 _announced: ContextVar[Any] = ContextVar("stanchion_langchain_announced", default=None)
 
 
 def install(recorder: Callable[[], Recorder | None]) -> None:
     def patch(module: ModuleType) -> None:
         runs = Runs(recorder)
-        handler = _handler_class(module.BaseCallbackHandler, runs)()
+        handler = _handler_class(import_module("langchain_core.callbacks.base").BaseCallbackHandler, runs)()
         # A default, as langchain reads the variable in every thread and task, and none of them has set it.
         variable: ContextVar[Any] = ContextVar("stanchion_langchain", default=handler)
-        import_module("langchain_core.tracers.context").register_configure_hook(variable, True)
+        module.register_configure_hook(variable, True)
         recording.frameworks.append(LangChain(runs))
 
-    when_imported("langchain_core.callbacks.base", patch)
+    # Not the callbacks themselves: while they are being imported, this module cannot be.
+    when_imported("langchain_core.tracers.context", patch)
 
 
 class LangChain:
@@ -44,12 +47,17 @@ class LangChain:
 
     def parent_of_now(self) -> otel_context.Context | None:
         """The span of the run this code is in; None outside of runs, or where the app has a span of its own inside."""
+        announced = _announced.get()
+        if announced is not None:
+            _announced.set(None)
+            run_id, parent_run_id = announced
+            beside = _openinference_span(run_id)
+            if beside is not None:
+                return trace.set_span_in_context(beside)
+            if self._runs.knows(parent_run_id):
+                return self._runs.context_in(parent_run_id)
         if not self._runs.any_open:
             return None
-        announced = _announced.get()
-        _announced.set(None)
-        if self._runs.knows(announced):
-            return self._runs.context_in(announced)
         config = import_module("langchain_core.runnables.config").var_child_runnable_config.get()
         manager = config.get("callbacks") if config else None
         return self._runs.context_in(getattr(manager, "parent_run_id", None))
@@ -58,10 +66,23 @@ class LangChain:
         """Its model calls are left to the clients' hooks anyway."""
 
 
+def _openinference_span(run_id: Any) -> Any:
+    """The span of a run in OpenInference's instrumentation, where that is active: one trace, one charge, no second
+    span for the same chain or tool. Like ours its spans are never the current one, so only it can be asked."""
+    module = sys.modules.get("openinference.instrumentation.langchain")
+    if module is None:
+        return None
+    tracer = getattr(module.LangChainInstrumentor(), "_tracer", None)
+    return tracer.get_span(run_id) if tracer is not None else None
+
+
 def _guarded(function: Callable[..., None]) -> Callable[..., None]:
+    stands_aside = function.__name__ in ("chain_start", "tool_start", "retriever_start")
+
     def call(*args: Any, **kwargs: Any) -> None:
         try:
-            function(*args, **kwargs)
+            if not (stands_aside and _openinference_span(kwargs.get("run_id")) is not None):
+                function(*args, **kwargs)
         except Exception as error:
             safety.note("langchain", error)
 
@@ -104,7 +125,7 @@ def _handler_class(base: Any, runs: Runs) -> type:
     def model_start(
         _: Any, serialized: Any, given: Any, *, run_id: Any, parent_run_id: Any = None, **more: Any
     ) -> None:
-        _announced.set(parent_run_id)
+        _announced.set((run_id, parent_run_id))
 
     def ended(_: Any, *args: Any, run_id: Any, **more: Any) -> None:
         runs.end(run_id, {})
