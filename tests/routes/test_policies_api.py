@@ -1,0 +1,164 @@
+"""Policies over REST: draft, publish, roll out, take back; and the bundle an application pulls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from kit.guarding import CANARY, document
+from stanchion_server.policies import engine
+from stanchion_server.policies.models import PolicyEvent
+from stanchion_server.tenants import access
+from stanchion_server.tenants import services as tenants
+from stanchion_server.tenants.models import Project, Scope
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+FAILING = document(tests="tests:\n  - {name: greets, stage: input, text: hello, expect: {action: block}}\n")
+
+
+class Api:
+    def __init__(self, project: Project, *scopes: Scope) -> None:
+        self._headers = {"authorization": f"Bearer {tenants.create_key(project, 'k', scopes)}"}
+
+    def __call__(self, method: str, path: str, body: Any = None, **headers: str) -> Any:
+        call = getattr(Client(headers={**self._headers, **headers}), method)
+        return (
+            call(f"/api/v1/{path}", body, content_type="application/json")
+            if body is not None
+            else call(f"/api/v1/{path}")
+        )
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches() -> Iterator[None]:
+    access.forget_everything()
+    engine.forget_everything()
+    yield
+    access.forget_everything()
+    engine.forget_everything()
+
+
+@pytest.fixture
+def project() -> Project:
+    return tenants.create_project(tenants.create_organisation("Acme"), "Shop")
+
+
+@pytest.fixture
+def api(project: Project) -> Api:
+    return Api(project, Scope.ADMIN)
+
+
+def published(api: Api, *documents: str) -> None:
+    api("post", "policies", {"name": "chat", "document": documents[0]})
+    for text in documents:
+        api("put", "policies/chat/draft", {"document": text})
+        assert api("post", "policies/chat/versions", {}).status_code == 201
+
+
+def test_a_policy_goes_from_draft_to_force_and_back(api: Api) -> None:
+    published(api, document(), document(action="flag"))
+    assert [row["number"] for row in api("get", "policies/chat/versions").json()["items"]] == [2, 1]
+    assert api("post", "policies/chat/rollout", {"live": 2}).json()["live"] == 2
+    assert api("post", "policies/chat/rollout", {"live": 1}).json()["live"] == 1
+    events = list(PolicyEvent.objects.order_by("at").values_list("action", flat=True))
+    assert events == ["created", "published", "published", "live", "live"]
+
+
+def test_a_version_that_was_published_never_changes(api: Api) -> None:
+    published(api, document())
+    before = api("get", "policies/chat/versions").json()["items"]
+    api("put", "policies/chat/draft", {"document": document(action="flag")})
+    assert api("get", "policies/chat/versions").json()["items"] == before
+
+
+def test_the_same_text_makes_no_second_version(api: Api) -> None:
+    published(api, document(), document())
+    assert len(api("get", "policies/chat/versions").json()["items"]) == 1
+
+
+def test_a_draft_that_does_not_compile_is_kept_and_cannot_be_published(api: Api) -> None:
+    api("post", "policies", {"name": "chat", "document": "rules: [\n  broken"})
+    answer = api("post", "policies/chat/versions", {})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_policy")
+    assert "line" in answer.json()["error"]["message"]
+    assert api("get", "policies/chat").json()["draft"] == "rules: [\n  broken"
+
+
+def test_a_policy_that_fails_its_own_tests_cannot_be_published(api: Api) -> None:
+    api("post", "policies", {"name": "chat", "document": FAILING})
+    answer = api("post", "policies/chat/versions", {})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "policy_tests_fail")
+    assert "greets" in answer.json()["error"]["message"]
+
+
+def test_several_changes_of_force_happen_together_or_not_at_all(api: Api) -> None:
+    published(api, document(), document(action="flag"))
+    refused = api("post", "policies/chat/rollout", {"live": 2, "shadow": 9})
+    assert (refused.status_code, refused.json()["error"]["code"]) == (404, "no_such_version")
+    assert api("get", "policies/chat").json()["live"] is None
+    changed = api("post", "policies/chat/rollout", {"live": 1, "canary": 2, "canary_percent": 10, "is_enforced": True})
+    view = changed.json()
+    assert (view["live"], view["canary"], view["canary_percent"], view["is_enforced"]) == (1, 2, 10, True)
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"name": "has space"}, "bad_name"),
+        ({"name": "../../etc"}, "bad_name"),
+        ({"name": ""}, "bad_field"),
+        ({"document": "x"}, "bad_field"),
+        ({"name": "n" * 64}, "bad_field"),
+        ({"name": "n\u0000"}, "bad_field"),
+    ],
+)
+def test_a_name_that_is_none_is_refused(api: Api, body: Any, code: str) -> None:
+    answer = api("post", "policies", body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+
+def test_a_name_is_given_once(api: Api) -> None:
+    api("post", "policies", {"name": "chat"})
+    assert api("post", "policies", {"name": "chat"}).status_code == 409
+
+
+def test_only_administrators_change_policies(project: Project, api: Api) -> None:
+    published(api, document())
+    app = Api(project, Scope.GUARD)
+    assert app("post", "policies", {"name": "mine"}).status_code == 403
+    assert app("post", "policies/chat/rollout", {"live": None}).status_code == 403
+    assert app("get", "policies/chat/bundle").status_code == 200
+
+
+def test_the_bundle_holds_the_versions_in_force_and_is_sent_once(project: Project, api: Api) -> None:
+    published(api, document(), document(action="flag"))
+    api("post", "policies/chat/rollout", {"live": 1, "shadow": 2})
+    app = Api(project, Scope.GUARD)
+    first = app("get", "policies/chat/bundle")
+    [bundle] = first.json()["policies"]
+    assert (bundle["live"], bundle["shadow"], set(bundle["documents"])) == (1, 2, {"1", "2"})
+    assert CANARY in bundle["documents"]["1"]
+    again = app("get", "policies/chat/bundle", **{"if-none-match": first["ETag"]})
+    assert (again.status_code, again.content) == (304, b"")
+    api("post", "policies/chat/rollout", {"live": 2})
+    changed = app("get", "policies/chat/bundle", **{"if-none-match": first["ETag"]})
+    assert (changed.status_code, changed.json()["policies"][0]["live"]) == (200, 2)
+
+
+def test_a_bundle_brings_the_enforced_policy_along(project: Project, api: Api) -> None:
+    published(api, document())
+    api("post", "policies", {"name": "house", "document": document("house-word-1").replace("chat", "house")})
+    api("post", "policies/house/versions", {})
+    api("post", "policies/house/rollout", {"live": 1, "is_enforced": True})
+    names = [row["name"] for row in Api(project, Scope.GUARD)("get", "policies/chat/bundle").json()["policies"]]
+    assert names == ["chat", "house"]
+
+
+def test_a_built_in_policy_has_a_bundle_without_being_made(project: Project) -> None:
+    app = Api(project, Scope.GUARD)
+    assert app("get", "policies/default/bundle").json()["policies"] == [{"name": "default", "built_in": True}]
+    assert app("get", "policies/nobodys/bundle").status_code == 404
