@@ -17,7 +17,7 @@ from typing import Any
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from sdk_parts import servers  # noqa: E402 - the path above
+from sdk_parts import servers
 
 PROMPT = ("Please read the following passages and answer the customer's question with references to the source. " * 22)[
     :2048

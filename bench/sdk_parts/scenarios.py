@@ -130,11 +130,19 @@ def _totals(runs: list[Row]) -> Row:
     return {f"{mode}_us": _spread([_cpu(run, mode) for run in known]) for mode in ("plain", "stream")}
 
 
+def _least(runs: list[Row], mode: str) -> float:
+    """The round that other work on the machine disturbed least; on a shared one the steadiest figure."""
+    return min(_cpu(run, mode) for run in runs)
+
+
 def _added(pairs: list[tuple[Row, Row]]) -> Row:
     row: Row = {}
     for mode in ("plain", "stream"):
         row[f"{mode}_added_us"] = _spread([_cpu(mine, mode) - _cpu(base, mode) for mine, base in pairs])
+        least = [_least([pair[which] for pair in pairs], mode) for which in (0, 1)]
+        row[f"{mode}_quietest_us"] = round(least[0] - least[1])
         row[f"{mode}_ratio"] = round(statistics.median(_cpu(mine, mode) / _cpu(base, mode) for mine, base in pairs), 2)
+    row["chunk_quietest_us"] = round(row["stream_quietest_us"] / CHUNKS, 1)
     row["chunk_added_us"] = [round(value / CHUNKS, 1) for value in row["stream_added_us"]]
     row["background_us"] = round(statistics.median(mine["plain"]["background_us"] for mine, _ in pairs))
     row["import_cpu_s"] = statistics.median(mine["import_cpu_s"] for mine, _ in pairs)
