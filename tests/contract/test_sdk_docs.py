@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from kit.client_envs import ROOT, run_app
+from kit.fake_bedrock import FakeBedrock
 from kit.sdk_sink import Sink
 from stanchion_server.commands.fake_llm.server import FakeLlm
 
@@ -22,7 +23,7 @@ EXAMPLES = re.findall(r"<!-- run: (\S+) -->\n```python\n(.*?)```", PAGE, re.DOTA
 def test_an_example_of_the_page_records_a_call(environment: str, code: str, tmp_path: Path) -> None:
     script = tmp_path / "example.py"
     script.write_text(code)
-    with Sink() as sink, FakeLlm(latency_ms=1, chunk_ms=1) as fake:
+    with Sink() as sink, FakeLlm(latency_ms=1, chunk_ms=1) as fake, FakeBedrock() as bedrock:
         variables = {
             "PYTHONPATH": str(ROOT / "collectors" / "src"),
             "STANCHION_ENDPOINT": sink.url,
@@ -32,6 +33,10 @@ def test_an_example_of_the_page_records_a_call(environment: str, code: str, tmp_
             "OPENAI_API_KEY": "x",
             "ANTHROPIC_BASE_URL": fake.url,
             "ANTHROPIC_API_KEY": "x",
+            "GEMINI_BASE_URL": fake.url,
+            "BEDROCK_URL": bedrock.url,
+            "AWS_ACCESS_KEY_ID": "x",
+            "AWS_SECRET_ACCESS_KEY": "x",
             "LITELLM_LOCAL_MODEL_COST_MAP": "True",
         }
         run_app(environment, str(script), variables=variables)
@@ -41,4 +46,4 @@ def test_an_example_of_the_page_records_a_call(environment: str, code: str, tmp_
 
 
 def test_the_page_has_an_example_of_every_hook() -> None:
-    assert len(EXAMPLES) == PAGE.count("```python") >= 7
+    assert len(EXAMPLES) == PAGE.count("```python") >= 11

@@ -12,7 +12,7 @@ import pytest
 from kit.client_envs import APPS, ROOT
 from kit.contract import ALL, CURRENT_CONVENTIONS, Door, Run, open_door
 from kit.fake_bedrock import FakeBedrock
-from stanchion_server.ingest.records import Charge, Status
+from stanchion_server.ingest.records import Status
 from stanchion_server.traces.models import LlmCall, Span
 
 pytestmark = [pytest.mark.clients, pytest.mark.slow, pytest.mark.django_db(transaction=True)]
@@ -83,7 +83,7 @@ LANGCHAIN = {
     "is_streamed": "it says false of every call",
     "time_to_first_token": "it does not measure it",
 }
-# litellm's callback runs in a thread of litellm's, logfire keeps a tracer provider of its own: our labels reach neither.
+# litellm calls back in a thread of its own, logfire keeps a tracer provider of its own: our labels reach neither.
 OWN_CONTEXT = ("litellm", "logfire")
 PAIRS = [
     Pair("openai-v3", "openai", "otel"),
@@ -92,20 +92,53 @@ PAIRS = [
     Pair("openai-v3", "gemini", "otel"),
     Pair("many", "gemini", "openinference", allowed=NO_FIRST_TOKEN),
     Pair("openai-v3", "bedrock", "otel"),
-    Pair("many", "bedrock", "openinference", allowed=NO_FIRST_TOKEN),
+    Pair(
+        "many",
+        "bedrock",
+        "openinference",
+        allowed={
+            **NO_FIRST_TOKEN,
+            "response_model": "it repeats the model asked for; Bedrock answers without one",
+            "max_tokens": "it keeps maxTokens under Bedrock's own name",
+        },
+    ),
     Pair("many", "langchain", "openinference", allowed=LANGCHAIN),
     Pair("many", "langgraph", "openinference", allowed=LANGCHAIN),
     Pair("many", "pydantic_ai", "logfire", ("plain", "stream")),
-    Pair("litellm", "litellm", "litellm"),
+    Pair(
+        "litellm",
+        "litellm",
+        "litellm",
+        allowed={
+            "response_model": "of a stream litellm hands on the model asked for",
+            "time_to_first_token": "it does not send it",
+        },
+    ),
     # Of a call with tools it makes two model spans, one of them for the preparation, without usage.
-    Pair("openai-v2", "llama_index", "openinference", ("plain", "stream")),
+    Pair(
+        "openai-v2",
+        "llama_index",
+        "openinference",
+        ("plain", "stream"),
+        {
+            "response_id": "it does not send it",
+            "response_model": "it sends the model asked for",
+            "max_tokens": "it does not send it",
+            "temperature": "it does not send it",
+            "time_to_first_token": "it does not measure it",
+        },
+    ),
+]
+DOUBLE = "a stream of llama-index under OpenInference too: its span has no response id and lies in another trace"
+BESIDE = [
+    pytest.param(pair, marks=[pytest.mark.xfail(strict=True, reason=DOUBLE)] if pair.target == "llama_index" else [])
+    for pair in PAIRS
 ]
 NAMES = [f"{pair.target}-{pair.other}" for pair in PAIRS]
 
 
 @pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
 def test_a_call_reads_the_same_whoever_recorded_it(live_door: Door, bedrock: FakeBedrock, pair: Pair) -> None:
-    from kit.contract import open_door
 
     ours = recorded(live_door, bedrock, pair.environment, "ours", pair.target, *pair.scenarios)
     other_door = open_door(live_door.url)
@@ -122,7 +155,7 @@ def test_a_call_reads_the_same_whoever_recorded_it(live_door: Door, bedrock: Fak
     assert set(pair.allowed) <= set(different), "a difference that is gone need not be allowed"
 
 
-@pytest.mark.parametrize("pair", PAIRS, ids=NAMES)
+@pytest.mark.parametrize("pair", BESIDE, ids=NAMES)
 def test_another_instrumentation_beside_ours_charges_nothing_twice(
     live_door: Door, bedrock: FakeBedrock, pair: Pair
 ) -> None:
