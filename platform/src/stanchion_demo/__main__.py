@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import stanchion_sdk as stanchion
@@ -77,11 +77,18 @@ def credentials(path: Path) -> tuple[str, str]:
 def tell_history(story: storyline.Story, provider: Provider, applications: Applications, stop: threading.Event) -> None:
     """Newest day first, so that the overview fills at once. Raises Stopping when asked to end on the way."""
     began_s, calls, conversations = time.monotonic(), 0, 0
+    is_newest_day = True
     ratings: list[Rated] = []
     stage = Stage(provider, applications.tracers, applications.ids, _seed(story), ratings.append)
     for conversation in storyline.history(story, newest_day_first=True):
         if stop.is_set():
             raise Stopping
+        if is_newest_day and conversation.at < story.anchor - timedelta(days=1):
+            is_newest_day = False
+            applications.flush()
+            print(
+                f"the last 24 hours are stored after {time.monotonic() - began_s:.0f} s; older days follow", flush=True
+            )
         play(conversation, PastClock(conversation.at), stage)
         calls, conversations = calls + conversation.calls, conversations + 1
         if conversations % FLUSH_EVERY == 0:
@@ -90,8 +97,9 @@ def tell_history(story: storyline.Story, provider: Provider, applications: Appli
     for rated in ratings:
         applications.rate_then(rated)
     applications.flush()
-    print(f"told {storyline.HISTORY_DAYS} days: {calls} calls in {conversations} conversations, "
-          f"{time.monotonic() - began_s:.0f} s", flush=True)  # fmt: skip
+    took_s = time.monotonic() - began_s
+    days = storyline.HISTORY_DAYS
+    print(f"told {days} days: {calls} calls in {conversations} conversations, {took_s:.0f} s", flush=True)
 
 
 def go_on(story: storyline.Story, provider: Provider, applications: Applications, stop: threading.Event) -> None:

@@ -30,6 +30,7 @@ REFUSALS = {
 }
 NO_KEY = "sk-demo-not-a-key"
 LONGEST_WAIT_S = 120.0
+WORDS_A_CHUNK, WORDS_A_CHUNK_PAST = 6, 20
 GIVES_UP_AFTER_S = 0.03
 """Our patience for a provider that does not answer, where 20 seconds of history pass."""
 
@@ -74,7 +75,7 @@ class Provider:
             self._count += 1
             key = str(self._count)
             self._fake.calls.clear()
-        self._scripts[key] = scripted(call)
+        self._scripts[key] = scripted(call, WORDS_A_CHUNK_PAST if is_past else WORDS_A_CHUNK)
         options = {
             "extra_headers": {"x-fake-script": key, **_waits(call, is_past)},
             "timeout": _patience(call, is_past),
@@ -127,10 +128,10 @@ class Provider:
         return "".join(getattr(getattr(event, "delta", None), "text", "") or "" for event in events)
 
 
-def scripted(call: ModelCall) -> Scripted:
+def scripted(call: ModelCall, words: int) -> Scripted:
     usage = call.usage
     text = REFUSALS.get(call.failure, call.answer)
-    answer = Answer(text, call.tool_name, json.dumps(dict(call.tool_arguments), ensure_ascii=False), words=6)
+    answer = Answer(text, call.tool_name, json.dumps(dict(call.tool_arguments), ensure_ascii=False), words=words)
     counts = Usage(
         usage.fresh_tokens, usage.cached_tokens, usage.written_tokens, usage.output_tokens, usage.reasoning_tokens
     )
@@ -156,7 +157,7 @@ def _waits(call: ModelCall, is_past: bool) -> dict[str, str]:
         return {"x-fake-latency-ms": str(1100 * call.latency_s)}
     if call.first_token_s is None:
         return {"x-fake-latency-ms": str(1000 * call.latency_s)}
-    chunks = max(1, len(call.answer.split()) // 6)
+    chunks = max(1, len(call.answer.split()) // WORDS_A_CHUNK)
     between_ms = 1000 * (call.latency_s - call.first_token_s) / chunks
     return {"x-fake-latency-ms": str(1000 * call.first_token_s), "x-fake-chunk-ms": str(between_ms)}
 
