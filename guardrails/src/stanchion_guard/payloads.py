@@ -93,7 +93,7 @@ def _printable(sample: bytes) -> bool:
 def _wordy(text: str) -> bool:
     """Mostly letters, digits and spaces: chance bytes that happen to be printable are full of signs."""
     sample = text[:400]
-    return sum(letter.isalpha() or letter.isspace() for letter in sample) >= 0.55 * len(sample)
+    return sum(letter.isalnum() or letter.isspace() for letter in sample) >= 0.7 * len(sample)
 
 
 def _needless(run: str) -> bool:

@@ -69,7 +69,12 @@ def ipv4(text: str) -> bool:
 
 
 def ipv6(text: str) -> bool:
-    return text.count(":") >= 2 and len(text.strip(":")) > 3 and _address(text.split("%")[0].split("/")[0]) == 6
+    return (
+        text.count(":") >= 2
+        and len(text.strip(":")) > 3
+        and any(map(str.isdigit, text))
+        and _address(text.split("%")[0].split("/")[0]) == 6
+    )
 
 
 def _address(text: str) -> int | None:

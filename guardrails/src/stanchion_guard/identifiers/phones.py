@@ -77,7 +77,9 @@ def _judge(text: str, start: int, end: int, number: str, digits: int, regions: S
     if _NOT_PHONES.search(before):
         return 0.0, ""
     if beside:
-        return (0.9 if any(_valid(number, region) for region in regions) else 0.7), "a word beside it"
+        if any(_valid(number, region) for region in regions):
+            return 0.9, "its numbering plan and a word beside it"
+        return (0.0, "") if number.isdigit() and digits < 9 else (0.7, "a word beside it")
     groups = _GROUPS.findall(number)
     if _NORTH_AMERICAN.match(number):
         return (0.85, "North American grouping and plan") if _valid(number, "US") else (0.0, "")
