@@ -195,8 +195,8 @@ def outlast(args: argparse.Namespace) -> None:
 
 def resend(args: argparse.Namespace) -> None:
     """The next process of the application: one call, and whatever the spool holds."""
-    flush = start("stanchion", args.sink, args.spool)
-    one(client("stanchion", ""), "stanchion", "plain")
+    flush = start(args.variant, args.sink, args.spool)
+    one(client(args.variant, ""), args.variant, "plain")
     flush()
 
 
