@@ -6,7 +6,7 @@ that are under way; the caller waits for them, blocking or not, for at most `rem
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,6 +49,7 @@ class Plan:
     policy: Policy
     stages: Mapping[str, tuple[tuple[int, Rule, Probe], ...]]
     levels: int
+    heavy: bool
 
     @classmethod
     def of(cls, policy: Policy, chosen: Callable[[Rule], bool] = lambda rule: True) -> Plan:
@@ -56,7 +57,8 @@ class Plan:
         stages: dict[str, tuple[tuple[int, Rule, Probe], ...]] = {
             stage: tuple(step for step in steps if stage in step[1].stages) for stage in STAGES
         }
-        return cls(policy, stages, 1 + max((rule.level for _, rule, _ in steps), default=0))
+        levels = 1 + max((rule.level for _, rule, _ in steps), default=0)
+        return cls(policy, stages, levels, any(probe.heavy for _, _, probe in steps))
 
 
 class Watched:
@@ -73,6 +75,8 @@ class Watched:
 
 
 class Examination:
+    """`calm` says that nothing was found and nothing was missed."""
+
     def __init__(
         self,
         plan: Plan,
@@ -87,6 +91,7 @@ class Examination:
         self.original = subject
         self.subject = readable(subject, plan.policy.max_characters)
         self.hits: list[Hit] = []
+        self.calm = True
         self.parts = [
             Watched(index, part, plan)
             for index, part in enumerate(self.subject.parts)
@@ -110,30 +115,37 @@ class Examination:
         """Seconds until the deadline, None without one."""
         return None if self.deadline_ns is None else max(0.0, (self.deadline_ns - self.clock()) / 1e9)
 
-    def checks(self) -> Iterable[Check]:
+    def checks(self) -> list[Check]:
         """Every rule on every part, by part and then in the policy's order."""
-        for watched in self.parts:
-            yield from (watched.done[index] for index in sorted(watched.done))
+        if self.plan.levels == 1 and not self.plan.heavy:
+            return [check for watched in self.parts for check in watched.done.values()]
+        return [watched.done[index] for watched in self.parts for index in sorted(watched.done)]
 
     def _pass(self, watched: Watched) -> None:
         """One round over the rules of a part. One look at the clock a check: its end is the next one's begin."""
-        now, level, role = self.clock(), self._level, watched.part.role
+        now, level, role, answers = self.clock(), self._level, watched.part.role, watched.answers
         for index, rule, probe in watched.steps:
             if rule.level != level or (rule.roles is not None and role is not None and role not in rule.roles):
                 continue
-            reason = None if rule.after is None else _gate(rule, watched.done.get(rule.after), self.plan.policy)
-            if reason is not None:
-                watched.done[index] = _skipped(rule, probe, watched.index, reason)
+            if rule.after is not None and not self._wanted(watched, index, rule, probe):
                 continue
-            answer = watched.answers.get(rule.probe)
+            answer = answers.get(rule.probe)
             if answer is not None:
                 self._decide(watched, index, rule, probe, answer._replace(elapsed_us=0))
             elif probe.heavy and probe.detector is not None:
                 self._submit(watched, index, rule, probe)
             else:
                 answer, now = self._run_now(probe, watched, now)
-                watched.answers[rule.probe] = answer
+                answers[rule.probe] = answer
                 self._decide(watched, index, rule, probe, answer)
+
+    def _wanted(self, watched: Watched, index: int, rule: Rule, probe: Probe) -> bool:
+        """Whether a rule that comes after another has to run; if not, it is recorded as skipped."""
+        assert rule.after is not None
+        reason = _gate(rule, watched.done.get(rule.after))
+        if reason is not None:
+            watched.done[index] = _skipped(rule, probe, watched.index, reason)
+        return reason is None
 
     def _run_now(self, probe: Probe, watched: Watched, now: int) -> tuple[Answer, int]:
         if self.deadline_ns is not None and now >= self.deadline_ns:
@@ -162,6 +174,7 @@ class Examination:
     def _decide(self, watched: Watched, index: int, rule: Rule, probe: Probe, answer: Answer) -> None:
         outcome, detection, reason, elapsed_us = answer
         if detection is None:
+            self.calm = self.calm and outcome == "skipped"
             action = _unchecked_action(rule, outcome)
             number = watched.index
             check = Check(
@@ -169,20 +182,19 @@ class Examination:
             )
             watched.done[index] = check
             return
-        triggered, score = self._matches(watched, rule, probe, detection)
-        watched.done[index] = Check(
-            rule.id,
-            probe.name,
-            probe.version,
-            watched.index,
-            outcome,
-            watched.checked,
-            elapsed_us,
-            score,
-            triggered,
-            rule.action if triggered else "allow",
-            reason,
+        score = detection.score
+        if not detection.findings and rule.labels is None and (score is None or score < rule.lowest_threshold):
+            triggered = False  # by far the commonest case, decided without a call
+        else:
+            triggered, score = self._matches(watched, rule, probe, detection)
+        action: Action = rule.action if triggered else "allow"
+        number, checked = watched.index, watched.checked
+        check = Check(
+            rule.id, probe.name, probe.version, number, outcome, checked, elapsed_us, score, triggered, action, reason
         )
+        watched.done[index] = check
+        if triggered:
+            self.calm = False
 
     def _matches(self, watched: Watched, rule: Rule, probe: Probe, detection: Detection) -> tuple[bool, float | None]:
         """Whether the rule is triggered, and the score it was judged by. Adds the rule's hits."""
@@ -254,7 +266,7 @@ def _result(future: Future[Answer] | None) -> Answer:
     return future.result()
 
 
-def _gate(rule: Rule, before: Check | None, policy: Policy) -> str | None:
+def _gate(rule: Rule, before: Check | None) -> str | None:
     """Why the rule need not run. A cheap check that did not run, or gave no score, leaves the question open."""
     if before is None or before.outcome in NOT_RUN:
         return None
@@ -290,6 +302,8 @@ _SURROGATES = dict.fromkeys(range(55296, 57344), "�")
 def readable(subject: Subject, limit: int | None) -> Subject:
     """The subject as detectors may see it: no text beyond the limit, and every lone surrogate, which patterns cannot
     read, as one replacement character, so that offsets stay those of the original."""
+    if all(part.text.isascii() and (limit is None or len(part.text) <= limit) for part in subject.parts):
+        return subject
     texts = [_readable_text(part.text, limit) for part in subject.parts]
     if all(text is part.text for text, part in zip(texts, subject.parts, strict=True)):
         return subject

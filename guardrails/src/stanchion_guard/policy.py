@@ -57,6 +57,7 @@ class Rule:
     after: int | None
     band: tuple[float, float]
     level: int
+    lowest_threshold: float
 
     def threshold_for(self, part: Part) -> float:
         """The larger of the thresholds for the part's kind and language, else the rule's own."""

@@ -80,12 +80,14 @@ class _Compiler:
             return
         found = self.probes[probe]
         tables = written.get("thresholds", {})
+        threshold = float(written.get("threshold", found.detector.threshold if found.detector else 0.5))
+        others = (value for table in tables.values() for value in table.values())
         rule = Rule(
             id=written["id"],
             stages=tuple(written["stages"]),
             probe=probe,
             action=written["action"],
-            threshold=float(written.get("threshold", found.detector.threshold if found.detector else 0.5)),
+            threshold=threshold,
             by_kind=tables.get("kind", {}),
             by_language=tables.get("language", {}),
             labels=self._labels(path, written, found),
@@ -96,6 +98,7 @@ class _Compiler:
             after=after,
             band=tuple(written.get("when", (0.0, 1.0))),
             level=self._level(after),
+            lowest_threshold=min((threshold, *others)),
         )
         self.rules.append(rule)
 
@@ -141,7 +144,8 @@ class _Compiler:
             return None
         known = probe.detector.labels if probe.detector else ()
         for index, label in enumerate(written["labels"]):
-            if known and label not in known:
+            made_here = json.dumps(label) in json.dumps(written.get("parameters", {}))
+            if known and label not in known and not made_here:
                 text = f"'{probe.name}' has no label '{label}'; it has: {', '.join(known)}"
                 self.problem((*path, "labels", index), text)
         chosen = frozenset(written["labels"])
@@ -178,8 +182,9 @@ class _Compiler:
         heavy = getattr(make, "tier", "light") == "heavy"
         try:
             built = make(**parameters)
-        except Unavailable as error:
-            return Probe(name, str(getattr(make, "version", "0")), heavy, None, str(error))
+        except (Unavailable, ImportError, OSError) as error:
+            reason = f"a file is missing: {error.filename}" if isinstance(error, OSError) else str(error)
+            return Probe(name, str(getattr(make, "version", "0")), heavy, None, reason)
         except Exception as error:
             self.problem((*path, "parameters"), f"{name}: {error or type(error).__name__}")
             return None
@@ -234,4 +239,6 @@ def closed(parameters: Mapping[str, Any]) -> Mapping[str, Any]:
 def _placeholder(written: dict[str, Any]) -> Rule:
     """Stands for a rule that has problems, so that indexes of the others stay right until all problems are raised."""
     stages, action = tuple(written["stages"]), written["action"]
-    return Rule(written["id"], stages, -1, action, 1.0, {}, {}, None, None, None, "flag", "flag", None, (0.0, 1.0), 0)
+    return Rule(
+        written["id"], stages, -1, action, 1.0, {}, {}, None, None, None, "flag", "flag", None, (0.0, 1.0), 0, 1.0
+    )

@@ -35,6 +35,7 @@ _LOUD |= {
     "uniqueItems",
     "minProperties",
 }
+_LOUD |= {"propertyNames"}
 _QUIET = {"$schema", "$id", "title", "description", "default", "examples"}
 
 
@@ -52,7 +53,7 @@ def _readable(schema: Any) -> bool:
     if not schema.keys() <= _LOUD | _QUIET or "\\Z" in schema.get("pattern", ""):
         return False
     inner = [*schema.get("properties", {}).values()]
-    inner += [schema[key] for key in ("items", "additionalProperties") if key in schema]
+    inner += [schema[key] for key in ("items", "additionalProperties", "propertyNames") if key in schema]
     return all(_readable(each) for each in inner)
 
 
@@ -116,7 +117,9 @@ def _mapping_faults(value: dict[str, Any], schema: Mapping[str, Any], path: Path
             yield path, f"'{key}' is missing{_hint(known.get(key, {}))}", True
     if len(value) < schema.get("minProperties", 0):
         yield path, f"must have at least {schema['minProperties']} entries{_hint(schema)}", False
-    others = schema.get("additionalProperties", True)
+    others, names = schema.get("additionalProperties", True), schema.get("propertyNames", True)
+    for key in value:
+        yield from ((inner, text, True) for inner, text, _ in _faults(key, names, (*path, key)))
     for key, inner in value.items():
         if key in known:
             yield from _faults(inner, known[key], (*path, key))

@@ -1,7 +1,7 @@
 """Guarding a text while it arrives: nothing is shown before it was checked with what follows it.
 
-The text is cut into segments of about a sentence. Each is checked in a window that
-shows what stands before and behind it; what is found decides where the segment really ends, so that no finding is cut in two, and then the segment is
+The text is cut into segments of about a sentence. Each is checked in a window that shows what stands before and behind
+it; what is found decides where the segment really ends, so that no finding is cut in two, and then the segment is
 released with its masks. For rules that redact, the released text is that of a check of the whole text, however it was
 chunked, as long as what a detector finds depends on no more than its `reach` of characters around it.
 """
