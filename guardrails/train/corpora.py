@@ -236,8 +236,8 @@ def harmful(data: Path, extras: Sequence[Path]) -> list[Doc]:
 
 
 def indirect(data: Path, extras: Sequence[Path]) -> list[Doc]:
-    """Sentences that address a model or ask for something, and what documents otherwise say. BIPIA's strings are its MIT
-    part; its table and code contexts are share-alike and stay out."""
+    """Sentences that address a model or ask for something, and what documents otherwise say. BIPIA's strings are its
+    MIT part; its table and code contexts are share-alike and stay out."""
     path = data / "injection/bipia_indirect.jsonl"
     is_attack = lambda record: record["label"] == 1  # noqa: E731
     strings = [

@@ -115,16 +115,19 @@ class Fit:
     source_power: float = 0.5
 
 
+PLAIN = Fit()
+
+
 def _shares(labels: np.ndarray, sources: Sequence[str], power: float) -> np.ndarray:
     """Document weights: a source of n documents weighs n**power, and both labels weigh the same in all."""
-    names, index, counts = np.unique(np.array(sources), return_inverse=True, return_counts=True)
+    _names, index, counts = np.unique(np.array(sources), return_inverse=True, return_counts=True)
     share = counts[index].astype(float) ** (power - 1)
     for label in (0, 1):
         share[labels == label] /= share[labels == label].sum()
     return share * len(labels) / 2
 
 
-def train(docs: Sequence[Windows], labels: np.ndarray, sources: Sequence[str], fit: Fit = Fit()) -> np.ndarray:
+def train(docs: Sequence[Windows], labels: np.ndarray, sources: Sequence[str], fit: Fit = PLAIN) -> np.ndarray:
     """Weights of WIDTH columns. Deterministic."""
     generator = np.random.default_rng(7)
     shares = _shares(labels, sources, fit.source_power)

@@ -229,12 +229,12 @@ def _labels(rows: Sequence[Row]) -> Matrix:
 def cross_validate(rows: Sequence[Row]) -> Matrix:
     """Each row scored by weights fitted without its group."""
     groups = sorted({row["group"] for row in rows})
-    random.Random(SEED).shuffle(groups)  # noqa: S311 - folds, not secrets
+    random.Random(SEED).shuffle(groups)
     fold_of = {group: i % FOLDS for i, group in enumerate(groups)}
     folds = np.array([fold_of[row["group"]] for row in rows])
     values, scores = measure(rows), np.zeros(len(rows))
     for fold in range(FOLDS):
-        weights = train([row for row, f in zip(rows, folds, strict=True) if f != fold], random.Random(SEED))  # noqa: S311
+        weights = train([row for row, f in zip(rows, folds, strict=True) if f != fold], random.Random(SEED))
         scores[folds == fold] = score(weights, values[folds == fold])
     return scores
 
@@ -249,7 +249,7 @@ def main() -> None:
     everything = [row for rows in sets.values() for row in rows]
     print(f"{'set':44} {'rows':>5} AUC   AP    R@1   R@5")  # noqa: T201
     _report_training(sets, everything)
-    weights = train(everything, random.Random(SEED))  # noqa: S311 - mechanical pairs, not secrets
+    weights = train(everything, random.Random(SEED))
     for path in options.score:
         rows = load(path)
         report(f"{path.stem} (never trained on)", _labels(rows), score(weights, measure(rows)))
@@ -267,7 +267,7 @@ def _report_training(sets: dict[str, list[Row]], everything: list[Row]) -> None:
         start += len(rows)
         others = [row for other, kept in sets.items() if other != name for row in kept]
         if others:
-            weights = train(others, random.Random(SEED))  # noqa: S311
+            weights = train(others, random.Random(SEED))
             report(f"{name} (set left out)", _labels(rows), score(weights, measure(rows)))
 
 

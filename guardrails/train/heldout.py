@@ -17,8 +17,9 @@ from pathlib import Path
 import corpora
 import numpy as np
 from corpora import Doc
-from stanchion_guard.metrics import average_precision, recall_at, roc_auc
 from train import Bench, fold_of
+
+from stanchion_guard.metrics import average_precision, recall_at, roc_auc
 
 FAMILIES = ("in the wild", "JailbreakBench", "CyberSecEval", "prompt extraction", "CyberSecEval translated")
 STANDARD = (
@@ -93,8 +94,8 @@ def harmless_sources(bench: Bench, docs: Sequence[Doc]) -> Iterator[tuple[str, R
 
 
 def toxic_sets(bench: Bench, docs: Sequence[Doc], data: Path) -> Iterator[tuple[str, Result]]:
-    """Each labelled set left out. HateCheck's false positives by group at the threshold that flags half the hateful rows'
-    complement least: the one that flags 5 % of the other sets' harmless texts."""
+    """Each labelled set left out. HateCheck's false positives by group stand at the threshold that flags 5 % of the
+    other sets' harmless texts."""
     targets = {
         corpora.plain(str(row["text"])): str(row["target"]) for row in corpora.rows(data / "toxicity/hatecheck.jsonl")
     }

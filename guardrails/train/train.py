@@ -1,6 +1,7 @@
-"""Trains the shipped classifiers and writes their weights and data card.
+r"""Trains the shipped classifiers and writes their weights and data card.
 
-    python guardrails/train/train.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl --out WEIGHTS.npz --card CARD.json
+    python guardrails/train/train.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl \
+        --out WEIGHTS.npz --card CARD.json --date 2026-11-24
 
 Needs the `train` extra. Deterministic for the same data and library versions. Share-alike rows are never trained on.
 """
@@ -60,7 +61,7 @@ class Bench:
     def usable(self, docs: Sequence[Doc]) -> list[Doc]:
         return [doc for doc in docs if doc.trainable and self.windows(doc.text) is not None]
 
-    def train(self, docs: Sequence[Doc], how: fit.Fit = fit.Fit()) -> np.ndarray:
+    def train(self, docs: Sequence[Doc], how: fit.Fit = fit.PLAIN) -> np.ndarray:
         found = [one for doc in docs if (one := self.windows(doc.text)) is not None]
         return fit.train(found, np.array([doc.label for doc in docs]), [doc.source for doc in docs], how)
 

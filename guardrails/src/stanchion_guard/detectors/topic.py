@@ -121,7 +121,8 @@ def _rarity(counts: Sequence[Vector]) -> Vector:
     if len(counts) < 5:
         return np.ones(SIZE, dtype=np.float32)
     seen = np.sum([count > 0 for count in counts], axis=0)
-    return (0.6 + 0.4 * np.minimum(seen, 4) / 4).astype(np.float32)
+    rarity: Vector = (0.6 + 0.4 * np.minimum(seen, 4) / 4).astype(np.float32)
+    return rarity
 
 
 def _unit(row: Vector) -> Vector:
