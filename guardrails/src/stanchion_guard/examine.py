@@ -175,12 +175,7 @@ class Examination:
         outcome, detection, reason, elapsed_us = answer
         if detection is None:
             self.calm = self.calm and outcome == "skipped"
-            action = _unchecked_action(rule, outcome)
-            number = watched.index
-            check = Check(
-                rule.id, probe.name, probe.version, number, outcome, 0, elapsed_us, None, False, action, reason
-            )
-            watched.done[index] = check
+            watched.done[index] = _unchecked(rule, probe, watched.index, answer)
             return
         score = detection.score
         if not detection.findings and rule.labels is None and (score is None or score < rule.lowest_threshold):
@@ -278,10 +273,11 @@ def _gate(rule: Rule, before: Check | None) -> str | None:
     return f"'{before.rule}' is sure: its score lies outside {low:g} to {high:g}"
 
 
-def _unchecked_action(rule: Rule, outcome: Outcome) -> Action:
-    if outcome == "skipped":
-        return "allow"
-    return rule.when_late if outcome == "late" else rule.when_failed
+def _unchecked(rule: Rule, probe: Probe, part: int, answer: Answer) -> Check:
+    outcome, _, reason, elapsed_us = answer
+    action: Action = rule.when_late if outcome == "late" else rule.when_failed
+    action = "allow" if outcome == "skipped" else action
+    return Check(rule.id, probe.name, probe.version, part, outcome, 0, elapsed_us, None, False, action, reason)
 
 
 def _skipped(rule: Rule, probe: Probe, part: int, reason: str) -> Check:

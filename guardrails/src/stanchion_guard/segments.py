@@ -11,6 +11,8 @@ LONGEST = 400
 LONGEST_RUN = 4_096
 """Characters of one segment: at least, at most where a space allows a cut, and at most where none does."""
 
+LONGEST_END_LINE = 80
+
 AHEAD = 8
 """Characters that must follow a place before it can be told whether a sentence ends there."""
 
@@ -42,6 +44,16 @@ def _without_sentence(text: str, start: int, known: int, ended: bool) -> tuple[i
     if known >= start + LONGEST_RUN:
         return start + LONGEST_RUN, 0
     return (len(text), 0) if ended else (None, 0)
+
+
+def armour_end(text: str, start: int, end: int, most: int) -> int:
+    """How far to look ahead for the end of a key block (-----BEGIN ... -----END) that begins in the segment; `end` if
+    none does. A key's body looks like nothing in particular, so it must be seen with both its lines, up to `most`."""
+    begun = text.find("-----BEGIN", start, end)
+    if begun < 0:
+        return end
+    closed = text.find("-----END", begun, most)
+    return most if closed < 0 else min(most, closed + LONGEST_END_LINE)
 
 
 class Joiner:

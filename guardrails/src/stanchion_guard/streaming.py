@@ -17,7 +17,7 @@ from stanchion_guard.examine import NOT_RUN, RANK, SIZE, Examination, Hit
 from stanchion_guard.reach import longest_reach, plans, rules_at_end
 from stanchion_guard.records import Check, Finding, Part, Stage, Subject, Verdict
 from stanchion_guard.redaction import Vault, apply, patches
-from stanchion_guard.segments import AHEAD, LONGEST, Joiner, boundary
+from stanchion_guard.segments import AHEAD, LONGEST, Joiner, armour_end, boundary
 from stanchion_guard.tally import Tally
 
 if TYPE_CHECKING:
@@ -170,9 +170,10 @@ class Stream:
             in_a_run = len(text) - start > LONGEST + AHEAD
             self._need = self._received + RUN_STEP if in_a_run else self._need
             return None
-        last = self._wanted if self._wanted is not None else end + self._reach
+        ahead = armour_end(text, start, end, start + LONGEST_FINDING)
+        last = max(ahead + self._reach, self._wanted or 0)
         if last > len(text) and not self._ended:
-            self._scanned, self._need = 0, self._origin + last
+            self._scanned, self._need = 0, min(self._origin + last, self._received + RUN_STEP)
             return None
         return Window(max(0, start - BEHIND), start, end, min(last, len(text)))
 
