@@ -6,6 +6,7 @@ that are under way; the caller waits for them, blocking or not, for at most `rem
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, replace
@@ -23,6 +24,8 @@ RANK: Mapping[Action, int] = {action: rank for rank, action in enumerate(ACTIONS
 NOT_RUN = frozenset({"late", "failed", "unavailable"})
 SIZE = "size"
 """The rule's name under which a part longer than the policy's limit is reported."""
+
+LATE: tuple[Outcome, None, str] = ("late", None, "the deadline had passed before this check began")
 
 Clock = Callable[[], int]
 
@@ -50,6 +53,8 @@ class Plan:
     stages: Mapping[str, tuple[tuple[int, Rule, Probe], ...]]
     levels: int
     heavy: bool
+    shared: frozenset[int]
+    """Probes of more than one rule."""
 
     @classmethod
     def of(cls, policy: Policy, chosen: Callable[[Rule], bool] = lambda rule: True) -> Plan:
@@ -58,7 +63,9 @@ class Plan:
             stage: tuple(step for step in steps if stage in step[1].stages) for stage in STAGES
         }
         levels = 1 + max((rule.level for _, rule, _ in steps), default=0)
-        return cls(policy, stages, levels, any(probe.heavy for _, _, probe in steps))
+        uses = Counter(rule.probe for _, rule, _ in steps)
+        shared = frozenset(probe for probe, count in uses.items() if count > 1)
+        return cls(policy, stages, levels, any(probe.heavy for _, _, probe in steps), shared)
 
 
 class Watched:
@@ -123,7 +130,8 @@ class Examination:
 
     def _pass(self, watched: Watched) -> None:
         """One round over the rules of a part. One look at the clock a check: its end is the next one's begin."""
-        now, level, role, answers = self.clock(), self._level, watched.part.role, watched.answers
+        now, level, role = self.clock(), self._level, watched.part.role
+        answers, shared = watched.answers, self.plan.shared
         for index, rule, probe in watched.steps:
             if rule.level != level or (rule.roles is not None and role is not None and role not in rule.roles):
                 continue
@@ -135,8 +143,13 @@ class Examination:
             elif probe.heavy and probe.detector is not None:
                 self._submit(watched, index, rule, probe)
             else:
-                answer, now = self._run_now(probe, watched, now)
-                answers[rule.probe] = answer
+                late = self.deadline_ns is not None and now >= self.deadline_ns
+                outcome, detection, reason = LATE if late else ask(probe, watched.reading, watched.index, self.subject)
+                ended = self.clock()
+                answer = Answer(outcome, detection, reason, (ended - now) // 1000)
+                now = ended
+                if rule.probe in shared:
+                    answers[rule.probe] = answer
                 self._decide(watched, index, rule, probe, answer)
 
     def _wanted(self, watched: Watched, index: int, rule: Rule, probe: Probe) -> bool:
@@ -146,13 +159,6 @@ class Examination:
         if reason is not None:
             watched.done[index] = _skipped(rule, probe, watched.index, reason)
         return reason is None
-
-    def _run_now(self, probe: Probe, watched: Watched, now: int) -> tuple[Answer, int]:
-        if self.deadline_ns is not None and now >= self.deadline_ns:
-            return Answer("late", None, "the deadline had passed before this check began", 0), now
-        outcome, detection, reason = ask(probe, watched.reading, watched.index, self.subject)
-        ended = self.clock()
-        return Answer(outcome, detection, reason, (ended - now) // 1000), ended
 
     def _submit(self, watched: Watched, index: int, rule: Rule, probe: Probe) -> None:
         self._late.append((watched, index, rule, probe))
