@@ -162,9 +162,7 @@ def demo(folder: Path) -> Program:
 
 def start_demo(supervisor: Supervisor, host: str, port: int, folder: Path) -> None:
     project = json.loads(demo_file(folder).read_text())["project"]
-    supervisor.say(
-        "server", f"demo: http://{_reachable(host)}:{port}/p/{project}/ (two weeks of history are being sent)"
-    )
+    supervisor.say("server", f"demo: http://{_reachable(host)}:{port}/p/{project}/ (made-up traffic)")
     supervisor.start(demo(folder), timeout_s=60)
 
 
