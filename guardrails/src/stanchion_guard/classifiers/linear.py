@@ -17,6 +17,7 @@ import numpy as np
 import numpy.typing as npt
 
 from stanchion_guard.classifiers import features, lexicon
+from stanchion_guard.detectors import Unavailable
 
 Floats = npt.NDArray[np.float32]
 
@@ -74,7 +75,10 @@ class Hit:
 
 @cache
 def load(path: Path = WEIGHTS) -> Weights:
-    """Reads a weights file made by guardrails/train. A few milliseconds, once for each process."""
+    """Reads a weights file made by guardrails/train. A few milliseconds, once for each process. Raises Unavailable
+    when there is none."""
+    if not path.is_file():
+        raise Unavailable("the classifiers' weights are not installed; guardrails/train/train.py makes them")
     with np.load(path, allow_pickle=False) as stored:
         scales = stored["scales"].astype(np.float32)
         return Weights(
