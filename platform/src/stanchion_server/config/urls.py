@@ -11,5 +11,6 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("healthz", health.healthz, name="healthz"),
     path("readyz", health.readyz, name="readyz"),
     path("api/", include("stanchion_server.web.api.urls")),
+    path("compat/", include("stanchion_server.web.compat.urls")),
     path("", include("stanchion_server.web.pages.urls")),
 ]
