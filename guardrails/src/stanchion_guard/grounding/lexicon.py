@@ -54,10 +54,9 @@ canada canadian | australia australian | mexico mexican | brazil brazilian | ire
 greece greek | sweden swedish | norway norwegian | denmark danish | netherlands dutch holland | poland polish |
 turkey turkish | korea korean | israel israeli | egypt egyptian | argentina argentine argentinian | appear feature
 featured star | help aid assist | use utilize employ | quick fast rapid | famous well-known renowned notable
-popular known | many numerous several | kind type sort variety | part portion | old ancient | uniform kit | happen
+popular known | many numerous several | kind type sort variety | part portion | old ancient | happen
 occur took take place | locate situate based | call name title | member belong | comprise include contain consist
-compose | money fund financial | illness disease sickness | ocean sea | picture image photo | home house | native
-indigenous | killing murder extermination genocide | graduate degree | university college | school academy | band
+compose | money fund financial | illness disease sickness | ocean sea | picture image photo | home house | graduate degree | university college | school academy | band
 group | sport athletic | win champion championship | mother mom parent | father dad parent | brother sibling |
 sister sibling | son child | daughter child | boat ship | plane aircraft airplane | stone rock | shop store | meal
 food dish | person people human | president presidential | politician political | actor acting act | rich wealthy |
@@ -87,7 +86,7 @@ convict acquit | support oppose | raise lower | add remove | extend shorten | ex
 upgrade downgrade | enable disable | present absent | presence absence | hero villain | protagonist antagonist |
 comedy tragedy | comedy drama | fiction documentary | fact fiction | animated live-action | even odd | vertical
 horizontal | solid liquid | acid base | urban rural | senior junior | superior inferior | teacher student |
-employer employee | parent child | buyer seller | ancestor descendant | extinction reproduction | permanent
+employer employee | parent child | buyer seller | ancestor descendant | permanent
 temporary | required optional | mandatory optional | voluntary mandatory | optional compulsory | free paid | online
 offline | refund charge | succeed precede | preceding following | previous next | asleep awake | popular unpopular
 | known unknown | certain uncertain | able unable | sole joint | alone together | single multiple | independent
@@ -102,7 +101,7 @@ sunday | red blue green yellow orange purple black white pink brown grey gray go
 northern southern eastern western | film album song book novel play sitcom series opera musical band magazine
 newspaper painting game videogame documentary poem podcast | comedy drama horror thriller romance western action
 fantasy mystery documentary musical tragedy | rock pop jazz blues country folk metal punk rap hip-hop reggae
-classical electronic soul disco dancehall | actor singer writer author director producer politician lawyer doctor
+classical electronic soul disco | actor singer writer author director producer politician lawyer doctor
 teacher scientist engineer painter dancer athlete footballer model journalist soldier musician rapper comedian chef
 architect philosopher economist nurse pilot drummer guitarist bassist keyboardist | mother father brother sister
 son daughter uncle aunt cousin nephew niece wife husband grandmother grandfather | spring summer autumn winter fall
