@@ -124,7 +124,7 @@ class Transport:
 
     def forget(self) -> None:
         """After a fork: drops the parent's sockets without a word to the server."""
-        for connection in self._open.values():
+        for connection in list(self._open.values()):
             if connection.sock is not None:
                 socket.close(connection.sock.detach())
         self._open = {}
