@@ -77,9 +77,10 @@ def view(failure: Failure, handlers: Mapping[str, tuple[Scope, Handler]]) -> Cal
 def _answer(
     request: HttpRequest, handlers: Mapping[str, tuple[Scope, Handler]], path: Mapping[str, str]
 ) -> HttpResponse:
-    if request.method not in handlers:
+    found = handlers.get(request.method or "")
+    if found is None:
         raise SenderError("method_not_allowed", f"This address takes {', '.join(sorted(handlers))}.", 405)
-    scope, handler = handlers[request.method]
+    scope, handler = found
     principal = access.authenticate(request.headers, request.META.get("REMOTE_ADDR", ""))
     principal.require(scope)
     body = _body(request) if request.method in ("POST", "PUT") else {}
