@@ -51,3 +51,15 @@ def guard_of(project_id: int, policy: Policy, version: str) -> Guard:
     if found is None:
         raise SenderError("no_such_version", f"Policy “{policy.name}” has no version {version}.", 404)
     return engine.guard_of(project_id, policy.pk, found.number)
+
+
+def behind(project_id: int, judged: engine.Judgement, policy: Policy | None = None) -> Guard | None:
+    """The guard that made a judgement, `policy` being the one asked for; None where a switch answered."""
+    if not judged.verdict.checks and not judged.verdict.policy_version:
+        return None
+    if policy and judged.policy == policy.name and judged.verdict.policy_version == DRAFT:
+        return engine.guard_of_text(project_id, policy.draft)
+    if judged.number is None:
+        return engine.built_in(judged.policy)
+    state = engine.state_of(project_id, judged.policy)
+    return engine.guard_of(project_id, state.policy_id, judged.number) if state else None

@@ -9,10 +9,9 @@ from typing import Any
 from django.http import HttpResponse, JsonResponse
 
 from stanchion_guard import summary
-from stanchion_guard.policy import Policy as Compiled
 from stanchion_guard.records import Part, Stage, Subject
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.policies import asking, engine
+from stanchion_server.policies import asking
 from stanchion_server.policies.engine import Checked, Judgement, Manner
 from stanchion_server.policies.models import Policy
 from stanchion_server.routes import guard_check, guard_version
@@ -151,7 +150,8 @@ def _coverage(checked: Checked, content: Content) -> dict[str, int]:
 def _assessment(
     asker: Asker, policy: Policy | None, judged: Judgement, content: Content, *, is_full: bool
 ) -> dict[str, Any]:
-    compiled = compiled_of(asker.project_id, policy, judged)
+    guard = guard_version.behind(asker.project_id, judged, policy)
+    compiled = guard.policy if guard else None
     found = bedrock_assess.assessment(Assessed(judged.verdict, content.subject.parts, compiled, is_full))
     coverage = judged.verdict.coverage
     metrics = {
@@ -172,18 +172,6 @@ def _details(asker: Asker, policy: Policy | None, judged: Judgement) -> dict[str
         "guardrailOrigin": ["REQUEST" if is_asked else "ACCOUNT_ENFORCED"],
         "guardrailOwnership": "SELF",
     }
-
-
-def compiled_of(project_id: int, policy: Policy | None, judged: Judgement) -> Compiled | None:
-    """The policy behind a judgement; None where a switch answered."""
-    if not judged.verdict.checks and not judged.verdict.policy_version:
-        return None
-    if policy and judged.policy == policy.name and judged.verdict.policy_version == guard_version.DRAFT:
-        return engine.guard_of_text(project_id, policy.draft).policy
-    if judged.number is None:
-        return engine.built_in(judged.policy).policy
-    state = engine.state_of(project_id, judged.policy)
-    return engine.guard_of(project_id, state.policy_id, judged.number).policy if state else None
 
 
 applied = door.view(bedrock.failure, {"POST": (Scope.GUARD, apply)})

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from django.urls import URLPattern, URLResolver, path, re_path
 
-from stanchion_server.web.compat import bedrock_apply, moderations
+from stanchion_server.web.compat import bedrock_apply, litellm, moderations
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openai/v1/moderations", moderations.moderations),
+    path("litellm/beta/litellm_basic_guardrail_api", litellm.guardrail),
     re_path(r"^bedrock/guardrail/(?P<identifier>.*)/version/(?P<version>[^/]*)/apply$", bedrock_apply.applied),
 ]
