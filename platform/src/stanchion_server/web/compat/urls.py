@@ -1,13 +1,11 @@
-"""The addresses of other people's formats. An ARN has a slash, which arrives decoded."""
+"""The addresses of other people's formats."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.urls import URLPattern, URLResolver, path
 
-from stanchion_server.web.compat import bedrock_apply, litellm, moderations
+from stanchion_server.web.compat import moderations
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openai/v1/moderations", moderations.moderations),
-    path("litellm/beta/litellm_basic_guardrail_api", litellm.guardrail),
-    re_path(r"^bedrock/guardrail/(?P<identifier>.*)/version/(?P<version>[^/]*)/apply$", bedrock_apply.applied),
 ]
