@@ -13,7 +13,7 @@ from typing import Any, cast
 from uuid import UUID
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import F, Q
 
 from stanchion_guard import summary
 from stanchion_guard.engine import Guard
@@ -36,6 +36,7 @@ MAX_CALLS = 200_000
 MAX_WINDOW = timedelta(days=90)
 MAX_OPEN = 5
 State = Backtest.State
+_NOTHING: tuple[Subject, tuple[int, ...]] = (Subject(()), ())
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,12 +90,23 @@ def step() -> bool:
 def _claim() -> Backtest | None:
     now = clock.now()
     free = Q(state=State.QUEUED) | Q(state=State.RUNNING, leased_until__lt=now)
-    backtest = Backtest.objects.select_for_update(skip_locked=True).filter(free).order_by("created_at").first()
+    rows = Backtest.objects.select_for_update(skip_locked=True).filter(free)
+    backtest = rows.order_by(F("leased_until").asc(nulls_first=True), "created_at").first()
     if backtest is None:
+        return None
+    if backtest.attempts >= MAX_ATTEMPTS:
+        _give_up(backtest)
         return None
     backtest.state, backtest.leased_until, backtest.attempts = State.RUNNING, now + LEASE, backtest.attempts + 1
     backtest.save(update_fields=["state", "leased_until", "attempts"])
     return backtest
+
+
+def _give_up(backtest: Backtest) -> None:
+    """For workers that died without a word, as one does that runs out of memory."""
+    backtest.state, backtest.finished_at = State.FAILED, clock.now()
+    backtest.error = backtest.error or f"{MAX_ATTEMPTS} workers died after {backtest.calls_done} calls"
+    backtest.save(update_fields=["state", "finished_at", "error"])
 
 
 def _run_slice(backtest: Backtest) -> None:
@@ -106,16 +118,18 @@ def _run_slice(backtest: Backtest) -> None:
     outcomes = []
     for row in rows:
         content = texts.get(row[:2])
-        if not content:
+        subject, judged = replay.subject_of(content) if content else _NOTHING
+        if not judged:
             tally.without_content += 1
             continue
-        outcomes.append(_outcome(row, content, guard, known))
+        outcomes.append(_outcome(row, subject, judged, guard, known))
     tally.add(outcomes)
     _save(backtest, tally, rows)
 
 
-def _outcome(row: reading.Row, content: Mapping[str, Any], guard: Guard, known: _Known) -> comparing.Outcome:
-    subject, judged = replay.subject_of(content)
+def _outcome(
+    row: reading.Row, subject: Subject, judged: tuple[int, ...], guard: Guard, known: _Known
+) -> comparing.Outcome:
     verdict = guard.judge(subject, judged=judged)
     told = summary.of(verdict, subject)
     return comparing.Outcome(
@@ -164,7 +178,8 @@ def _fail(backtest: Backtest, reason: str) -> None:
     is_last = backtest.attempts >= MAX_ATTEMPTS
     changes: dict[str, Any] = {"error": f"{reason} after {backtest.calls_done} calls; see the server's log"}
     changes |= {"state": State.FAILED, "finished_at": clock.now()} if is_last else {"state": State.QUEUED}
-    Backtest.objects.filter(pk=backtest.pk, state=State.RUNNING).update(**changes)
+    mine = Backtest.objects.filter(pk=backtest.pk, state=State.RUNNING, leased_until=backtest.leased_until)
+    mine.update(**changes)
 
 
 def _calls(backtest: Backtest, limit: int) -> list[reading.Row]:

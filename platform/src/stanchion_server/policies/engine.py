@@ -13,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from hashlib import blake2b
+from importlib import resources
 from typing import cast
 
 from django.conf import settings
@@ -77,6 +78,22 @@ def compile_text(document: str) -> CompiledPolicy:
         return policies.load(document)
     except policies.PolicyError as error:
         raise SenderError("bad_policy", str(error), 422) from error
+
+
+def problems_of(document: str) -> tuple[policies.Problem, ...]:
+    """Everything that keeps the text from being a policy, each with its line; empty when nothing does."""
+    try:
+        policies.load(document)
+    except policies.PolicyError as error:
+        return error.problems
+    return ()
+
+
+def starting_text(name: str) -> str:
+    """The text of a built-in policy, comments and tests included, to begin a draft with."""
+    if name not in BUILT_IN:
+        raise SenderError("policy_not_found", f"No built-in policy “{name[:80]}”: {', '.join(BUILT_IN)}.", 404)
+    return resources.files("stanchion_guard").joinpath("policies", f"{name}.yaml").read_text("utf-8")
 
 
 def failing_cases(compiled: CompiledPolicy) -> list[str]:
@@ -177,7 +194,7 @@ def _check_one(
 ) -> tuple[Judgement, list[Judgement]]:
     state = state_of(project_id, name)
     if state is None:
-        return Judgement(name, None, "live", _run(_built_in(name), subject, manner)), []
+        return Judgement(name, None, "live", _run(built_in(name), subject, manner)), []
     choice = choose(state, key, now)
     if choice.judge is None:
         return Judgement(name, None, "live", _unjudged(state, subject, choice.reason)), []
@@ -198,7 +215,7 @@ def _run(guard: Guard, subject: Subject, manner: Manner) -> Verdict:
     return guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
 
 
-def _built_in(name: str) -> Guard:
+def built_in(name: str) -> Guard:
     """The engine's own policies are there before anybody has written one; a project's of the same name hides them."""
     if name not in policies.BUILT_IN:
         raise SenderError("policy_not_found", f"There is no policy “{name[:80]}”. Use “default”, or make it.", 404)

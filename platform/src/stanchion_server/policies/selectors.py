@@ -9,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from stanchion_server.kernel.ids import span_id_to_hex
-from stanchion_server.policies.models import DecisionReview, Policy, PolicyVersion
+from stanchion_server.policies.models import DecisionReview, Policy, PolicyEvent, PolicyVersion
 from stanchion_server.traces.selectors import reading
 from stanchion_wire.decisions import ACTIONS
 
@@ -35,6 +35,7 @@ class DecisionFilter:
     source: str | None = None
     check_id: str | None = None
     trace_id: str | None = None
+    span_id: str | None = None
     is_incomplete: bool | None = None
 
 
@@ -199,6 +200,20 @@ def version(project_id: int, policy_id: int, number: int) -> PolicyVersion | Non
     return PolicyVersion.objects.filter(project_id=project_id, policy_id=policy_id, number=number).first()
 
 
+def events(project_id: int, policy_id: int) -> tuple[PolicyEvent, ...]:
+    """The newest first."""
+    rows = PolicyEvent.objects.filter(project_id=project_id, policy_id=policy_id)
+    return tuple(rows.order_by("-at", "-pk")[:MAX_PAGE])
+
+
+def shadowed(project_id: int, policy: str, start: datetime, end: datetime) -> tuple[str, ...]:
+    """Versions that judged beside the one in force in the window."""
+    sql = """SELECT DISTINCT policy_version FROM guard_decisions WHERE project_id = %s AND policy = %s
+        AND mode = 'shadow' AND start_time >= %s AND start_time < %s LIMIT 100"""
+    with reading.bounded():
+        return tuple(sorted(row[0] for row in reading.rows(sql, (project_id, policy, start, end))))
+
+
 def review_of(project_id: int, check_id: str) -> DecisionReview | None:
     return DecisionReview.objects.filter(project_id=project_id, check_id=check_id).first()
 
@@ -224,6 +239,9 @@ def _conditions(project_id: int, wanted: DecisionFilter) -> tuple[str, list[Any]
     if wanted.trace_id is not None:
         parts.append("d.trace_id = %s")
         params.append(reading.trace_id_or_none(wanted.trace_id))
+    if wanted.span_id is not None:
+        parts.append("d.span_id = %s")
+        params.append(reading.span_id_or_none(wanted.span_id))
     if wanted.is_incomplete is not None:
         parts.append("d.is_complete IS NOT TRUE" if wanted.is_incomplete else "d.is_complete")
     return " AND ".join(parts), params

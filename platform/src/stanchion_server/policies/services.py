@@ -29,7 +29,7 @@ def create(project: Project, name: str, document: str, actor: str, description: 
             "bad_name", f"“{name[:80]}” is no policy name: letters, digits, `_`, `.`, `-`, at most 63.", 400
         )
     _check_length(document)
-    if Policy.objects.filter(project=project).count() >= MAX_POLICIES:
+    if Policy.objects.filter(project=project, archived_at=None).count() >= MAX_POLICIES:
         raise SenderError("too_many_policies", f"A project has at most {MAX_POLICIES} policies. Archive some.", 409)
     now = clock.now()
     try:
@@ -125,7 +125,8 @@ def roll_out(project_id: int, policy_id: int, wanted: Mapping[str, Any], actor: 
         until = wanted.get("shadow_until", policy.shadow_until)
         policy = set_shadow(project_id, policy_id, wanted.get("shadow", policy.shadow), actor, until)
     if any(name.startswith("canary") for name in wanted):
-        percent, until = wanted.get("canary_percent", policy.canary_percent), wanted.get("canary_until")
+        percent = wanted.get("canary_percent", policy.canary_percent)
+        until = wanted.get("canary_until", policy.canary_until)
         policy = set_canary(project_id, policy_id, wanted.get("canary", policy.canary), percent, actor, until)
     if "switch" in wanted:
         policy = set_switch(project_id, policy_id, wanted["switch"], wanted.get("reason", ""), actor)
@@ -144,6 +145,8 @@ def review_decision(
     project_id: int, check_id: str, is_violation: bool, actor: str, note: str = ""
 ) -> selectors.DecisionView:
     """The newest word of a person on a check replaces the older one. Raises SenderError 404 for an unknown check."""
+    if not check_id:
+        raise SenderError("no_check_id", "The decision carries no check id, so no review could be told from others.")
     wanted = selectors.DecisionFilter(start=_EVER, end=clock.now() + timedelta(days=2), check_id=check_id)
     found = selectors.decisions(project_id, wanted, limit=1).items
     if not found:

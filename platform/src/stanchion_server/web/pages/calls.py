@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from django.http import HttpResponse, QueryDict
+from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
 from stanchion_server.feedback import selectors as feedback
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.traces import selectors
-from stanchion_server.web.pages import callfilters
+from stanchion_server.web.pages import callfilters, paging
 from stanchion_server.web.pages.frame import Visit, project_page
 
 PAGE_SIZE = 50
-MAX_TRAIL = 20
 MORE = ("session", "min_ms", "min_cost", "priced", "attribute", "records")
 FACETS = ("feature", "model", "provider", "environment")
 
@@ -36,8 +35,8 @@ def calls(visit: Visit) -> HttpResponse:
         rows=[(call, tallies.get((call.trace_id, call.span_id))) for call in page.items],
         chips=wanted.chips,
         facets=_facets(visit) if not cursor else (),
-        older=_older(params, cursor, page.next_cursor),
-        newer=_newer(params) if cursor else "",
+        older=paging.older(params, cursor, page.next_cursor),
+        newer=paging.newer(params) if cursor else "",
         none=callfilters.NONE,
         statuses=callfilters.STATUSES,
         kinds=callfilters.KINDS,
@@ -50,25 +49,3 @@ def calls(visit: Visit) -> HttpResponse:
 def _facets(visit: Visit) -> tuple[object, ...]:
     found = selectors.facets(visit.project.pk, visit.span.start, visit.span.end)
     return tuple((name, callfilters.TEXTS[name][1], found.get(name, ())) for name in FACETS)
-
-
-def _older(params: QueryDict, cursor: str, next_cursor: str | None) -> str:
-    if next_cursor is None:
-        return ""
-    trail = [*filter(None, params.get("trail", "").split(",")), cursor or "-"]
-    return _with(params, next_cursor, trail[-MAX_TRAIL:])
-
-
-def _newer(params: QueryDict) -> str:
-    trail = [part for part in params.get("trail", "").split(",") if part]
-    back = trail.pop() if trail else "-"
-    return _with(params, "" if back == "-" else back, trail)
-
-
-def _with(params: QueryDict, cursor: str, trail: list[str]) -> str:
-    changed = params.copy()
-    for name, value in (("cursor", cursor), ("trail", ",".join(trail))):
-        changed.pop(name, None)
-        if value:
-            changed[name] = value
-    return "?" + changed.urlencode()

@@ -35,6 +35,11 @@ class Visit:
     span: timespan.Timespan
 
     @property
+    def who(self) -> str:
+        """The name that stands beside what this person changes."""
+        return str(self.request.user.get_username())
+
+    @property
     def may_administer(self) -> bool:
         return self.role in WRITERS
 

@@ -27,6 +27,14 @@ def snippets(endpoint: str, key: str) -> tuple[Snippet, ...]:
     )
 
 
+def guard_snippets(endpoint: str, policy: str) -> tuple[Snippet, ...]:
+    """The two ways to ask for a verdict."""
+    return tuple(
+        Snippet(id_, name, hint, install, language, code.replace("@ENDPOINT@", endpoint).replace("@POLICY@", policy))
+        for id_, name, hint, install, language, code in _GUARD
+    )
+
+
 _EXPORT = """\
 from opentelemetry import trace
 from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
@@ -181,4 +189,31 @@ _TABS = (
         _COLLECTOR,
     ),
     ("curl", "curl", "One made-up call, to see that the way is open. Nothing to install.", "", "shell", _CURL),
+)
+
+_GUARD_CURL = f"""\
+curl -sS "@ENDPOINT@/api/v1/guard/check" -H "Authorization: Bearer {PLACEHOLDER_KEY}" \\
+  -H "Content-Type: application/json" \\
+  -d '{{"policy": "@POLICY@", "stage": "input", "text": "Write to ann.lee@example.org"}}'
+"""
+
+_GUARD_SDK = f"""\
+import stanchion_sdk
+
+stanchion_sdk.init(endpoint="@ENDPOINT@", api_key="{PLACEHOLDER_KEY}")
+guard = stanchion_sdk.guard("@POLICY@")
+verdict = guard.check("Write to ann.lee@example.org", stage="input")
+print(verdict.action, verdict.texts[0])
+"""
+
+_GUARD = (
+    ("rest", "Over REST, from any language", "One request, one verdict.", "", "shell", _GUARD_CURL),
+    (
+        "sdk",
+        "In your application's process",
+        "The policy is pulled from here and judges in the process, also while this server is away.",
+        "pip install 'stanchion-sdk[guard]'",
+        "app.py",
+        _GUARD_SDK,
+    ),
 )

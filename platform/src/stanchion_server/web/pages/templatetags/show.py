@@ -33,6 +33,11 @@ def clock_time(value: datetime) -> str:
 
 
 @register.filter
+def microseconds(value: float | None) -> str:
+    return formats.duration(None if value is None else value / 1000)
+
+
+@register.filter
 def iso(value: datetime) -> str:
     return value.isoformat()
 
