@@ -55,8 +55,28 @@ def emptied_telemetry(request: pytest.FixtureRequest) -> Iterator[None]:
     marker = request.node.get_closest_marker("django_db")
     if marker is None or not marker.kwargs.get("transaction"):
         return
+    from stanchion_server.policies.recording import recorder
+
     blocker = request.getfixturevalue("django_db_blocker")
     with blocker.unblock(), connection.cursor() as cursor:
+        recorder.flush()
         cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace")
         tables = [row[0] for row in cursor.fetchall()]
         cursor.execute(f"TRUNCATE dirty_minutes, {', '.join(tables)}")
+
+
+@pytest.fixture(autouse=True)
+def decisions_stay_in_their_test(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Inside a test's transaction only the test's own thread writes decisions, by `recorder.flush()`.
+
+    The recorder's thread has a connection of its own: what it wrote would be committed and met by the next test.
+    """
+    marker = request.node.get_closest_marker("django_db")
+    if marker is None or marker.kwargs.get("transaction"):
+        yield
+        return
+    from stanchion_server.policies.recording import recorder
+
+    with recorder._writing:
+        yield
+        recorder._waiting.clear()

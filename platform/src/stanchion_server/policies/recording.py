@@ -47,7 +47,7 @@ class Recorder:
         self._dropped: dict[int, int] = {}
         self._wake = threading.Event()
         self._lock = threading.Lock()
-        self._writing = threading.Lock()
+        self._writing = threading.RLock()
         self._pid = 0
 
     def add(self, items: list[Waiting]) -> None:
