@@ -33,7 +33,10 @@ def check(caller: Caller, policy: str, subject: Subject, origin: Origin, manner:
     recorder.add(
         [
             Waiting(
-                caller.project_id, caller.api_key_id, caller.client, record(one, subject, origin, _span_id(), start_ns)
+                caller.project_id,
+                caller.api_key_id,
+                caller.client,
+                record(one, subject, origin, new_span_id(), start_ns),
             )
             for one in (*checked.judged, *checked.shadows)
         ]
@@ -41,5 +44,5 @@ def check(caller: Caller, policy: str, subject: Subject, origin: Origin, manner:
     return checked
 
 
-def _span_id() -> int:
+def new_span_id() -> int:
     return secrets.randbits(63) or 1

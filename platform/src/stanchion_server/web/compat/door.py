@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -135,10 +135,10 @@ def policy_name(asker: Asker, stated: object = None) -> str:
     return name
 
 
-def check(asker: Asker, policy: str, parts: list[Part], source: str, judged: tuple[int, ...] | None = None) -> Checked:
+def check(asker: Asker, policy: str, parts: Sequence[Part], came: Origin) -> Checked:
     """Judges and records, as the check API does. Bounded as that is."""
     subject = Subject(asking.bounded(tuple(parts)))
-    return guard_check.check(asker.caller, policy, subject, origin(source), Manner(judged))
+    return guard_check.check(asker.caller, policy, subject, came, Manner())
 
 
 def origin(source: str) -> Origin:

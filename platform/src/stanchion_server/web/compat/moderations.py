@@ -79,7 +79,7 @@ def _part(item: object) -> str:
 
 
 def _result(asker: Asker, policy: str, text: str) -> dict[str, Any]:
-    verdict = door.check(asker, policy, [Part("input", text, role="user")], "openai").verdict
+    verdict = door.check(asker, policy, [Part("input", text, role="user")], door.origin("openai")).verdict
     scores = _scores(text, verdict)
     found = {name: scores.get(name) for name in CATEGORIES}
     flagged = {name: _is_flagged(score) for name, score in found.items()}

@@ -1,11 +1,15 @@
-"""The addresses of other people's formats."""
+"""The addresses of other people's formats. An ARN has a slash, which arrives decoded."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path
+from django.urls import URLPattern, URLResolver, path, re_path
 
-from stanchion_server.web.compat import moderations
+from stanchion_server.web.compat import bedrock_apply, bedrock_manage, litellm, moderations
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openai/v1/moderations", moderations.moderations),
+    path("litellm/beta/litellm_basic_guardrail_api", litellm.guardrail),
+    path("bedrock/guardrails", bedrock_manage.collection),
+    path("bedrock/guardrails/<path:identifier>", bedrock_manage.single),
+    re_path(r"^bedrock/guardrail/(?P<identifier>.*)/version/(?P<version>[^/]*)/apply$", bedrock_apply.applied),
 ]

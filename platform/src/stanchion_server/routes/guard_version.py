@@ -1,0 +1,65 @@
+"""A guard check by one stated version or by the draft; the enforced policy judges beside it.
+
+version's guard -> verdict to the caller -> recorder. A switch that is thrown goes before the pin.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from stanchion_guard.engine import Guard
+from stanchion_guard.records import ACTIONS, Subject
+from stanchion_server.kernel import clock, db
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.policies import engine, selectors
+from stanchion_server.policies.decisions import Origin, record
+from stanchion_server.policies.models import Policy, Switch
+from stanchion_server.policies.recording import Waiting, recorder
+from stanchion_server.routes import guard_check
+from stanchion_server.routes.guard_check import Caller
+
+DRAFT = "DRAFT"
+
+
+def check(
+    caller: Caller, policy: Policy, version: str, subject: Subject, origin: Origin, manner: engine.Manner
+) -> engine.Checked:
+    """`version` is a number or DRAFT. Raises SenderError for a version that is not there and a draft that is none."""
+    guard = guard_of(caller.project_id, policy, version)
+    if policy.switch != Switch.ON:
+        return guard_check.check(caller, policy.name, subject, origin, manner)
+    start_ns = clock.now_ns()
+    verdict = guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
+    verdict = replace(verdict, policy=policy.name, policy_version=version)
+    own = engine.Judgement(policy.name, None if version == DRAFT else int(version), "live", verdict)
+    told = record(own, subject, origin, guard_check.new_span_id(), start_ns)
+    recorder.add([Waiting(caller.project_id, caller.api_key_id, caller.client, told)])
+    enforced = engine.state_of(caller.project_id, "")
+    if enforced is None or enforced.name == policy.name:
+        return engine.Checked(verdict, (own,), ())
+    beside = guard_check.check(caller, enforced.name, subject, origin, manner)
+    judged = (own, *beside.judged)
+    strongest = max(judged, key=lambda one: ACTIONS.index(one.verdict.action))
+    return engine.Checked(strongest.verdict, judged, beside.shadows)
+
+
+def guard_of(project_id: int, policy: Policy, version: str) -> Guard:
+    if version == DRAFT:
+        return engine.guard_of_text(project_id, policy.draft)
+    with db.away_is_unavailable():
+        found = selectors.version(project_id, policy.pk, int(version))
+    if found is None:
+        raise SenderError("no_such_version", f"Policy “{policy.name}” has no version {version}.", 404)
+    return engine.guard_of(project_id, policy.pk, found.number)
+
+
+def behind(project_id: int, judged: engine.Judgement, policy: Policy | None = None) -> Guard | None:
+    """The guard that made a judgement, `policy` being the one asked for; None where a switch answered."""
+    if not judged.verdict.checks and not judged.verdict.policy_version:
+        return None
+    if policy and judged.policy == policy.name and judged.verdict.policy_version == DRAFT:
+        return engine.guard_of_text(project_id, policy.draft)
+    if judged.number is None:
+        return engine.built_in(judged.policy)
+    state = engine.state_of(project_id, judged.policy)
+    return engine.guard_of(project_id, state.policy_id, judged.number) if state else None

@@ -1,0 +1,134 @@
+"""LiteLLM's generic guardrail: a gateway asks about the texts of a request or an answer before it passes them on."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+from django.http import HttpResponse, JsonResponse
+
+from stanchion_guard import summary
+from stanchion_guard.records import Part, Stage, Subject, Verdict
+from stanchion_server.policies import asking
+from stanchion_server.policies.decisions import Origin
+from stanchion_server.policies.engine import Checked
+from stanchion_server.routes import guard_version
+from stanchion_server.tenants.models import Scope
+from stanchion_server.web.compat import door
+from stanchion_server.web.compat.door import Asker, bad
+
+_TYPES: Mapping[object, Stage] = {"request": "input", "response": "output"}
+_STAGE_OF_ROLE: Mapping[str, Stage] = {"assistant": "output", "tool": "tool_result", "function": "tool_result"}
+_UNSEEN = ("images", "tools")
+_MESSAGE = "Blocked by a guardrail."
+_UNMASKABLE = "The arguments of a tool call hold something that must be masked, and this format cannot carry that back."
+
+
+def guard(asker: Asker) -> HttpResponse:
+    body = asker.body
+    kind = body.get("input_type")
+    if not isinstance(kind, str) or kind not in _TYPES:
+        raise bad("`input_type`", "request or response")
+    texts = door.texts_in(body, "texts")
+    parts = [*_texts(texts, body, _TYPES[kind]), *_calls(body)]
+    unseen = [name for name in _UNSEEN if body.get(name)]
+    if not parts:
+        return JsonResponse({"action": "NONE", "texts": texts, "stanchion": {"not_checked": unseen}})
+    checked = door.check(asker, _policy(asker), parts, _origin(body))
+    holdback = _holdback(asker.project_id, checked, parts[: len(texts)]) if kind == "response" else None
+    return JsonResponse(_answer(checked.verdict, parts, texts, holdback, unseen))
+
+
+def failure(status: int, code: str, message: str) -> HttpResponse:
+    return JsonResponse({"error": {"code": code, "message": message}}, status=status)
+
+
+def _policy(asker: Asker) -> str:
+    """The header goes first: a gateway sets it in its configuration, while its users can add parameters."""
+    more = asker.body.get("additional_provider_specific_params")
+    stated = more.get("policy") if isinstance(more, Mapping) else None
+    return door.policy_name(asker, None if asker.request.headers.get(door.POLICY_HEADER) else stated)
+
+
+def _texts(texts: Sequence[str], body: Mapping[str, Any], stage: Stage) -> list[Part]:
+    """Texts get the stage of their message's role where the messages hold just these texts."""
+    spoken = list(_spoken(body.get("structured_messages")))
+    if [text for _, text in spoken] == list(texts):
+        return [Part(_STAGE_OF_ROLE.get(role, "input"), text, role=role) for role, text in spoken]
+    return [Part(stage, text, role="user" if stage == "input" else "assistant") for text in texts]
+
+
+def _spoken(messages: object) -> Iterator[tuple[str, str]]:
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, Mapping):
+            continue
+        role, content = message.get("role"), message.get("content")
+        rows = [{"text": content}] if isinstance(content, str) else content if isinstance(content, list) else []
+        for row in rows:
+            if isinstance(row, Mapping) and isinstance(row.get("text"), str):
+                yield str(role)[:60], asking.whole(row["text"])
+
+
+def _calls(body: Mapping[str, Any]) -> Iterator[Part]:
+    calls = body.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise bad("`tool_calls`", "a list")
+    for call in calls:
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping):
+            raise bad("Every one of `tool_calls`", "an object with a `function`")
+        arguments = function.get("arguments")
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        yield Part("tool_call", asking.whole(text), role="assistant", name=door.text_in(function, "name") or None)
+
+
+def _origin(body: Mapping[str, Any]) -> Origin:
+    data = body.get("request_data")
+    user = data.get("user_api_key_end_user_id") if isinstance(data, Mapping) else None
+    session = body.get("litellm_trace_id")
+    came = replace(door.origin("litellm"), user_id=_label(user), session_id=_label(session))
+    try:
+        return replace(came, trace_id=uuid.UUID(str(session)))
+    except ValueError:
+        return came
+
+
+def _label(value: object) -> str:
+    return asking.whole(value).replace("\0", "\ufffd")[:200] if isinstance(value, str) else ""
+
+
+def _answer(
+    verdict: Verdict, parts: Sequence[Part], texts: Sequence[str], holdback: list[int] | None, unseen: Sequence[str]
+) -> dict[str, Any]:
+    told = summary.answer(verdict, Subject(tuple(parts)))
+    shown = ("policy", "policy_version", "action", "rules", "labels", "coverage")
+    answer: dict[str, Any] = {"stanchion": {name: told[name] for name in shown} | {"not_checked": list(unseen)}}
+    if holdback is not None:
+        answer["stream_holdback_chars"] = holdback
+    changed = [part.text != text for part, text in zip(parts, verdict.texts, strict=True)]
+    if verdict.blocked:
+        return answer | {"action": "BLOCKED", "blocked_reason": verdict.message or _MESSAGE, "texts": list(texts)}
+    if any(changed[len(texts) :]):
+        return answer | {"action": "BLOCKED", "blocked_reason": _UNMASKABLE, "texts": list(texts)}
+    action = "GUARDRAIL_INTERVENED" if any(changed) else "NONE"
+    return answer | {"action": action, "texts": list(verdict.texts[: len(texts)])}
+
+
+def _holdback(project_id: int, checked: Checked, parts: Sequence[Part]) -> list[int]:
+    """How many characters at the end of each text, as answered, the streaming guard would not show yet."""
+    judged = next(one for one in checked.judged if one.verdict is checked.verdict)
+    behind = guard_version.behind(project_id, judged)
+    answered = zip(parts, checked.verdict.texts, strict=False)
+    if behind is None:
+        return [0 for _ in parts]
+    return [_held(behind.stream(part.stage).feed(part.text).text, text) for part, text in answered]
+
+
+def _held(released: str, answered: str) -> int:
+    return len(answered) - len(released) if answered.startswith(released) else len(answered)
+
+
+guardrail = door.view(failure, {"POST": (Scope.GUARD, guard)})

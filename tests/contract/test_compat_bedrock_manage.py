@@ -1,0 +1,219 @@
+"""Bedrock's management of guardrails: golden requests, and the stock boto3 client."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from kit.client_envs import run_app
+from kit.compat import Compat, clean_caches, compat
+from kit.guarding import document, policy_in_force
+from kit.tls import boto_variables, tls_front
+from stanchion_guard.policy import load
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.tenants.models import Scope
+from stanchion_server.web.compat import bedrock_read, bedrock_write
+
+pytestmark = pytest.mark.django_db(transaction=True)
+_caches = pytest.fixture(autouse=True)(clean_caches)
+ALL = "/bedrock/guardrails"
+BOTH = {"inputEnabled": True, "outputEnabled": True}
+TOPIC = {
+    "name": "Fiduciary advice", "definition": "which stocks to buy", "examples": ["Which stocks should I buy?"],
+    "type": "DENY", "inputAction": "BLOCK", "outputAction": "NONE", **BOTH,
+}  # fmt: skip
+EMAIL = {"type": "EMAIL", "action": "ANONYMIZE", "inputAction": "NONE", "outputAction": "ANONYMIZE", **BOTH}
+REGEX = {"name": "order", "description": "of the shop", "pattern": "[A-Z]{2}-[0-9]{3}", "action": "BLOCK"}
+FULL: dict[str, Any] = {
+    "name": "shop", "description": "of the shop", "clientRequestToken": "0b4f",
+    "blockedInputMessaging": "Not in.", "blockedOutputsMessaging": "Not out.",
+    "topicPolicyConfig": {"topicsConfig": [TOPIC], "tierConfig": {"tierName": "CLASSIC"}},
+    "wordPolicyConfig": {"wordsConfig": [{"text": "acme"}, {"text": "other shop", "inputEnabled": False}]},
+    "sensitiveInformationPolicyConfig": {
+        "piiEntitiesConfig": [EMAIL, {"type": "AWS_ACCESS_KEY", "action": "BLOCK"}], "regexesConfig": [REGEX],
+    },
+    "contextualGroundingPolicyConfig": {"filtersConfig": [{"type": "GROUNDING", "threshold": 0.3, "action": "BLOCK"}]},
+}  # fmt: skip
+
+
+def admin() -> Compat:
+    return compat("Shop", Scope.ADMIN)
+
+
+def created(shop: Compat, body: dict[str, Any] | None = None) -> str:
+    response = shop.post(ALL, FULL if body is None else body)
+    assert response.status_code == 202, response.content
+    assert response.json()["version"] == "DRAFT"
+    return str(response.json()["guardrailId"])
+
+
+def read(shop: Compat, identifier: str, query: str = "") -> dict[str, Any]:
+    response = shop.send("GET", f"{ALL}/{identifier}{query}")
+    assert response.status_code == 200, response.content
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def apply(shop: Compat, identifier: str, version: str, text: str, source: str = "INPUT") -> dict[str, Any]:
+    body = {"source": source, "content": [{"text": {"text": text}}]}
+    response = shop.post(f"/bedrock/guardrail/{identifier}/version/{version}/apply", body)
+    assert response.status_code == 200, response.content
+    found: dict[str, Any] = response.json()
+    return found
+
+
+def test_what_was_configured_is_read_back() -> None:
+    shop = admin()
+    told = read(shop, created(shop))
+    assert (told["name"], told["status"], told["version"]) == ("shop", "READY", "DRAFT")
+    assert (told["blockedInputMessaging"], told["blockedOutputsMessaging"]) == ("Not in.", "Not out.")
+    assert told["topicPolicy"] == {"topics": [TOPIC]}
+    words = {row["text"]: (row["inputEnabled"], row["outputEnabled"]) for row in told["wordPolicy"]["words"]}
+    assert words == {"acme": (True, True), "other shop": (False, True)}
+    sensitive = told["sensitiveInformationPolicy"]
+    kinds = {row["type"]: (row["inputAction"], row["outputAction"]) for row in sensitive["piiEntities"]}
+    assert kinds == {"EMAIL": ("NONE", "ANONYMIZE"), "AWS_ACCESS_KEY": ("BLOCK", "BLOCK")}
+    assert REGEX.items() <= sensitive["regexes"][0].items()
+    [grounding] = told["contextualGroundingPolicy"]["filters"]
+    assert grounding == {"type": "GROUNDING", "threshold": 0.3, "action": "BLOCK", "enabled": True}
+    assert "statusReasons" not in told
+
+
+def test_a_created_guardrail_judges_each_direction_as_it_says() -> None:
+    shop = admin()
+    identifier = created(shop)
+    assert apply(shop, identifier, "DRAFT", "of Acme")["outputs"] == [{"text": "Not in."}]
+    assert apply(shop, identifier, "DRAFT", "of Acme", "OUTPUT")["outputs"] == [{"text": "Not out."}]
+    assert apply(shop, identifier, "DRAFT", "the other shop")["action"] == "NONE"
+    assert apply(shop, identifier, "DRAFT", "mail a.b@example.org")["action"] == "NONE"
+    masked = apply(shop, identifier, "DRAFT", "mail a.b@example.org", "OUTPUT")
+    assert masked["outputs"] == [{"text": "mail [EMAIL]"}]
+
+
+def test_a_version_stays_as_it_was_when_the_draft_changes() -> None:
+    shop = admin()
+    identifier = created(shop)
+    made = shop.post(f"{ALL}/{identifier}", {"description": "first"})
+    assert (made.status_code, made.json()) == (202, {"guardrailId": identifier, "version": "1"})
+    changed = FULL | {"wordPolicyConfig": {"wordsConfig": [{"text": "globex"}]}}
+    assert shop.send("PUT", f"{ALL}/{identifier}", changed).status_code == 202
+    assert apply(shop, identifier, "1", "acme")["action"] == "GUARDRAIL_INTERVENED"
+    assert apply(shop, identifier, "DRAFT", "acme")["action"] == "NONE"
+    assert read(shop, identifier, "?guardrailVersion=1")["wordPolicy"]["words"][0]["text"] == "acme"
+    listed = shop.send("GET", f"{ALL}?guardrailIdentifier={identifier}").json()["guardrails"]
+    assert [row["version"] for row in listed] == ["DRAFT", "1"]
+
+
+def test_lists_come_in_pages_and_a_deleted_guardrail_is_gone() -> None:
+    shop = admin()
+    for name in ("a", "b", "c"):
+        created(shop, FULL | {"name": name})
+    first = shop.send("GET", f"{ALL}?maxResults=2").json()
+    second = shop.send("GET", f"{ALL}?maxResults=2&nextToken={first['nextToken']}").json()
+    assert [row["name"] for row in first["guardrails"] + second["guardrails"]] == ["a", "b", "c"]
+    assert shop.send("DELETE", f"{ALL}/b?guardrailVersion=1").status_code == 400
+    assert shop.send("DELETE", f"{ALL}/b").status_code == 202
+    assert shop.send("GET", f"{ALL}/b").status_code == 404
+
+
+def test_content_filters_become_detectors_with_the_strengths_thresholds() -> None:
+    rows = [{"type": "HATE", "inputStrength": "HIGH", "outputStrength": "NONE"}]
+    made = json.loads(bedrock_write.document(FULL | {"contentPolicyConfig": {"filtersConfig": rows}}))
+    [rule] = [rule for rule in made["rules"] if rule["detector"] == "toxicity"]
+    assert (rule["stages"], rule["threshold"], rule["parameters"]) == (["input"], 0.4, {"labels": ["hate"]})
+
+
+def test_a_policy_of_ours_tells_what_bedrock_has_no_words_for() -> None:
+    policy = load(
+        "policy: x\nversion: 1\ndefaults: {when_late: flag, when_failed: flag}\nrules:\n"
+        "  - {id: links, stages: [output], detector: links, action: redact}\n"
+        "  - {id: pii, stages: [input, retrieved], detector: pii, action: flag,"
+        " parameters: {entities: [EMAIL, DE_TAX_ID]}}\n"
+    )
+    told = bedrock_read.configuration(policy)
+    assert [row["type"] for row in told["sensitiveInformationPolicy"]["piiEntities"]] == ["EMAIL"]
+    assert len(told["statusReasons"]) == 3
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("kmsKeyId", "k"), ("tags", [{"key": "a", "value": "b"}]),
+        ("crossRegionConfig", {"guardrailProfileIdentifier": "x"}),
+        ("automatedReasoningPolicyConfig", {"policies": ["x"]}), ("unheard", 1), ("blockedInputMessaging", ""),
+        ("name", "no spaces"), ("name", "x" * 51), ("name", None), ("description", "x" * 201), ("description", 5),
+        ("wordPolicyConfig", {"managedWordListsConfig": [{"type": "PROFANITY"}]}), ("wordPolicyConfig", 5),
+        ("wordPolicyConfig", {"wordsConfig": [{"text": "a", "more": 1}]}), ("wordPolicyConfig", {"wordsConfig": [5]}),
+        ("wordPolicyConfig", {"wordsConfig": [{"text": "a", "inputAction": "ANONYMIZE"}]}),
+        ("wordPolicyConfig", {"x": []}),
+        ("wordPolicyConfig", {"wordsConfig": [{"text": "a", "inputEnabled": "yes"}]}),
+        ("topicPolicyConfig", {"topicsConfig": [TOPIC], "tierConfig": {"tierName": "STANDARD"}}),
+        ("topicPolicyConfig", {"topicsConfig": [TOPIC | {"examples": 5}]}),
+        ("topicPolicyConfig", {"topicsConfig": [TOPIC | {"type": []}]}),
+        ("sensitiveInformationPolicyConfig", {"regexesConfig": [REGEX | {"pattern": "(?=x)y"}]}),
+        ("sensitiveInformationPolicyConfig", {"regexesConfig": [REGEX | {"pattern": "(" * 400}]}),
+        ("sensitiveInformationPolicyConfig", {"piiEntitiesConfig": [EMAIL | {"type": "CA_HEALTH_NUMBER"}]}),
+        ("sensitiveInformationPolicyConfig", {"piiEntitiesConfig": [EMAIL | {"type": []}]}),
+        ("contextualGroundingPolicyConfig", {"filtersConfig": [{"type": "GROUNDING", "threshold": 2}]}),
+        ("contentPolicyConfig", {"filtersConfig": [{"type": "HATE", "inputStrength": "HIGH", "outputStrength": "X"}]}),
+        ("contentPolicyConfig", {"filtersConfig": [{"type": "HATE", "inputModalities": ["IMAGE"]}]}),
+    ],
+)  # fmt: skip
+def test_a_field_that_has_no_counterpart_or_makes_no_sense_is_refused_by_name(field: str, value: Any) -> None:
+    shop = admin()
+    response = shop.post(ALL, FULL | {field: value})
+    assert (response.status_code, response["x-amzn-ErrorType"]) == (400, "ValidationException"), response.content
+    assert shop.send("GET", ALL).json()["guardrails"] == []
+
+
+def test_a_guardrail_that_checks_nothing_is_refused() -> None:
+    empty = {name: FULL[name] for name in ("name", "blockedInputMessaging", "blockedOutputsMessaging")}
+    with pytest.raises(SenderError, match="check nothing"):
+        bedrock_write.document(empty)
+
+
+def test_a_name_that_is_taken_is_a_conflict_and_a_name_stays() -> None:
+    shop = admin()
+    identifier = created(shop)
+    again = shop.post(ALL, FULL)
+    assert (again.status_code, again["x-amzn-ErrorType"]) == (409, "ConflictException")
+    assert shop.send("PUT", f"{ALL}/{identifier}", FULL | {"name": "other"}).status_code == 400
+
+
+def test_only_an_admins_key_manages_and_only_its_own_project() -> None:
+    shop, other = admin(), compat("Other", Scope.ADMIN)
+    identifier = created(shop)
+    for method, body in (("GET", None), ("PUT", FULL), ("POST", {}), ("DELETE", None)):
+        assert other.send(method, f"{ALL}/{identifier}", body).status_code == 404
+        assert compat(f"Weak {method}", Scope.GUARD).send(method, f"{ALL}/{identifier}", body).status_code == 403
+    assert other.send("GET", ALL).json()["guardrails"] == []
+    assert other.send("GET", f"{ALL}?guardrailIdentifier={identifier}").status_code == 404
+    for query in ("maxResults=x", "maxResults=0", "nextToken=-1", "nextToken=%C2%B2"):
+        assert shop.send("GET", f"{ALL}?{query}").status_code == 400
+    assert shop.send("PATCH", ALL).status_code == 400
+
+
+def test_a_policy_whose_draft_is_no_policy_is_refused_with_the_line() -> None:
+    shop = admin()
+    policy = policy_in_force(shop.project, "chat", document())
+    policy.draft = "nonsense"
+    policy.save()
+    answer = shop.send("GET", f"{ALL}/chat")
+    assert (answer.status_code, answer["x-amzn-ErrorType"]) == (400, "ValidationException")
+
+
+@pytest.mark.clients
+@pytest.mark.slow
+def test_stock_boto3_makes_changes_versions_applies_and_deletes(live_server: Any, tmp_path: Path) -> None:
+    shop = admin()
+    with tls_front(live_server.url, tmp_path) as front:
+        said = run_app(
+            "many", "bedrock_manage_app.py", json.dumps(FULL), variables=boto_variables(front, shop.key)
+        )  # fmt: skip
+    assert said.splitlines()[-6:] == [
+        "created DRAFT", "read READY Not in. ['EMAIL', 'AWS_ACCESS_KEY']", "version 1", "applied GUARDRAIL_INTERVENED",
+        "listed ['DRAFT', '1']", "deleted ResourceNotFoundException",
+    ]  # fmt: skip
