@@ -209,3 +209,8 @@ def test_findings_of_any_text_lie_within_it_and_do_not_overlap(text: str) -> Non
 def test_hostile_texts_are_read_in_one_go(unit: str) -> None:
     text = unit * (40_000 // len(unit))
     EVERYTHING.detect(read(text), 0, Subject((Part("input", text),)))
+
+
+@pytest.mark.parametrize("text", ["Get WinPython-64bit-3.4.2.4 here", "libfoo_x-10.2.3.4 is out", "version 10.2.3.4"])
+def test_a_version_in_four_parts_is_no_address(text: str) -> None:
+    assert "IP_ADDRESS" not in {label for label, _ in found(text)}

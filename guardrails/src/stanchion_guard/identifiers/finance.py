@@ -88,7 +88,7 @@ def mac(text: str) -> bool:
     return len(set(text)) > 1
 
 
-_VERSIONS = r"(?:version|ver|v|release|build|section|chapter|oid|firmware|driver|update)[ :.=#-]*(?:is )?$"
+_VERSIONS = r"(?:(?:version|ver|v|release|build|section|chapter|oid|firmware|driver|update)[ :.=#-]*(?:is )?|[a-z0-9]*[a-z][a-z0-9]*[-_])$"
 
 FINANCE = (
     Rule("CREDIT_CARD", r"\b\d(?:[ -]?\d){13,18}\b", 0.9, 1.0, _CARD, card),
