@@ -190,9 +190,8 @@ class Examination:
             triggered, score = self._matches(watched, rule, probe, detection)
         action: Action = rule.action if triggered else "allow"
         number, checked = watched.index, watched.checked
-        check = Check(
-            rule.id, probe.name, probe.version, number, outcome, checked, elapsed_us, score, triggered, action, reason
-        )
+        said = (rule.id, probe.name, probe.version, number, outcome, checked, elapsed_us, score, triggered, action)
+        check = Check(*said, reason, detection.spent)
         watched.done[index] = check
         if triggered:
             self.calm = False

@@ -73,6 +73,15 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
+class Spent:
+    """What asking someone else cost; None is not known."""
+
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_usd: float | None
+
+
+@dataclass(frozen=True, slots=True)
 class Detection:
     """A detector's answer for one part.
 
@@ -85,6 +94,7 @@ class Detection:
     findings: tuple[Finding, ...] = ()
     skipped: str | None = None
     replacements: Mapping[int, str] = field(default_factory=dict)
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,6 +112,7 @@ class Check:
     triggered: bool = False
     action: Action = "allow"
     reason: str | None = None
+    spent: Spent | None = None
 
 
 @dataclass(frozen=True, slots=True)
