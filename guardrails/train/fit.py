@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from scipy import sparse
@@ -19,9 +20,38 @@ from stanchion_guard.classifiers.linear import WINDOWS, sizes
 
 CLASSES = len(lexicon.CLASSES)
 _UPPER = np.triu_indices(CLASSES, 1)
-WIDTH = (1 << features.CHARACTER_BITS) + (1 << features.WORD_BITS) + CLASSES + len(_UPPER[0]) + len(WINDOWS)
+WIDTH = (1 << features.CHARACTER_BITS) + features.WORD_ROWS + CLASSES + len(_UPPER[0]) + len(WINDOWS)
+_WORDS = slice(1 << features.CHARACTER_BITS, (1 << features.CHARACTER_BITS) + features.WORD_ROWS)
 NEGATIVE_WINDOWS = 6
 """Windows of each size that a harmless document gives to the training."""
+
+
+@dataclass(frozen=True)
+class Meanings:
+    """A vector for the table row of each known word. In training they are columns beside the others; what is learned on
+    them is then added to the words' own weights, so that reading a text costs nothing more."""
+
+    table: sparse.csr_matrix
+
+    @classmethod
+    def read(cls, path: Path, scale: float) -> Meanings:
+        with np.load(path) as stored:
+            rows, first = np.unique(features.single_rows(stored["hashes"]), return_index=True)
+            vectors = stored["vectors"][first] * scale
+        width = vectors.shape[1]
+        places = (vectors.ravel(), np.tile(np.arange(width), len(rows)), np.arange(0, vectors.size + 1, width))
+        by_row = sparse.csr_matrix(places, shape=(len(rows), width))
+        pick = sparse.csr_matrix((np.ones(len(rows)), (rows, np.arange(len(rows)))), (features.WORD_ROWS, len(rows)))
+        return cls((pick @ by_row).astype(np.float32).tocsr())
+
+    def columns(self, rows: sparse.csr_matrix) -> sparse.csr_matrix:
+        return rows[:, _WORDS] @ self.table
+
+    def folded(self, weights: np.ndarray) -> np.ndarray:
+        """Weights of WIDTH columns, from those with the vectors' columns at their end."""
+        found: np.ndarray = weights[:WIDTH].copy()
+        found[_WORDS] += self.table @ weights[WIDTH:]
+        return found
 
 
 @dataclass(frozen=True)
@@ -70,7 +100,7 @@ def windows(text: str, most_segments: int = 400) -> Windows | None:
         found.character_bounds[: count + 1],
         1 << features.CHARACTER_BITS,
     )
-    words = _table(found.words[: found.word_bounds[count]], found.word_bounds[: count + 1], 1 << features.WORD_BITS)
+    words = _table(found.words[: found.word_bounds[count]], found.word_bounds[: count + 1], features.WORD_ROWS)
     classes = _class_rows(found.classes[:count])
     blocks, marks = [], []
     for size in sizes(count):
@@ -113,6 +143,7 @@ class Fit:
     rounds: int = 2
     class_scale: float = 0.3
     source_power: float = 0.5
+    meanings: Meanings | None = None
 
 
 PLAIN = Fit()
@@ -125,6 +156,18 @@ def _shares(labels: np.ndarray, sources: Sequence[str], power: float) -> np.ndar
     for label in (0, 1):
         share[labels == label] /= share[labels == label].sum()
     return share * len(labels) / 2
+
+
+def _with_meanings(rows: sparse.csr_matrix, scale: np.ndarray, meanings: Meanings | None) -> sparse.csr_matrix:
+    scaled = rows @ sparse.diags(scale)
+    return scaled if meanings is None else sparse.hstack([scaled, meanings.columns(rows)], format="csr")
+
+
+def _without_meanings(found: np.ndarray, scale: np.ndarray, meanings: Meanings | None) -> np.ndarray:
+    weights = found.copy()
+    weights[:WIDTH] *= scale
+    folded = weights if meanings is None else meanings.folded(weights)
+    return folded.astype(np.float32)
 
 
 def train(docs: Sequence[Windows], labels: np.ndarray, sources: Sequence[str], fit: Fit = PLAIN) -> np.ndarray:
@@ -142,10 +185,10 @@ def train(docs: Sequence[Windows], labels: np.ndarray, sources: Sequence[str], f
             blocks.append(doc.rows[chosen])
             truth.append(np.full(len(chosen), labels[i]))
             share.append(np.full(len(chosen), shares[i] / math.sqrt(len(chosen))))
-        matrix = sparse.vstack(blocks, format="csr") @ sparse.diags(scale)
+        matrix = _with_meanings(sparse.vstack(blocks, format="csr"), scale, fit.meanings)
         model = LogisticRegression(C=fit.strength, solver="lbfgs", max_iter=60, tol=1e-3, fit_intercept=False)
         model.fit(matrix, np.concatenate(truth), sample_weight=np.concatenate(share))
-        weights = (model.coef_[0] * scale).astype(np.float32)
+        weights = _without_meanings(model.coef_[0], scale, fit.meanings)
     assert weights is not None
     return weights
 

@@ -1,6 +1,7 @@
-"""The figures that count: a family, a source or a language is scored by a model that saw nothing of it.
+r"""The figures that count: a family, a source or a language is scored by a model that saw nothing of it.
 
-    python guardrails/train/heldout.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl --out heldout.json
+    python guardrails/train/heldout.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl \
+        --meanings meanings.npz --out heldout.json
 
 Thresholds come from a quarter of the harmless groups that no model of this script was trained on.
 """
@@ -17,7 +18,7 @@ from pathlib import Path
 import corpora
 import numpy as np
 from corpora import Doc
-from train import Bench, fold_of
+from train import Bench, bench_with, fold_of
 
 from stanchion_guard.metrics import average_precision, recall_at, roc_auc
 
@@ -141,10 +142,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[])
+    parser.add_argument("--meanings", type=Path, help="what meanings.py made")
     parser.add_argument("--only", nargs="*", default=["attack", "harmless", "toxic", "harm", "indirect"])
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    bench, told = Bench(), {}
+    bench, told = bench_with(options.meanings), {}
     gather: dict[
         str, tuple[Callable[..., list[Doc]], Callable[..., Iterator[tuple[str, Result]]], tuple[Path, ...]]
     ] = {

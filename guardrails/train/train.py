@@ -1,7 +1,7 @@
 r"""Trains the shipped classifiers and writes their weights and data card.
 
     python guardrails/train/train.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl \
-        --out WEIGHTS.npz --card CARD.json --date 2026-11-24
+        --meanings meanings.npz --out WEIGHTS.npz --card CARD.json --date 2026-11-24
 
 Needs the `train` extra. Deterministic for the same data and library versions. Share-alike rows are never trained on.
 """
@@ -27,8 +27,9 @@ from stanchion_guard.classifiers import features
 from stanchion_guard.metrics import average_precision, roc_auc
 
 FOLDS = 3
+MEANINGS_SCALE = 1.5
 CHARACTERS = 1 << features.CHARACTER_BITS
-WORDS = 1 << features.WORD_BITS
+WORDS = features.WORD_ROWS
 
 
 def _category(name: str) -> Callable[[Path, Sequence[Path]], list[Doc]]:
@@ -51,6 +52,7 @@ TARGETS: dict[str, Callable[[Path, Sequence[Path]], list[Doc]]] = {
 class Bench:
     """Windows of every text, made once for all targets."""
 
+    how: fit.Fit = fit.PLAIN
     made: dict[str, fit.Windows | None] = field(default_factory=dict)
 
     def windows(self, text: str) -> fit.Windows | None:
@@ -61,15 +63,20 @@ class Bench:
     def usable(self, docs: Sequence[Doc]) -> list[Doc]:
         return [doc for doc in docs if doc.trainable and self.windows(doc.text) is not None]
 
-    def train(self, docs: Sequence[Doc], how: fit.Fit = fit.PLAIN) -> np.ndarray:
+    def train(self, docs: Sequence[Doc]) -> np.ndarray:
         found = [one for doc in docs if (one := self.windows(doc.text)) is not None]
-        return fit.train(found, np.array([doc.label for doc in docs]), [doc.source for doc in docs], how)
+        return fit.train(found, np.array([doc.label for doc in docs]), [doc.source for doc in docs], self.how)
 
     def logits(self, docs: Sequence[Doc], weights: np.ndarray) -> np.ndarray:
         return np.array([fit.logit(one, weights) for doc in docs if (one := self.windows(doc.text)) is not None])
 
     def segments(self, docs: Sequence[Doc]) -> np.ndarray:
         return np.array([one.segments for doc in docs if (one := self.windows(doc.text)) is not None])
+
+
+def bench_with(meanings: Path | None) -> Bench:
+    """A bench whose classifiers know the words' meanings (meanings.py), if a file of them is given."""
+    return Bench() if meanings is None else Bench(fit.Fit(meanings=fit.Meanings.read(meanings, MEANINGS_SCALE)))
 
 
 def fold_of(doc: Doc, folds: int = FOLDS) -> int:
@@ -165,11 +172,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[])
+    parser.add_argument("--meanings", type=Path, help="what meanings.py made")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--card", type=Path, required=True)
     parser.add_argument("--date", required=True, help="stands in the data card")
     arguments = parser.parse_args()
-    bench = Bench()
+    bench = bench_with(arguments.meanings)
     columns, calibrations, told = [], [], {}
     for target, gather in TARGETS.items():
         docs = bench.usable(gather(arguments.data, arguments.extra))

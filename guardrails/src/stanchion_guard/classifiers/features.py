@@ -20,6 +20,8 @@ Indexes = npt.NDArray[np.int64]
 
 CHARACTER_BITS = 17
 WORD_BITS = 17
+WORD_ROWS = 2 << WORD_BITS
+"""Pairs and triples of words in the first half, single words in the second: those carry what a word means."""
 LONGEST_SEGMENT = 40
 """Words. A text without any full stop is cut here."""
 SHORTEST_SEGMENT = 4
@@ -166,7 +168,14 @@ def _word_rows(hashes: Codes) -> Indexes:
     rows[:, 1] = rows[:, 0] * _MULTIPLIER + padded[1 : count + 1]
     rows[:, 2] = rows[:, 1] * _MULTIPLIER + padded[2:]
     rows[:, 3] = (rows[:, 0] ^ np.uint32(0x5BD1E995)) * _MULTIPLIER + padded[2:]
-    return _mix(rows.ravel(), WORD_BITS)
+    found = _mix(rows.ravel(), WORD_BITS)
+    found[::4] += 1 << WORD_BITS
+    return found
+
+
+def single_rows(hashes: Codes) -> Indexes:
+    """Table rows of single words by their hash."""
+    return _mix(hashes.copy(), WORD_BITS) + (1 << WORD_BITS)
 
 
 def hash_of(word: str) -> int:

@@ -29,21 +29,20 @@ def _views(reading: Reading) -> Iterator[View]:
     yield from reading.payloads[:MOST_PAYLOADS]
 
 
-def _scored(reading: Reading) -> tuple[tuple[View, Scores], ...]:
+def _scored(reading: Reading) -> tuple[tuple[View, Scores, tuple[Hit, ...]], ...]:
+    return reading.keep("classifiers.scored", lambda: tuple(_score(view) for view in _views(reading)))
+
+
+def _score(view: View) -> tuple[View, Scores, tuple[Hit, ...]]:
     weights = linear.load()
-    return reading.keep(
-        "classifiers.scored", lambda: tuple((view, linear.sums(weights, view.text)) for view in _views(reading))
-    )
+    scores = linear.sums(weights, view.text)
+    return view, scores, linear.worst(weights, scores)
 
 
 def judge(reading: Reading, target: str) -> tuple[Judged, ...]:
     """The loudest window of each view that has letters, the loudest view first."""
-    weights = linear.load()
-    found = [
-        _judged(view, scores, hit)
-        for view, scores in _scored(reading)
-        if (hit := linear.worst(weights, scores, target)) is not None
-    ]
+    column = linear.load().targets.index(target)
+    found = [_judged(view, scores, hits[column]) for view, scores, hits in _scored(reading) if hits]
     return tuple(sorted(found, key=lambda one: -one.score))
 
 
@@ -52,7 +51,7 @@ def sentences(reading: Reading, target: str, threshold: float) -> tuple[Judged, 
     weights = linear.load()
     return tuple(
         _judged(view, scores, hit)
-        for view, scores in _scored(reading)
+        for view, scores, _ in _scored(reading)
         for hit in linear.loud_segments(weights, scores, target, threshold)
     )
 

@@ -101,7 +101,9 @@ def _segment_sums(table: Floats, rows: features.Indexes, bounds: features.Indexe
 def _class_sums(weights: Weights, classes: features.Codes) -> Floats:
     bits = np.arange(len(lexicon.CLASSES), dtype=np.uint32)
     present = ((classes[:, None] >> bits) & np.uint32(1)).astype(np.float32)
-    pairs = np.einsum("sa,kab,sb->sk", present, weights.pairs, present, optimize=False)
+    targets, classes, _ = weights.pairs.shape
+    beside = (present @ weights.pairs.transpose(1, 0, 2).reshape(classes, -1)).reshape(-1, targets, classes)
+    pairs = (beside @ present[:, :, None])[:, :, 0]
     sums: Floats = present @ weights.classes + pairs
     return sums
 
@@ -128,17 +130,17 @@ def _runs(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
     return runs
 
 
-def logits(weights: Weights, scores: Scores, target: int, size: int) -> npt.NDArray[np.float64]:
-    """One logit for every window of `size` segments."""
+def logits(weights: Weights, scores: Scores, size: int) -> npt.NDArray[np.float64]:
+    """One row for every window of `size` segments, one column for every target."""
     found = scores.grams
-    letters = _runs(np.diff(found.character_bounds), size)
-    words = _runs(np.diff(found.word_bounds), size)
+    letters = _runs(np.diff(found.character_bounds), size)[:, None]
+    words = _runs(np.diff(found.word_bounds), size)[:, None]
     sentences = min(size, len(found))
     result: npt.NDArray[np.float64] = (
-        _runs(scores.characters[:, target], size) / np.sqrt(letters)
-        + _runs(scores.words[:, target], size) / np.sqrt(words)
-        + _runs(scores.classes[:, target], size) / math.sqrt(sentences)
-        + float(weights.biases[WINDOWS.index(size), target])
+        _runs(scores.characters, size) / np.sqrt(letters)
+        + _runs(scores.words, size) / np.sqrt(words)
+        + _runs(scores.classes, size) / math.sqrt(sentences)
+        + weights.biases[WINDOWS.index(size)]
     )
     return result
 
@@ -148,32 +150,37 @@ def sizes(segments: int) -> tuple[int, ...]:
     return tuple(size for index, size in enumerate(WINDOWS) if index == 0 or segments > WINDOWS[index - 1])
 
 
-def worst(weights: Weights, scores: Scores, target: str) -> Hit | None:
-    """The loudest window of a text for a target; None for a text without letters."""
-    column = weights.targets.index(target)
-    found = scores.grams
-    best: tuple[float, int, int] | None = None
-    for size in sizes(len(found)):
-        values = logits(weights, scores, column, size)
-        place = int(values.argmax())
-        if best is None or float(values[place]) > best[0]:
-            best = (float(values[place]), place, min(place + size, len(found)) - 1)
-    if best is None:
-        return None
-    probability = weights.calibrations[column].probability(best[0], len(found))
-    return Hit(probability, int(found.starts[best[1]]), int(found.ends[best[2]]))
+def worst(weights: Weights, scores: Scores) -> tuple[Hit, ...]:
+    """The loudest window of a text for each target, in the targets' order; none for a text without letters."""
+    count = len(scores.grams)
+    if not count:
+        return ()
+    best: list[tuple[float, int, int]] = [(-math.inf, 0, 0)] * len(weights.targets)
+    for size in sizes(count):
+        values = logits(weights, scores, size)
+        places = values.argmax(axis=0).tolist()
+        tops = values.max(axis=0).tolist()
+        for column, (top, place) in enumerate(zip(tops, places, strict=True)):
+            best[column] = max(best[column], (top, place, min(place + size, count) - 1), key=lambda one: one[0])
+    return tuple(
+        _hit(scores, weights.calibrations[column], *found, segments=count) for column, found in enumerate(best)
+    )
+
+
+def _hit(scores: Scores, calibration: Calibration, logit: float, first: int, last: int, *, segments: int) -> Hit:
+    start, end = int(scores.grams.starts[first]), int(scores.grams.ends[last])
+    return Hit(calibration.probability(logit, segments), start, end)
 
 
 def loud_segments(weights: Weights, scores: Scores, target: str, threshold: float) -> tuple[Hit, ...]:
     """Every single segment that reaches the threshold, in order, calibrated for the whole text's length."""
     column = weights.targets.index(target)
-    found = scores.grams
-    if not len(found):
+    count = len(scores.grams)
+    if not count:
         return ()
-    values = logits(weights, scores, column, 1)
-    calibration = weights.calibrations[column]
-    return tuple(
-        Hit(probability, int(found.starts[place]), int(found.ends[place]))
-        for place, logit in enumerate(values.tolist())
-        if (probability := calibration.probability(logit, len(found))) >= threshold
+    values = logits(weights, scores, 1)[:, column].tolist()
+    hits = (
+        _hit(scores, weights.calibrations[column], logit, place, place, segments=count)
+        for place, logit in enumerate(values)
     )
+    return tuple(hit for hit in hits if hit.score >= threshold)
