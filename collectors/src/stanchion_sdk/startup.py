@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from opentelemetry import trace
@@ -25,6 +26,7 @@ from .settings import Settings, from_environment
 
 VERSION = "0.1.0"
 MAX_FEEDBACK_CHARS = 64 * 1024
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True)
@@ -172,15 +174,19 @@ def feedback(
     span_id: str | None = None,
     session_id: str | None = None,
     name: str = "user_feedback",
+    id: str | None = None,  # noqa: A002 - the API's own word
+    at: datetime | None = None,
 ) -> str | None:
     """Sends a rating in the background; without a target it belongs to the current trace.
 
-    Returns the id under which the server keeps it once, however often it is sent; None when nothing was queued.
+    Returns the id under which the server keeps it once, however often it is sent: `id`, or a new one. To send the very
+    same rating again, give the same `id` and `at` (without a time zone: local time); a later `at` replaces it. None
+    when nothing was queued, as with a rating of which mode "off" leaves nothing.
     """
     try:
         if _running is None:
             return None
-        feedback_id = uuid.uuid4().hex
+        feedback_id = id or uuid.uuid4().hex
         target = trace_id or (None if session_id else scope.current_trace_id())
         values = {
             "id": feedback_id,
@@ -192,15 +198,22 @@ def feedback(
             "trace_id": target,
             "span_id": span_id,
             "session_id": session_id,
-            "time_ns": time.time_ns(),
+            "time_ns": time.time_ns() if at is None else _nanoseconds(at),
         }
         cleaned = {key: _clean(key, value) for key, value in values.items()}
         body = {key: value for key, value in cleaned.items() if value is not None}
+        if not body.keys() & {"score", "label", "comment", "correction"}:
+            return None
         _running.delivery.put_body("feedback", json.dumps(body).encode())
         return feedback_id
     except Exception as error:
         safety.note("feedback", error)
         return None
+
+
+def _nanoseconds(at: datetime) -> int:
+    """Since 1970, to the microsecond and without the rounding of a float."""
+    return (at.astimezone(UTC) - EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _clean(key: str, value: object) -> object:

@@ -138,6 +138,28 @@ with trace.get_tracer("app").start_as_current_span("request"):
     assert (sink.feedback[0]["score"], sink.feedback[0]["label"]) == (0.5, "thumbs_up")
 
 
+def test_feedback_takes_the_callers_id_and_time(sink: Sink, tmp_path: Path) -> None:
+    body = f"""
+from datetime import datetime, timezone
+stanchion.init({sink.url!r}, spool_dir={str(tmp_path)!r})
+assert stanchion.feedback(score=1, id="vote-7", at=datetime(2026, 11, 24, 10, 0, 0, 123457, timezone.utc)) == "vote-7"
+"""
+    done = app(body)
+    assert done.returncode == 0, done.stderr
+    assert (sink.feedback[0]["id"], sink.feedback[0]["time_ns"]) == ("vote-7", 1795514400123457000)
+
+
+def test_a_rating_of_which_mode_off_leaves_nothing_is_not_sent(sink: Sink, tmp_path: Path) -> None:
+    body = f"""
+stanchion.init({sink.url!r}, spool_dir={str(tmp_path)!r}, content="off")
+assert stanchion.feedback(comment="Too short.") is None
+assert stanchion.feedback(comment="Too short.", score=0)
+"""
+    done = app(body)
+    assert done.returncode == 0, done.stderr
+    assert [rating.get("score") for rating in sink.feedback] == [0]
+
+
 def test_init_itself_imports_no_provider_library_and_no_http_library(sink: Sink) -> None:
     body = f"import sys\nstanchion.init({sink.url!r}, spool_dir='off')\n" + ONE
     body += "print([m for m in ('openai', 'anthropic', 'requests', 'urllib3', 'google.protobuf') if m in sys.modules])"
