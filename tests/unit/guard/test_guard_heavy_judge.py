@@ -170,16 +170,17 @@ def test_a_key_does_not_travel_in_clear(monkeypatch: pytest.MonkeyPatch) -> None
 
 def test_the_judge_is_asked_only_where_the_cheap_check_is_unsure(model: FakeModel) -> None:
     asked = {"base_url": model.url, "model": "small", "rubric": "No medical advice."}
+    cheap = {"id": "cheap", "stages": ["input"], "detector": "words", "parameters": {"words": ["mercury"]}}
     data: dict[str, Any] = {
         "policy": "p",
         "version": "1",
         "deadline_ms": 20_000,
         "defaults": {"when_late": "flag", "when_failed": "flag"},
         "rules": [
-            {"id": "cheap", "stages": ["input"], "detector": "toxicity", "threshold": 0.95, "action": "flag"},
+            cheap | {"action": "flag"},
             {
                 "id": "judge", "stages": ["input"], "detector": "llm_judge", "parameters": asked, "action": "block",
-                "after": "cheap", "when": [0.9999, 1.0], "when_late": "flag", "when_failed": "flag",
+                "after": "cheap", "when": [0.5, 1.0], "when_late": "flag", "when_failed": "flag",
             },
         ],
     }  # fmt: skip
@@ -187,6 +188,6 @@ def test_the_judge_is_asked_only_where_the_cheap_check_is_unsure(model: FakeMode
     assert [check.outcome for check in verdict.checks] == ["ran", "skipped"]
     assert "'cheap' is sure" in str(verdict.checks[1].reason)
     assert model.requests == []
-    data["rules"][1]["when"] = [0.0, 0.9999]
+    data["rules"][1]["when"] = [0.0, 0.5]
     model.says('{"verdict": "violates", "confidence": 1}')
     assert Guard(load(data)).check("What is the weather like today?").action == "block"
