@@ -79,6 +79,7 @@ def load(path: Path = WEIGHTS) -> Weights:
     when there is none."""
     if not path.is_file():
         raise Unavailable("the classifiers' weights are not installed; guardrails/train/train.py makes them")
+    features.grams("a")  # makes its tables now: the first check has a deadline to keep
     with np.load(path, allow_pickle=False) as stored:
         scales = stored["scales"].astype(np.float32)
         return Weights(
