@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, cast
 
-from guardrails.classes.validation.validation_result import ErrorSpan
-from guardrails.validators import FailResult, PassResult, ValidationResult, Validator, register_validator
+from guardrails.classes.validation.validation_result import ErrorSpan  # type: ignore[import-not-found,unused-ignore]
+from guardrails.validators import FailResult, PassResult, ValidationResult, Validator, register_validator  # type: ignore[import-not-found,unused-ignore]
 
 from stanchion_guard.engine import Guard
 from stanchion_guard.policy import BUILT_IN, load, named
