@@ -9,7 +9,7 @@ import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 from opentelemetry import trace
@@ -26,7 +26,7 @@ from .settings import Settings, from_environment
 
 VERSION = "0.1.0"
 MAX_FEEDBACK_CHARS = 64 * 1024
-EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)  # noqa: UP017 - Python 3.10 has no datetime.UTC
 
 
 @dataclass(frozen=True)
@@ -213,7 +213,7 @@ def feedback(
 
 def _nanoseconds(at: datetime) -> int:
     """Since 1970, to the microsecond and without the rounding of a float."""
-    return (at.astimezone(UTC) - EPOCH) // timedelta(microseconds=1) * 1000
+    return (at.astimezone(EPOCH.tzinfo) - EPOCH) // timedelta(microseconds=1) * 1000
 
 
 def _clean(key: str, value: object) -> object:
