@@ -299,7 +299,7 @@ class Delivery:
             self._arrived(parcel, answer)
             return True
         if answer.fate is Fate.NEVER or self._is_poison(parcel, answer):
-            self.drop(f"refused_{answer.status}", parcel.spans)
+            self.drop(*_refused(parcel, answer))
             self._forget(parcel)
             return True
         self._keep(parcel)
@@ -392,6 +392,13 @@ class Delivery:
         left = self._outbox.abandon()
         if left:
             self.drop("exit", left)
+
+
+def _refused(parcel: Parcel, answer: Answer) -> tuple[str, int]:
+    # A rating is a parcel of its own that carries no span; it counts as one under its own reason.
+    if parcel.kind == "feedback":
+        return f"refused_{answer.status}_feedback", 1
+    return f"refused_{answer.status}", parcel.spans
 
 
 def _headers(kind: str) -> dict[str, str]:

@@ -102,11 +102,10 @@ def _segment_sums(table: Floats, rows: features.Indexes, bounds: features.Indexe
 def _class_sums(weights: Weights, classes: features.Codes) -> Floats:
     bits = np.arange(len(lexicon.CLASSES), dtype=np.uint32)
     present = ((classes[:, None] >> bits) & np.uint32(1)).astype(np.float32)
-    targets, classes, _ = weights.pairs.shape
-    beside = (present @ weights.pairs.transpose(1, 0, 2).reshape(classes, -1)).reshape(-1, targets, classes)
+    targets, size, _ = weights.pairs.shape
+    beside = (present @ weights.pairs.transpose(1, 0, 2).reshape(size, -1)).reshape(-1, targets, size)
     pairs = (beside @ present[:, :, None])[:, :, 0]
-    sums: Floats = present @ weights.classes + pairs
-    return sums
+    return np.asarray(present @ weights.classes + pairs, dtype=np.float32)
 
 
 def sums(weights: Weights, text: str) -> Scores:
