@@ -8,6 +8,7 @@ with stanchion.feature("support"), stanchion.user("u-17"):
 """
 
 from .calls import record_call
+from .guarding import guard
 from .scope import current_span_id, current_trace_id, feature, prompt, propagate, session, tags
 from .startup import VERSION as __version__
 from .startup import dropped, feedback, flush, init, shutdown, user
@@ -20,6 +21,7 @@ __all__ = [
     "feature",
     "feedback",
     "flush",
+    "guard",
     "init",
     "prompt",
     "propagate",

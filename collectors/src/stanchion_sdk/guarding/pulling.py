@@ -1,0 +1,113 @@
+"""One named policy, pulled from the server, kept on disk, and still there when the server is not."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import random
+import threading
+import time
+import urllib.error
+import urllib.request
+from contextlib import suppress
+from pathlib import Path
+from urllib.parse import quote
+
+from .. import safety
+from ..settings import Settings
+from .bundles import Entry, read
+
+POLL_S = 10.0
+TIMEOUT_S = 2.0
+MAX_BUNDLE_BYTES = 8 * 1024 * 1024
+
+
+class Pulled:
+    """`entries()` is None, and `reason` says why, while no bundle was ever seen."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self._url = f"{settings.endpoint}/api/v1/policies/{quote(name, safe='')}/bundle"
+        self._hash_key = hashlib.sha256(b"stanchion guard\0" + settings.api_key.encode()).digest()
+        self._etag = ""
+        self._entries: tuple[Entry, ...] | None = None
+        self._pid = 0
+        self._lock = threading.Lock()
+        self.reason = "the policy was not fetched yet"
+
+    def entries(self) -> tuple[Entry, ...] | None:
+        if self._pid != os.getpid():
+            self._begin()
+        return self._entries
+
+    def refresh(self) -> bool:
+        """Asks the server now; whether it answered with a usable bundle, or that ours is still the newest."""
+        try:
+            body, etag = self._ask()
+            if body:
+                self._entries, self._etag = read(body, self._hash_key), etag
+                self._keep(body)
+            return True
+        except Exception as error:
+            code = error.code if isinstance(error, urllib.error.HTTPError) else type(error).__name__
+            self.reason = f"the policy could not be fetched ({code})"
+            safety.say_rarely(f"bundle-{code}", "stanchion: the policy could not be fetched (%s)", code, every_s=300.0)
+            return False
+
+    def _begin(self) -> None:
+        """In every process: the copy on disk, else the server's; then the poll. A fork may have left the lock taken."""
+        if self._pid:
+            self._lock = threading.Lock()
+        with self._lock:
+            if self._pid == os.getpid():
+                return
+            if self._entries is None:
+                self._load()
+            if self._entries is None:
+                self.refresh()
+            self._pid = os.getpid()
+            threading.Thread(target=self._poll, name="stanchion-guard-policy", daemon=True).start()
+
+    def _poll(self) -> None:
+        while True:
+            self.refresh()
+            time.sleep(random.uniform(POLL_S / 2, POLL_S))  # noqa: S311 - spreads the load, guards nothing
+
+    def _ask(self) -> tuple[bytes, str]:
+        if not self._url.startswith(("http://", "https://")):
+            raise ValueError("no address")
+        headers = {"Authorization": f"Bearer {self._settings.api_key}"}
+        if self._etag:
+            headers["If-None-Match"] = self._etag
+        request = urllib.request.Request(self._url, headers=headers)  # noqa: S310 - the scheme was looked at
+        try:
+            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+                body = answer.read(MAX_BUNDLE_BYTES)
+                return body, answer.headers.get("ETag") or ""
+        except urllib.error.HTTPError as error:
+            with error:
+                if error.code == 304:
+                    return b"", self._etag
+                raise
+
+    def _file(self) -> Path | None:
+        root = self._settings.spool_dir
+        digest = hashlib.sha256(f"{self._url}\0{self._settings.api_key}".encode()).hexdigest()[:24]
+        return root / "policies" / f"{digest}.json" if root is not None else None
+
+    def _load(self) -> None:
+        file = self._file()
+        with suppress(Exception):
+            if file is not None and file.stat().st_uid == os.getuid():
+                self._entries = read(file.read_bytes(), self._hash_key)
+
+    def _keep(self, body: bytes) -> None:
+        file = self._file()
+        if file is None:
+            return
+        beside = file.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
+        with suppress(OSError):
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+                out.write(body)
+            beside.replace(file)
