@@ -196,6 +196,11 @@ def small_disk(folder: Path, size: str) -> Iterator[Path]:
         subprocess.run(["umount", "-l", str(folder)], check=True)
 
 
+def flush_now(delivery: Delivery) -> bool:
+    delivery._down_until = 0.001
+    return delivery.flush(10)
+
+
 def test_a_full_disk_costs_no_span_while_memory_lasts(tmp_path: Path) -> None:
     with Sink() as sink, small_disk(tmp_path / "disk", "64k") as disk:
         sink.status = 503
@@ -209,15 +214,16 @@ def test_a_full_disk_costs_no_span_while_memory_lasts(tmp_path: Path) -> None:
             delivery.flush(5)
         assert delivery.dropped == {} and not list(disk.rglob("*.tmp"))
         sink.status = 200
-        delivery._down_until = 0.001
         make(1)
-        assert delivery.flush(10)
+        assert any(flush_now(delivery) for _ in range(3))  # an attempt that was under way may still have met the 503
         assert len({span.span_id for span in sink.spans}) == 1002
 
 
 APP = """
 import os, signal, sys, threading, time
 import stanchion_sdk as stanchion
+# A shell that starts the tests in its background has them ignore SIGINT, and Python leaves that so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 assert stanchion.init(sys.argv[1], "stn_k", service_name="app", spool_dir=sys.argv[2], interval_s=30)
 def calls(n):
     for i in range(n):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import uuid
 from collections.abc import Iterator
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from django.test import Client
 
 from kit.guarding import CANARY, document, policy_in_force
-from stanchion_server.policies import engine, services
+from stanchion_server.policies import engine, recording, services
 from stanchion_server.policies.recording import recorder
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
@@ -185,3 +186,17 @@ def test_another_projects_policy_does_not_exist(project: Project) -> None:
     other = tenants.create_project(tenants.create_organisation("Other"), "Other")
     policy_in_force(other, "secret-policy")
     assert post(project, {"policy": "secret-policy", "text": "a"}).status_code == 404
+
+
+def test_an_error_nobody_foresaw_leaves_the_writer_at_work(
+    project: Project, monkeypatch: pytest.MonkeyPatch, django_db_blocker: Any
+) -> None:
+    policy_in_force(project)
+    monkeypatch.setattr(recording, "RETRY_S", 0.01)
+    recorder.flush()
+    failed = threading.Event()
+    monkeypatch.setattr(recording.log, "error", lambda *_: failed.set())
+    assert post(project, {"policy": "chat", "text": CANARY}).status_code == 200
+    with django_db_blocker.block():
+        assert failed.wait(10)
+    assert any(GuardDecision.objects.exists() or pause.wait(0.05) for pause in [threading.Event()] * 200)

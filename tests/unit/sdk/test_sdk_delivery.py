@@ -226,6 +226,8 @@ def test_a_full_disk_is_answered_and_not_raised(tmp_path: Path, monkeypatch: pyt
 APP = """
 import os, signal, sys, threading, time
 import stanchion_sdk as stanchion
+# A shell that starts the tests in its background has them ignore SIGINT, and Python leaves that so.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 assert stanchion.init(sys.argv[1], "stn_k", service_name="app", spool_dir=sys.argv[2], interval_s=30)
 def calls(n):
     for i in range(n):

@@ -85,10 +85,20 @@ class Recorder:
             self._wake.wait()
             pause.wait(LINGER_S)
             self._wake.clear()
-            if not self.flush():
+            if not self._flush_and_go_on():
                 pause.wait(RETRY_S)
                 self._wake.set()
+
+    def _flush_and_go_on(self) -> bool:
+        # The thread is the process's only writer: after an error nobody foresaw, the decisions wait and it tries again.
+        try:
+            written = self.flush()
             connection.close_if_unusable_or_obsolete()
+        except Exception as error:
+            log.error("guard decisions wait: writing them failed with %s", type(error).__name__)
+            connection.close()
+            return False
+        return written
 
     def _write_some(self) -> bool:
         with self._lock:
