@@ -206,6 +206,12 @@ class TestCalls:
         assert len(selectors.calls(project_id, CallFilter()).items) == 1
         assert len(selectors.calls(project_id, CallFilter(charge=None)).items) == 2
 
+    def test_a_failed_call_without_usage_is_no_gap_on_the_radar(self, project_id: int) -> None:
+        silent = {"input_tokens": None, "output_tokens": None}
+        stored.deliver(project_id, call(), call(status=Status.ERROR, **silent), call(**silent))
+        [client] = selectors.radar(project_id, NOON - HOUR)
+        assert (client.calls, client.without_tokens_ratio, client.without_price_ratio) == (3, 1 / 3, 1 / 3)
+
     def test_the_radar_names_unknown_keys_per_client(self, project_id: int) -> None:
         stored.deliver(project_id, call(), call(model="", request_model=""))
         [client] = selectors.radar(project_id, NOON - HOUR)

@@ -28,8 +28,10 @@ SQL = """
     FROM (
         SELECT mapping_id, count(*) AS calls, max(start_time) AS last_seen_at,
             count(*) FILTER (WHERE model = '' AND coalesce(input_tokens, output_tokens) IS NOT NULL) AS without_model,
-            count(*) FILTER (WHERE input_tokens IS NULL AND output_tokens IS NULL) AS without_tokens,
-            count(*) FILTER (WHERE cost_usd IS NULL) AS without_price
+            count(*) FILTER (WHERE input_tokens IS NULL AND output_tokens IS NULL AND status <> 2) AS without_tokens,
+            count(*) FILTER (
+                WHERE cost_usd IS NULL AND (status <> 2 OR coalesce(input_tokens, output_tokens) IS NOT NULL)
+            ) AS without_price
         FROM llm_calls WHERE project_id = %s AND start_time >= %s GROUP BY mapping_id
     ) c JOIN key_mappings m ON m.project_id = %s AND m.mapping_id = c.mapping_id
     ORDER BY c.calls DESC LIMIT 2000"""
@@ -37,7 +39,8 @@ SQL = """
 
 def radar(project_id: int, since: datetime) -> tuple[RadarClient, ...]:
     """One entry per dialect, instrumentation and version that sent calls since then, the busiest first. Counts every
-    record, also those that are not charged; keys carry the number of records that had them."""
+    record, also those that are not charged; a call that failed without usage lacks nothing; keys carry the number of
+    records that had them."""
     with reading.bounded():
         found = reading.rows(SQL, (project_id, since, project_id))
     by_client: dict[tuple[str, str, str], list[reading.Row]] = defaultdict(list)

@@ -53,7 +53,7 @@ def apply(asker: Asker, identifier: str, version: str) -> HttpResponse:
 def read(body: Mapping[str, Any]) -> Content:
     """SenderError for anything that would go unchecked: an image, an unknown field, an unknown qualifier."""
     if unknown := sorted(set(body) - _FIELDS):
-        raise SenderError("unknown_field", f"There is no field “{unknown[0][:60]}” here.")
+        raise SenderError("unknown_field", f"There is no field “{asking.whole(unknown[0])[:60]}” here.")
     source, rows = body.get("source"), body.get("content")
     if not isinstance(source, str) or source not in _SOURCES:
         raise bad("`source`", "INPUT or OUTPUT")
@@ -69,6 +69,8 @@ def _block(row: object) -> tuple[str, frozenset[str]]:
     if not isinstance(row, Mapping) or set(row) != {"text"} or not isinstance(row["text"], Mapping):
         raise bad("Every block of `content`", "a text: images are not checked here")
     text, qualifiers = row["text"], row["text"].get("qualifiers") or []
+    if unknown := sorted(set(text) - {"text", "qualifiers"}):
+        raise SenderError("unknown_field", f"There is no field “{asking.whole(unknown[0])[:60]}” in a text.")
     if not isinstance(text.get("text"), str):
         raise bad("`text.text`", "a text")
     if not isinstance(qualifiers, list) or not all(isinstance(one, str) and one in _QUALIFIERS for one in qualifiers):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -95,12 +96,25 @@ def _body(request: HttpRequest) -> Mapping[str, Any]:
     if len(data) > MAX_BODY_BYTES:
         raise SenderError("too_large", f"The body is larger than {MAX_BODY_BYTES >> 20} MiB.", 413)
     try:
-        found = json.loads(data) if data.strip() else {}
+        found = json.loads(data, object_pairs_hook=_single, parse_constant=_no_number) if data.strip() else {}
     except (ValueError, RecursionError) as error:
         raise SenderError("bad_json", "The body is not readable JSON.") from error
     if not isinstance(found, dict):
         raise bad("The body", "a JSON object")
     return found
+
+
+def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    # Of two equal keys a sender's own reader may take the other one: what is judged would not be what is used.
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
+        raise SenderError("duplicate_key", f"The key “{asking.whole(twice)[:60]}” stands twice in one object.")
+    return found
+
+
+def _no_number(name: str) -> None:
+    raise SenderError("bad_json", f"{name} is no number in JSON.")
 
 
 def bad(what: str, wanted: str) -> SenderError:
