@@ -46,6 +46,7 @@ INSTALLED_APPS = [
     "stanchion_server.costs",
     "stanchion_server.feedback",
     "stanchion_server.policies",
+    "stanchion_server.quality",
     "stanchion_server.commands",
     "stanchion_server.web.pages",
 ]

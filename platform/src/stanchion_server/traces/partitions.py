@@ -10,7 +10,9 @@ from datetime import UTC, date, datetime, timedelta
 
 from django.db import connection, transaction
 
-DAILY_TABLES = ("spans", "llm_calls", "contents", "log_records", "metric_points", "ingest_batches", "guard_decisions")
+DAILY_TABLES = (
+    "spans", "llm_calls", "contents", "log_records", "metric_points", "ingest_batches", "guard_decisions", "scores",
+)  # fmt: skip
 DAYS_AHEAD = 7
 
 _LOCK = 0x5354_4E01

@@ -1,0 +1,96 @@
+"""The shapes that travel between the worker, the scorers and the store. All frozen, none knows Django."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Literal
+from uuid import UUID
+
+Place = Literal["prompt", "response", "context"]
+Lane = Literal["fast", "slow"]
+LANES: tuple[Lane, ...] = ("fast", "slow")
+"""Index = the number stored in `score_jobs.lane`."""
+
+
+@dataclass(frozen=True, slots=True)
+class CallKey:
+    """One recorded call. `span_id` is signed, as stored."""
+
+    project_id: int
+    trace_id: UUID
+    span_id: int
+    start_time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """One recorded call as scorers read it.
+
+    `prompt` is what was new: the user's texts after the model's last answer in the history. `contexts` are the
+    documents and tool results that the model was given, those of the trace's retrievals included. `reference` is the
+    answer that a person gave instead (a correction), `previous` the answer of the release or prompt version before,
+    None where there is none. `expected_format` is "json" or a JSON Schema that the request asked for. `facts` holds the
+    call's dimensions: feature, provider, model, environment, release, prompt_name, prompt_version, service, user_id
+    and session_id.
+    """
+
+    key: CallKey
+    prompt: str
+    response: str
+    system: str = ""
+    history: tuple[str, ...] = ()
+    contexts: tuple[str, ...] = ()
+    reference: str | None = None
+    previous: str | None = None
+    expected_format: Any = None
+    is_error: bool = False
+    tool_calls: int = 0
+    facts: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """Why a score is what it is: a range of one text in code points. `place_index` counts contexts, else 0. `reason`
+    never quotes the text. A range of (0, 0) speaks of the whole text."""
+
+    place: Place
+    start: int
+    end: int
+    label: str
+    score: float | None
+    reason: str
+    place_index: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """`score` in 0..1, whose direction the scorer states. `label` is the verdict in a word, "" where the number says
+    all. `is_flagged` is None where the scorer has no threshold. `reason` may quote nothing of the call but what a judge
+    wrote as feedback. Money and tokens are those of every attempt, None when nothing was asked of a model."""
+
+    score: float
+    label: str = ""
+    is_flagged: bool | None = None
+    reason: str = ""
+    evidence: tuple[Evidence, ...] = ()
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cost_usd: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """A result on its way into the table `scores`. `source` is "worker", "api" or "telemetry"."""
+
+    key: CallKey
+    scorer: str
+    scorer_version: str
+    result: Result
+    threshold: float | None
+    elapsed_us: int
+    source: str
+    scored_at: datetime
+    facts: Mapping[str, str]
