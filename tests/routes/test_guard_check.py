@@ -11,8 +11,11 @@ import pytest
 from django.test import Client
 
 from kit.guarding import CANARY, document, policy_in_force
+from stanchion_guard.records import Part, Subject
 from stanchion_server.policies import engine, recording, services
+from stanchion_server.policies.decisions import Origin
 from stanchion_server.policies.recording import recorder
+from stanchion_server.routes import guard_check, guard_version
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project, Scope
@@ -116,6 +119,19 @@ def test_an_enforced_policy_judges_whatever_was_asked_for(project: Project) -> N
     answer = post(project, {"policy": "mild", "text": CANARY}).json()
     assert (answer["action"], answer["policy"]) == ("block", "strict-house")
     assert {row.policy for row in recorded()} == {"mild", "strict-house"}
+
+
+def test_the_masks_of_the_policy_asked_for_and_of_the_enforced_one_are_both_put_on(project: Project) -> None:
+    own = policy_in_force(project, "mild", document("other-word-1", "redact"), document("other-word-2", "redact"))
+    house = policy_in_force(project, "house", document(action="redact"))
+    services.enforce(project.pk, house.pk, "tester")
+    answer = post(project, {"policy": "mild", "text": f"{CANARY} and other-word-1"}).json()
+    assert answer["texts"] == ["[CANARY] and [CANARY]"]
+    assert len(answer["findings"]) == 2
+    subject, origin = Subject((Part("input", f"{CANARY} and other-word-2"),)), Origin("c", "rest", uuid.uuid4())
+    caller = guard_check.Caller(project.pk, 0, "tests")
+    pinned = guard_version.check(caller, own, "2", subject, origin, engine.Manner())
+    assert pinned.verdict.texts == ("[CANARY] and [CANARY]",)
 
 
 def test_a_switched_off_policy_says_that_nothing_ran(project: Project) -> None:

@@ -131,9 +131,19 @@ class Coverage:
 
 
 @dataclass(frozen=True, slots=True)
+class Redaction:
+    """`text` stands in place of the characters `start` to `end` of the original text of part number `part`."""
+
+    part: int
+    start: int
+    end: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
 class Verdict:
-    """`texts` are the parts' texts after redaction, in order. `message` is what the end user may be shown when the
-    action is block, fallback or reask."""
+    """`texts` are the parts' texts after redaction, in order, and `redactions` what was put where; a stream's verdict
+    has neither. `message` is what the end user may be shown when the action is block, fallback or reask."""
 
     action: Action
     texts: tuple[str, ...]
@@ -144,6 +154,7 @@ class Verdict:
     policy_version: str
     message: str | None
     elapsed_us: int
+    redactions: tuple[Redaction, ...] = ()
 
     @property
     def blocked(self) -> bool:

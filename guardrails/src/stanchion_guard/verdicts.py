@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from stanchion_guard.examine import NOT_RUN, RANK, SIZE, Examination, Hit, Watched
 from stanchion_guard.policy import Policy
-from stanchion_guard.records import Action, Check, Coverage, Finding, Verdict
+from stanchion_guard.records import Action, Check, Coverage, Finding, Redaction, Verdict
 from stanchion_guard.redaction import Mask, Patch, apply, patches
 
 NOT_CHECKED = "[NOT_CHECKED]"
@@ -18,9 +18,10 @@ def verdict(examination: Examination, mask: Mask, started: int) -> Verdict:
         return _calm(examination, started)
     checks = [*examination.checks(), *_size_checks(examination)]
     action = strongest(check.action for check in checks)
+    redactions = tuple(_redactions(examination, mask))
     return Verdict(
         action=action,
-        texts=_texts(examination, mask),
+        texts=_texts(examination, redactions),
         findings=findings(examination.hits),
         checks=tuple(checks),
         coverage=_coverage(examination, checks),
@@ -28,6 +29,7 @@ def verdict(examination: Examination, mask: Mask, started: int) -> Verdict:
         policy_version=policy.version,
         message=message(policy, checks, action),
         elapsed_us=(examination.clock() - started) // 1000,
+        redactions=redactions,
     )
 
 
@@ -88,21 +90,32 @@ def size_check(part: int, checked: int, length: int, action: Action) -> Check:
     return Check(SIZE, SIZE, "1", part, "ran", checked, 0, None, True, action, reason)
 
 
-def _texts(examination: Examination, mask: Mask) -> tuple[str, ...]:
-    texts = [part.text for part in examination.original.parts]
+def _redactions(examination: Examination, mask: Mask) -> Iterator[Redaction]:
+    """By part and place, without overlaps: nothing is found in what lies beyond the policy's size."""
     hidden = [hit for hit in examination.hits if hit.rule.action == "redact"]
-    for part in {hit.finding.part for hit in hidden}:
+    lost = dict(_beyond(examination))
+    for part in sorted({hit.finding.part for hit in hidden} | lost.keys()):
         own = [(hit.finding, hit.replacement) for hit in hidden if hit.finding.part == part]
-        texts[part] = apply(texts[part], patches(texts[part], own, mask))
+        original = examination.original.parts[part].text
+        for patch in patches(original, own, mask):
+            yield Redaction(part, patch.start, patch.end, patch.text)
+        if part in lost:
+            yield Redaction(part, lost[part], len(original), NOT_CHECKED)
+
+
+def _beyond(examination: Examination) -> Iterator[tuple[int, int]]:
+    """The parts to be cut, and where."""
     if examination.plan.policy.beyond == "redact":
-        for watched, length in oversize(examination):
-            lost = length - watched.checked
-            texts[watched.index] = apply(texts[watched.index], [_cut(texts[watched.index], lost)])
+        for watched, _ in oversize(examination):
+            yield watched.index, watched.checked
+
+
+def _texts(examination: Examination, redactions: Sequence[Redaction]) -> tuple[str, ...]:
+    texts = [part.text for part in examination.original.parts]
+    for part in {redaction.part for redaction in redactions}:
+        own = [Patch(each.start, each.end, each.text) for each in redactions if each.part == part]
+        texts[part] = apply(texts[part], own)
     return tuple(texts)
-
-
-def _cut(text: str, lost: int) -> Patch:
-    return Patch(len(text) - lost, len(text), NOT_CHECKED)
 
 
 def _coverage(examination: Examination, checks: Sequence[Check]) -> Coverage:

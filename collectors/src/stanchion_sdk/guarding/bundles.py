@@ -9,8 +9,11 @@ from datetime import datetime, timezone
 from typing import Any
 
 from stanchion_guard import Guard, Policy, Subject, Verdict, load, named
-from stanchion_guard.records import ACTIONS, Coverage
+from stanchion_guard.combining import combined, failed
+from stanchion_guard.records import Coverage
 from stanchion_guard.rollout import State, choose
+
+from .. import safety
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,7 @@ class Entry:
     def judge(self, subject: Subject, judged: tuple[int, ...] | None, key: str) -> list[Judgement]:
         """The verdict to obey first, then that of a shadow."""
         if self.state is None:
-            return [Judgement("live", self.guards[0].judge(subject, judged=judged))]
+            return [Judgement("live", _run(self.guards[0], subject, judged))]
         choice = choose(self.state, key, datetime.now(timezone.utc))  # noqa: UP017 - as in Python 3.10
         if choice.judge is None:
             action = "block" if self.state.switch == "block_all" else "allow"
@@ -41,8 +44,17 @@ class Entry:
 
     def _version(self, number: int, subject: Subject, judged: tuple[int, ...] | None) -> Verdict:
         assert self.state is not None
-        verdict = self.guards[number].judge(subject, judged=judged)
+        verdict = _run(self.guards[number], subject, judged)
         return replace(verdict, policy=self.state.name, policy_version=str(number))
+
+
+def _run(guard: Guard, subject: Subject, judged: tuple[int, ...] | None) -> Verdict:
+    """Where the engine itself breaks, the policy's own `when_failed` decides, as where one of its checks fails."""
+    try:
+        return guard.judge(subject, judged=judged)
+    except Exception as error:
+        safety.note("guard engine", error)
+        return failed(guard.policy, subject, judged, error)
 
 
 def unjudged(subject: Subject, policy: str, action: str, reason: str) -> Verdict:
@@ -53,9 +65,8 @@ def unjudged(subject: Subject, policy: str, action: str, reason: str) -> Verdict
     return Verdict("block" if action == "block" else "allow", texts, (), (), coverage, policy, "", message, 0)
 
 
-def strongest(told: list[Judgement]) -> Verdict:
-    obeyed = [one.verdict for one in told if one.mode != "shadow"]
-    return max(obeyed, key=lambda verdict: ACTIONS.index(verdict.action))
+def obeyed(subject: Subject, told: list[Judgement]) -> Verdict:
+    return combined(subject, [one.verdict for one in told if one.mode != "shadow"])
 
 
 def own(policy: Policy, hash_key: bytes) -> tuple[Entry, ...]:

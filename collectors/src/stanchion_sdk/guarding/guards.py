@@ -20,7 +20,7 @@ from .. import attributes as names
 from .. import safety, scope
 from ..settings import from_environment
 from ..startup import running
-from .bundles import Entry, Judgement, own, strongest, unjudged
+from .bundles import Entry, Judgement, obeyed, own, unjudged
 from .pulling import Pulled
 
 
@@ -119,7 +119,7 @@ class AppGuard:
             told = [self._unjudged(subject, f"failed: {type(error).__name__}")]
         for one in told:
             _record(one, subject, check_id)
-        return strongest(told)
+        return obeyed(subject, told)
 
     async def ajudge(self, subject: Subject, *, judged: tuple[int, ...] | None = None) -> Verdict:
         return await asyncio.to_thread(self.judge, subject, judged=judged)

@@ -20,6 +20,7 @@ from django.conf import settings
 
 from stanchion_guard import policy as policies
 from stanchion_guard import policy_tests
+from stanchion_guard.combining import combined
 from stanchion_guard.engine import Guard
 from stanchion_guard.policy import Policy as CompiledPolicy
 from stanchion_guard.records import ACTIONS, Coverage, Subject, Verdict
@@ -61,9 +62,11 @@ class Judgement:
 
 @dataclass(frozen=True, slots=True)
 class Checked:
-    """`verdict` is what the caller must obey: the strongest of `judged`. `shadows` had no effect on it."""
+    """`verdict` is what the caller must obey: the action of `decided`, the strongest of `judged`, and the masks of them
+    all. `shadows` had no effect on it."""
 
     verdict: Verdict
+    decided: Judgement
     judged: tuple[Judgement, ...]
     shadows: tuple[Judgement, ...]
 
@@ -116,8 +119,13 @@ def check(project_id: int, name: str, subject: Subject, *, key: str, manner: Man
         one, beside = _check_one(project_id, state_name, subject, key, now, manner)
         judged.append(one)
         shadows.extend(beside)
-    strongest = max(judged, key=lambda one: ACTIONS.index(one.verdict.action))
-    return Checked(strongest.verdict, tuple(judged), tuple(shadows))
+    return together(subject, tuple(judged), tuple(shadows))
+
+
+def together(subject: Subject, judged: tuple[Judgement, ...], shadows: tuple[Judgement, ...]) -> Checked:
+    """What several policies say of one subject, as the caller must obey it."""
+    decided = max(judged, key=lambda one: ACTIONS.index(one.verdict.action))
+    return Checked(combined(subject, [one.verdict for one in judged]), decided, judged, shadows)
 
 
 def guard_of(project_id: int, policy_id: int, number: int) -> Guard:

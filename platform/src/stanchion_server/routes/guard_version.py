@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from stanchion_guard.engine import Guard
-from stanchion_guard.records import ACTIONS, Subject
+from stanchion_guard.records import Subject
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.policies import engine, selectors
@@ -36,11 +36,9 @@ def check(
     recorder.add([Waiting(caller.project_id, caller.api_key_id, caller.client, told)])
     enforced = engine.state_of(caller.project_id, "")
     if enforced is None or enforced.name == policy.name:
-        return engine.Checked(verdict, (own,), ())
+        return engine.together(subject, (own,), ())
     beside = guard_check.check(caller, enforced.name, subject, origin, manner)
-    judged = (own, *beside.judged)
-    strongest = max(judged, key=lambda one: ACTIONS.index(one.verdict.action))
-    return engine.Checked(strongest.verdict, judged, beside.shadows)
+    return engine.together(subject, (own, *beside.judged), beside.shadows)
 
 
 def guard_of(project_id: int, policy: Policy, version: str) -> Guard:

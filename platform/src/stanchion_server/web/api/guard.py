@@ -85,9 +85,8 @@ class Check(base.Resource):
         manner = Manner(asked.judged, asked.deadline_ms)
         caller = caller_of(request, self.asker.project_id)
         checked = guard_check.check(caller, asked.policy, asked.subject, asked.origin, manner)
-        decided = next(one for one in checked.judged if one.verdict is checked.verdict)
         told = summary.answer(checked.verdict, asked.subject)
-        return Response({"check_id": asked.origin.check_id, "mode": decided.mode, **told})
+        return Response({"check_id": asked.origin.check_id, "mode": checked.decided.mode, **told})
 
 
 def caller_of(request: Request, project_id: int) -> guard_check.Caller:

@@ -119,8 +119,7 @@ def _answer(
 
 def _holdback(project_id: int, checked: Checked, parts: Sequence[Part]) -> list[int]:
     """How many characters at the end of each text, as answered, the streaming guard would not show yet."""
-    judged = next(one for one in checked.judged if one.verdict is checked.verdict)
-    behind = guard_version.behind(project_id, judged)
+    behind = guard_version.behind(project_id, checked.decided)
     answered = zip(parts, checked.verdict.texts, strict=False)
     if behind is None:
         return [0 for _ in parts]
