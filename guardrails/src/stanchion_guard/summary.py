@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from hashlib import blake2b
+from operator import attrgetter
 from typing import Any
 
-from stanchion_guard.records import Subject, Verdict
+from stanchion_guard.records import Check, Finding, Subject, Verdict
 
 
 def of(verdict: Verdict, subject: Subject) -> dict[str, Any]:
@@ -22,10 +23,10 @@ def of(verdict: Verdict, subject: Subject) -> dict[str, Any]:
         "is_complete": verdict.coverage.complete,
         "elapsed_us": verdict.elapsed_us,
         "text_digest": text_digest(subject),
-        "rules": tuple(dict.fromkeys(check.rule for check in verdict.checks if check.triggered)),
-        "labels": tuple(dict.fromkeys(finding.label for finding in verdict.findings)),
-        "findings": tuple(asdict(finding) for finding in verdict.findings),
-        "checks": tuple(asdict(check) for check in verdict.checks),
+        "rules": rules(verdict),
+        "labels": labels(verdict),
+        "findings": tuple(_finding(finding) for finding in verdict.findings),
+        "checks": tuple(_check(check) for check in verdict.checks),
         "not_run": verdict.coverage.not_run,
     }
 
@@ -38,9 +39,37 @@ def answer(verdict: Verdict, subject: Subject) -> dict[str, Any]:
     return {**told, "message": verdict.message, "texts": verdict.texts, "coverage": coverage}
 
 
+def rules(verdict: Verdict) -> tuple[str, ...]:
+    """The rules that triggered, each once."""
+    return tuple(dict.fromkeys(check.rule for check in verdict.checks if check.triggered))
+
+
+def labels(verdict: Verdict) -> tuple[str, ...]:
+    """The labels of the findings, each once."""
+    return tuple(dict.fromkeys(finding.label for finding in verdict.findings))
+
+
 def text_digest(subject: Subject) -> int:
     """The same for the same texts at the same stages, whoever checks them."""
     digest = blake2b(digest_size=8)
     for part in subject.parts:
         digest.update(f"{part.stage}\0{len(part.text)}\0{part.text}\0".encode("utf-8", "surrogatepass"))
     return int.from_bytes(digest.digest(), "big", signed=True)
+
+
+# `dataclasses.asdict` copies every value deeply: on these flat records it took a quarter of a back-test's time.
+_FINDING_FIELDS = tuple(field.name for field in fields(Finding))
+_CHECK_FIELDS = tuple(field.name for field in fields(Check))
+_finding_values = attrgetter(*_FINDING_FIELDS)
+_check_values = attrgetter(*_CHECK_FIELDS)
+
+
+def _finding(finding: Finding) -> dict[str, Any]:
+    return dict(zip(_FINDING_FIELDS, _finding_values(finding), strict=True))
+
+
+def _check(check: Check) -> dict[str, Any]:
+    told = dict(zip(_CHECK_FIELDS, _check_values(check), strict=True))
+    if check.spent is not None:
+        told["spent"] = asdict(check.spent)
+    return told

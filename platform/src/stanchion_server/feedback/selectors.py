@@ -17,7 +17,7 @@ from django.db.models import Count, Q
 
 from stanchion_server.feedback import models
 from stanchion_server.feedback.ratings import Rating, Source, Tone
-from stanchion_server.kernel.ids import span_id_to_hex
+from stanchion_server.kernel.ids import span_id_from_hex, span_id_to_hex
 from stanchion_server.traces.filters import Condition
 from stanchion_server.traces.selectors import CallSummary, reading
 
@@ -153,25 +153,37 @@ def of_trace(
 
 def of_calls(project_id: int, calls: Sequence[CallSummary]) -> dict[tuple[str, str], Tally]:
     """What was said of each of these calls, by trace and span; those of which nothing was are left out."""
-    traces = {UUID(hex=call.trace_id) for call in calls}
+    spans = [
+        (
+            UUID(hex=call.trace_id),
+            span_id_from_hex(call.span_id),
+            None if call.parent_span_id is None else span_id_from_hex(call.parent_span_id),
+        )
+        for call in calls
+    ]
+    return {(trace.hex, span_id_to_hex(span)): tally for (trace, span), tally in of_spans(project_id, spans).items()}
+
+
+def of_spans(project_id: int, spans: Sequence[tuple[UUID, int, int | None]]) -> dict[tuple[UUID, int], Tally]:
+    """`of_calls` for (trace, span, parent) as they are stored."""
+    traces = {trace for trace, _span, _parent in spans}
     if not traces:
         return {}
     rows = models.Rating.objects.filter(project_id=project_id, trace_id__in=traces)
-    counted: dict[tuple[str, str | None], Tally] = {}
+    counted: dict[tuple[UUID, int | None], Tally] = {}
     with reading.bounded():
         for trace, span, tone, count in (
             rows.order_by().values_list("trace_id", "span_id", "tone").annotate(count=Count("rating_id"))
         ):
-            place = (trace.hex, None if span is None else span_id_to_hex(span))
-            counted[place] = counted.get(place, Tally()).plus(tone, count)
-    found = {(call.trace_id, call.span_id): _tally_of(call, counted) for call in calls}
+            counted[trace, span] = counted.get((trace, span), Tally()).plus(tone, count)
+    found = {(trace, span): _tally_of(trace, {None, span, parent}, counted) for trace, span, parent in spans}
     return {place: tally for place, tally in found.items() if tally.total}
 
 
-def _tally_of(call: CallSummary, counted: Mapping[tuple[str, str | None], Tally]) -> Tally:
+def _tally_of(trace: UUID, spans: Iterable[int | None], counted: Mapping[tuple[UUID, int | None], Tally]) -> Tally:
     total = Tally()
-    for span in {None, call.span_id, call.parent_span_id}:
-        if (part := counted.get((call.trace_id, span))) is not None:
+    for span in spans:
+        if (part := counted.get((trace, span))) is not None:
             total = Tally(total.positive + part.positive, total.negative + part.negative, total.other + part.other)
     return total
 

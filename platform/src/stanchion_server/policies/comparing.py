@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-from stanchion_guard.records import ACTIONS, Action
+from stanchion_guard.records import Action
 
 MAX_EXAMPLES = 25
 _STOPPING = frozenset({"block", "fallback", "reask"})
@@ -14,7 +14,7 @@ _STOPPING = frozenset({"block", "fallback", "reask"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One call: what the baseline did (None: nothing is known), what the tested text does, and what a person said."""
+    """One call: what the baseline did (None: nothing is known), what the tested text does, and what people said."""
 
     trace_id: str
     span_id: str
@@ -25,12 +25,14 @@ class Outcome:
     elapsed_us: int
     is_complete: bool
     is_violation: bool | None
+    is_rated_good: bool | None = None
 
 
 @dataclass(slots=True)
 class Tally:
     """`matrix` counts calls by "before>after". Examples are the first of each sort. `reviewed` counts calls with a
-    person's word: caught and missed violations, harmless ones stopped and passed."""
+    person's word: caught and missed violations, harmless ones stopped and passed. `rated` counts calls whose ratings
+    all point one way: that is a word on the answer, not on the rule, so it is no part of precision and recall."""
 
     calls: int = 0
     without_content: int = 0
@@ -46,6 +48,7 @@ class Tally:
     newly_stopped_count: int = 0
     newly_passed_count: int = 0
     reviewed: dict[str, int] = field(default_factory=dict)
+    rated: dict[str, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, stored: Mapping[str, Any]) -> Tally:
@@ -70,11 +73,15 @@ class Tally:
     def mean_us(self) -> float | None:
         return self.elapsed_us / self.calls if self.calls else None
 
-    def add(self, outcomes: Sequence[Outcome]) -> None:
-        for outcome in outcomes:
-            self._count(outcome)
-            self._compare(outcome)
-            self._review(outcome)
+    def take(self, outcome: Outcome | None) -> None:
+        """Counts one call; None is one whose texts are not kept."""
+        if outcome is None:
+            self.without_content += 1
+            return
+        self._count(outcome)
+        self._compare(outcome)
+        self._review(outcome)
+        self._rate(outcome)
 
     def _count(self, outcome: Outcome) -> None:
         self.calls += 1
@@ -111,10 +118,12 @@ class Tally:
         )
         self.reviewed[name] = self.reviewed.get(name, 0) + 1
 
-
-def strongest(actions: Sequence[str]) -> Action | None:
-    known = [action for action in ACTIONS if action in actions]
-    return known[-1] if known else None
+    def _rate(self, outcome: Outcome) -> None:
+        if outcome.is_rated_good is None:
+            return
+        tone, fate = "good" if outcome.is_rated_good else "bad", "stopped" if outcome.after in _STOPPING else "passed"
+        name = f"{tone}_{fate}"
+        self.rated[name] = self.rated.get(name, 0) + 1
 
 
 def _example(outcome: Outcome, before: str) -> dict[str, Any]:

@@ -4,22 +4,35 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
 from typing import Any
 
 from stanchion_guard.records import Part, Stage, Subject
 
-MAX_PARTS = 200
+MAX_OLD_PARTS = 200
+MAX_NEW_PARTS = 1_000
 
 
-def subject_of(content: Mapping[str, Any]) -> tuple[Subject, tuple[int, ...]]:
-    """The exchange, and the indexes of what was new in it.
+@dataclass(frozen=True, slots=True)
+class Replayed:
+    """An exchange, the indexes of what was new in it, and whether all of that is there."""
+
+    subject: Subject
+    judged: tuple[int, ...]
+    is_whole: bool
+
+
+def replayed(content: Mapping[str, Any]) -> Replayed:
+    """What a guard would have been asked.
 
     Messages up to the model's last answer in the history were judged in the calls before this one; like the system text
-    they stay as what the rest is measured against.
+    they stay as what the rest is measured against, the latest MAX_OLD_PARTS of them.
     """
-    rows = [*_system(content), *_history(content), *_documents(content), *_answers(content)][:MAX_PARTS]
-    parts = tuple(part for part, _is_new in rows)
-    return Subject(parts), tuple(index for index, (_part, is_new) in enumerate(rows) if is_new)
+    rows = [*_system(content), *_history(content), *_documents(content), *_answers(content)]
+    old = [part for part, is_new in rows if not is_new][-MAX_OLD_PARTS:]
+    new = [part for part, is_new in rows if is_new]
+    parts = (*old, *new[:MAX_NEW_PARTS])
+    return Replayed(Subject(parts), tuple(range(len(old), len(parts))), len(new) <= MAX_NEW_PARTS)
 
 
 Row = tuple[Part, bool]
