@@ -94,7 +94,7 @@ def address_of(row: GuardDecision) -> str:
 
 PAGES = (
     BASE, f"{BASE}/bench", f"{BASE}/decisions", CHAT, f"{CHAT}/versions", f"{CHAT}/force", f"{CHAT}/shadow",
-    f"{CHAT}/backtests",
+    f"{CHAT}/backtests", f"{CHAT}/effect", f"{CHAT}/effect?version=1", f"{BASE}/policies/default/effect",
 )  # fmt: skip
 CHANGES: tuple[tuple[str, dict[str, Any]], ...] = (
     (BASE, {"name": "new", "start": "default"}),
@@ -167,7 +167,7 @@ def test_a_policy_is_made_from_a_built_in_one_and_taken_through_to_live(shop: Sh
     mine = f"{BASE}/policies/mine"
     assert (made.status_code, made["Location"]) == (302, mine)
     body = page("ada", mine)
-    assert "policy: default" in body and "No problems" in body and "of its own tests pass" in body
+    assert "policy: &quot;mine&quot;" in body and "No problems" in body and "of its own tests pass" in body
     assert ada.post(f"{mine}/publish", {"note": "the first"})["Location"] == f"{mine}/force"
     assert ada.post(f"{mine}/force", {"what": "live", "live": "1"})["Location"] == f"{mine}/force"
     assert "version 1 live" in page("vera", BASE)

@@ -19,8 +19,8 @@ MAX_EXAMPLES = 20
 
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
-    """Which decisions; `start` is inclusive, `end` exclusive, None asks nothing. `is_acted` wants those that did more
-    than flag, `is_incomplete` those where some check did not run."""
+    """Which decisions; `start` is inclusive, `end` exclusive, None asks nothing. `is_incomplete` wants those where
+    some check did not run, `is_shadow` those without effect."""
 
     start: datetime
     end: datetime
@@ -37,6 +37,7 @@ class DecisionFilter:
     trace_id: str | None = None
     span_id: str | None = None
     is_incomplete: bool | None = None
+    is_shadow: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +93,7 @@ class Effect:
     incomplete: int
     p50_us: float
     p95_us: float
+    p99_us: float
     harmless: int
     violations: int
     first: datetime
@@ -128,7 +130,7 @@ def decisions(
 ) -> reading.Page[DecisionView]:
     """The newest first."""
     limit = min(max(limit, 1), MAX_PAGE)
-    where, params = _conditions(project_id, wanted)
+    where, params = conditions(project_id, wanted)
     if cursor:
         when, trace_id, span_id = reading.decode_cursor(cursor)
         where += " AND (d.start_time, d.span_id, d.trace_id) < (%s, %s, %s)"
@@ -144,11 +146,12 @@ def decisions(
 
 def effects(project_id: int, wanted: DecisionFilter) -> tuple[Effect, ...]:
     """One row per policy, version and mode, the busiest first."""
-    where, params = _conditions(project_id, wanted)
+    where, params = conditions(project_id, wanted)
     actions = ", ".join(f"count(*) FILTER (WHERE d.action = {index})" for index in range(len(ACTIONS)))
     sql = f"""SELECT d.policy, d.policy_version, d.mode, count(*), count(*) FILTER (WHERE NOT d.is_complete),
             percentile_disc(0.5) WITHIN GROUP (ORDER BY d.elapsed_us),
             percentile_disc(0.95) WITHIN GROUP (ORDER BY d.elapsed_us),
+            percentile_disc(0.99) WITHIN GROUP (ORDER BY d.elapsed_us),
             count(*) FILTER (WHERE d.action > 0 AND NOT r.is_violation),
             count(*) FILTER (WHERE d.action > 0 AND r.is_violation),
             min(d.start_time), max(d.start_time), {actions}
@@ -222,7 +225,8 @@ def _renamed(sql: str) -> str:
     return sql.replace("s.action,", "s.action AS action_1,", 1)
 
 
-def _conditions(project_id: int, wanted: DecisionFilter) -> tuple[str, list[Any]]:
+def conditions(project_id: int, wanted: DecisionFilter) -> tuple[str, list[Any]]:
+    """The filter in SQL, for decisions under the alias `d`."""
     parts = ["d.project_id = %s", "d.start_time >= %s", "d.start_time < %s"]
     params: list[Any] = [project_id, wanted.start, wanted.end]
     for name in _EQUALS:
@@ -244,6 +248,8 @@ def _conditions(project_id: int, wanted: DecisionFilter) -> tuple[str, list[Any]
         params.append(reading.span_id_or_none(wanted.span_id))
     if wanted.is_incomplete is not None:
         parts.append("d.is_complete IS NOT TRUE" if wanted.is_incomplete else "d.is_complete")
+    if wanted.is_shadow is not None:
+        parts.append("d.mode = 'shadow'" if wanted.is_shadow else "d.mode <> 'shadow'")
     return " AND ".join(parts), params
 
 
@@ -261,6 +267,6 @@ def _view(row: Sequence[Any]) -> DecisionView:
 
 
 def _effect(row: Sequence[Any]) -> Effect:
-    by_action = {ACTIONS[index]: count for index, count in enumerate(row[11:]) if count}
-    policy_name, number, mode, count, incomplete, p50, p95, harmless, violations, first, last = row[:11]
-    return Effect(policy_name, number, mode, count, by_action, incomplete, p50, p95, harmless, violations, first, last)
+    by_action = {ACTIONS[index]: count for index, count in enumerate(row[12:]) if count}
+    policy_name, number, mode, count, *measured = row[:12]
+    return Effect(policy_name, number, mode, count, by_action, *measured)

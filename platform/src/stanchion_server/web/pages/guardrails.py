@@ -13,14 +13,15 @@ from django.views.decorators.http import require_http_methods
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.policies import engine, selectors, services
 from stanchion_server.policies.models import Policy
+from stanchion_server.reports import guardrails as reports
 from stanchion_server.web.pages import snippets
 from stanchion_server.web.pages.frame import Visit, project_page
 from stanchion_server.web.pages.setup import endpoint
 
 STARTS = (
-    ("default", "Masks personal data and secrets, blocks clear prompt attacks, flags the rest."),
+    ("default", "Masks personal data and secrets, flags prompt attacks, toxic texts and the rest. Blocks nothing."),
     ("observe", "Flags everything and changes nothing: see what would happen first."),
-    ("strict", "Blocks, also what could not be checked."),
+    ("strict", "Blocks secrets, prompt attacks and what could not be checked; masks personal data, flags the rest."),
 )
 STOPPING = ("block", "fallback", "reask")
 
@@ -35,6 +36,7 @@ class Deed:
     redacted: int
     reviewed: int
     false_alarms: float | None
+    has_page: bool
 
 
 class NewPolicyForm(forms.Form):
@@ -53,7 +55,8 @@ def guardrails(visit: Visit) -> HttpResponse:
         if form.is_valid() and (made := _made(visit, form)):
             messages.success(visit.request, f"“{made.name}” has a draft. Nothing is in force until you publish it.")
             return redirect("policy", visit.project.slug, made.name)
-    found = selectors.effects(visit.project.pk, selectors.DecisionFilter(visit.span.start, visit.span.end))
+    span = visit.span
+    found = selectors.effects(visit.project.pk, selectors.DecisionFilter(span.start, span.end))
     policies = selectors.policies(visit.project.pk)
     return visit.render(
         "pages/guardrails.html",
@@ -61,6 +64,7 @@ def guardrails(visit: Visit) -> HttpResponse:
         400 if form.errors else 200,
         policies=policies,
         deeds=[deed(one) for one in found],
+        gaps=reports.coverage_gaps(visit.project.pk, span.start, span.end),
         own={policy.name for policy in policies},
         form=form,
         starts=STARTS,
@@ -69,9 +73,10 @@ def guardrails(visit: Visit) -> HttpResponse:
 
 
 def _made(visit: Visit, form: NewPolicyForm) -> Policy | None:
-    text = engine.starting_text(form.cleaned_data["start"])
+    start, name = form.cleaned_data["start"], form.cleaned_data["name"]
+    text = engine.starting_text(start).replace(f"policy: {start}\n", f'policy: "{name}"\n', 1)
     try:
-        return services.create(visit.project, form.cleaned_data["name"], text, visit.who)
+        return services.create(visit.project, name, text, visit.who)
     except SenderError as error:
         form.add_error("name", error.message)
         return None
@@ -86,6 +91,7 @@ def deed(effect: selectors.Effect) -> Deed:
         redacted=effect.by_action.get("redact", 0),
         reviewed=reviewed,
         false_alarms=effect.harmless / reviewed if reviewed else None,
+        has_page=engine.is_name(effect.policy),
     )
 
 

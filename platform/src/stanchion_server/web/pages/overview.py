@@ -22,7 +22,7 @@ def overview(visit: Visit) -> HttpResponse:
         "overview",
         found=found,
         tiles=tiles.tiles(found.now, found.before),
-        charts=[(chart, tiles.twin(chart, found.series)) for chart in charts],
+        charts=[(chart, tiles.twin(chart)) for chart in charts],
         groups=(
             ("Features", "feature", found.top_features),
             ("Models", "model", found.top_models),

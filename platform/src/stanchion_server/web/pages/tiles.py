@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -57,13 +58,14 @@ def charts(rows: Sequence[MetricRow], step_s: int) -> tuple[dict[str, Any], ...]
     )  # fmt: skip
 
 
-def twin(chart: dict[str, Any], rows: Sequence[MetricRow]) -> dict[str, Any]:
+def twin(chart: dict[str, Any]) -> dict[str, Any]:
     """The chart's numbers as a table: headings and rows of texts."""
-    show: Callable[[Any], str] = {"usd": _usd, "ms": formats.duration}.get(chart["unit"], formats.count)
+    shows: dict[str, Callable[[Any], str]] = {"usd": _usd, "ms": formats.duration, "percent": formats.percent}
+    show = shows.get(chart["unit"], formats.count)
     columns = [series["values"] for series in chart["series"]]
     lines = [
-        (row.bucket, [show(column[place]) for column in columns])
-        for place, row in enumerate(rows)
+        (datetime.fromtimestamp(time, UTC), [show(column[place]) for column in columns])
+        for place, time in enumerate(chart["times"])
         if any(column[place] for column in columns)
     ]
     return {"head": [series["label"] for series in chart["series"]], "lines": lines}

@@ -10,6 +10,7 @@ from stanchion_server.web.pages import (
     bench,
     calls,
     deciding,
+    effect,
     entry,
     forcing,
     guardrails,
@@ -55,6 +56,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:slug>/guardrails/policies/<str:name>/archive", policy.archive, name="archive_policy"),
     path("p/<slug:slug>/guardrails/policies/<str:name>/force", forcing.force, name="policy_force"),
     path("p/<slug:slug>/guardrails/policies/<str:name>/versions", versions.versions, name="policy_versions"),
+    path("p/<slug:slug>/guardrails/policies/<str:name>/effect", effect.effect, name="policy_effect"),
     path("p/<slug:slug>/guardrails/policies/<str:name>/shadow", shadowing.shadow, name="policy_shadow"),
     path("p/<slug:slug>/guardrails/policies/<str:name>/backtests", backtesting.backtests, name="policy_backtests"),
     path(

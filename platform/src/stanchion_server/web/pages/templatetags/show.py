@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -11,10 +11,12 @@ from django import template
 from django.http import QueryDict
 
 from stanchion_server.kernel import clock
+from stanchion_server.policies.gaps import Gap
 from stanchion_server.web.pages import formats, invisible
 
 register = template.Library()
 
+SPARK_HEIGHT = 20
 PAGING = ("cursor", "trail")
 
 register.filter("count", formats.count)
@@ -67,6 +69,23 @@ def item(mapping: Mapping[str, Any], key: str) -> Any:
 def share_of(part: Decimal | float | None, whole: Decimal | float | None) -> float | None:
     """A ratio for `percent`, None where there is nothing to divide by."""
     return None if part is None or not whole else float(part) / float(whole)
+
+
+@register.filter
+def from_below(height: float) -> str:
+    """Where a bar of that height begins in a spark line, measured from above."""
+    return f"{SPARK_HEIGHT - height:.1f}"
+
+
+@register.filter
+def closed(gaps: Iterable[Gap]) -> list[Gap]:
+    return [gap for gap in gaps if not gap.is_open]
+
+
+@register.filter
+def around(gap: Gap) -> str:
+    """The gap's time as a page's range."""
+    return f"from={gap.start:%Y-%m-%dT%H:%M:%SZ}&to={gap.end:%Y-%m-%dT%H:%M:%SZ}"
 
 
 @register.simple_tag

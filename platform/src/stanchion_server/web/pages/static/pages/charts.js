@@ -16,7 +16,7 @@
     return "$" + value.toFixed(digits);
   };
   const duration = (value) => (value >= 60000 ? `${number.format(value / 60000)} min` : value >= 1000 ? `${number.format(value / 1000)} s` : `${number.format(value)} ms`);
-  const units = { count: (v) => compact.format(v), usd: dollars, ms: duration };
+  const units = { count: (v) => compact.format(v), usd: dollars, ms: duration, percent: (v) => `${number.format(v * 100)} %` };
 
   const two = (n) => String(n).padStart(2, "0");
   const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
@@ -25,6 +25,9 @@
     const isMidnight = at.getUTCHours() === 0 && at.getUTCMinutes() === 0;
     return isMidnight ? `${at.getUTCDate()} ${months[at.getUTCMonth()]}` : `${two(at.getUTCHours())}:${two(at.getUTCMinutes())}`;
   };
+
+  // A value between two unknown ones has no line to be seen by.
+  const alone = (values) => values.map((v, i) => (v != null && values[i - 1] == null && values[i + 1] == null ? i : -1)).filter((i) => i >= 0);
 
   const draw = (holder) => {
     const data = JSON.parse(document.getElementById(holder.dataset.chart).textContent);
@@ -39,7 +42,7 @@
       dash: item.dash ? [5, 4] : undefined,
       fill: item.bars ? colour(item.colour) : undefined,
       paths: item.bars ? bars : undefined,
-      points: { show: data.times.length < 3 && !item.bars },
+      points: item.bars ? { show: false } : { show: true, size: 4, filter: (u, place) => alone(u.data[place]) },
       spanGaps: false,
       value: (u, v) => (v == null ? "–" : show(v)),
     }));
