@@ -56,7 +56,7 @@ class Groundedness:
             return Detection(None, skipped="there is no retrieved or tool-result part to judge against")
         if sum(map(len, texts)) > MOST_EVIDENCE:
             return Detection(None, skipped=f"the sources are longer than {MOST_EVIDENCE} characters")
-        claims = [sentence for sentence in sentences(reading.raw) if _is_claim(sentence, reading.raw)]
+        claims = [sentence for sentence in sentences(reading.raw) if is_claim(sentence, reading.raw)]
         if not claims or len(claims) > MOST_CLAIMS:
             why = f"more than {MOST_CLAIMS} claims" if claims else "no claims: only questions, small talk or a refusal"
             return Detection(None, skipped=why)
@@ -70,12 +70,13 @@ class Groundedness:
             score = round(unsupported(found), 4)
             worst = max(worst, score)
             if score >= 0.5:
-                label, reason = _reason(found)
+                label, reason = reason_of(found)
                 findings.append(Finding(self.name, label, score, part, claim.start, claim.end, reason))
         return Detection(worst, tuple(findings))
 
 
-def _is_claim(sentence: Sentence, text: str) -> bool:
+def is_claim(sentence: Sentence, text: str) -> bool:
+    """Not a question, small talk or a refusal: something that sources could support."""
     written = text[sentence.start : sentence.end]
     if written.endswith("?") or written.lower().startswith(_DECLINED):
         return False
@@ -83,7 +84,8 @@ def _is_claim(sentence: Sentence, text: str) -> bool:
     return bool(words) and any(token.word not in _SMALL_TALK and token.word not in STOP for token in words)
 
 
-def _reason(found: Comparison) -> tuple[str, str]:
+def reason_of(found: Comparison) -> tuple[str, str]:
+    """Label and sentence of what speaks most against a claim."""
     if found.missing_numbers:
         return "number_differs", f"{len(found.missing_numbers)} number(s) of the claim are not in the sources"
     if found.values[0] >= 0.9:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 from stanchion_guard.detectors import Tier
@@ -51,8 +52,9 @@ class Relevance:
 
 
 def off_question(question: Sequence[Token], answer: Sequence[Token]) -> float:
+    """0..1; 1 = the answer takes up nothing of the question."""
     stems = {token.stem for token in answer}
-    grams = {gram for token in answer if token.content for gram in _grams(token.stem)}
+    grams: set[str] = set().union(*[_grams(stem) for stem in {token.stem for token in answer if token.content}])
     total = got = 0.0
     for token in {token.stem: token for token in question}.values():
         weight = _weight(token)
@@ -80,6 +82,7 @@ def _hit(token: Token, stems: set[str], grams: set[str]) -> float:
     return 0.5 * alike if alike >= 0.5 else 0.15 * alike
 
 
-def _grams(word: str) -> list[str]:
+@lru_cache(maxsize=20_000)
+def _grams(word: str) -> tuple[str, ...]:
     padded = f" {word} "
-    return [padded[i : i + 3] for i in range(len(padded) - 2)]
+    return tuple(padded[i : i + 3] for i in range(len(padded) - 2))
