@@ -62,7 +62,7 @@ def emptied_telemetry(request: pytest.FixtureRequest) -> Iterator[None]:
         recorder.flush()
         cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace")
         tables = [row[0] for row in cursor.fetchall()]
-        cursor.execute(f"TRUNCATE dirty_minutes, {', '.join(tables)}")
+        cursor.execute(f"TRUNCATE dirty_minutes, dirty_score_minutes, score_jobs, score_counts, {', '.join(tables)}")
 
 
 @pytest.fixture(autouse=True)

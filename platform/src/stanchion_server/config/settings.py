@@ -153,6 +153,7 @@ CELERY_INCLUDE = [
     "stanchion_server.routes.telemetry",
     "stanchion_server.routes.feedback",
     "stanchion_server.routes.backtest",
+    "stanchion_server.routes.scoring",
 ]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
@@ -163,10 +164,16 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.telemetry.expire": {"queue": "maintenance"},
         "stanchion_server.routes.backtest.run_backtests": {"queue": "maintenance"},
         "stanchion_server.routes.feedback.expire_ratings": {"queue": "maintenance"},
+        "stanchion_server.routes.scoring.score_fast": {"queue": "score_fast"},
+        "stanchion_server.routes.scoring.score_slow": {"queue": "score_slow"},
+        "stanchion_server.routes.scoring.expire_scores": {"queue": "maintenance"},
     }
 )
 SETTLE_EVERY_S = 2.0
 BACKTEST_EVERY_S = 5.0
+SCORE_FAST_EVERY_S = 1.0
+SCORE_SLOW_EVERY_S = 2.0
+SUM_SCORES_EVERY_S = 2.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
     "settle": {
@@ -178,6 +185,26 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "stanchion_server.routes.backtest.run_backtests",
         "schedule": BACKTEST_EVERY_S,
         "options": {"expires": BACKTEST_EVERY_S},
+    },
+    "score fast": {
+        "task": "stanchion_server.routes.scoring.score_fast",
+        "schedule": SCORE_FAST_EVERY_S,
+        "options": {"expires": SCORE_FAST_EVERY_S},
+    },
+    "score slow": {
+        "task": "stanchion_server.routes.scoring.score_slow",
+        "schedule": SCORE_SLOW_EVERY_S,
+        "options": {"expires": SCORE_SLOW_EVERY_S},
+    },
+    "sum scores": {
+        "task": "stanchion_server.routes.scoring.sum_scores",
+        "schedule": SUM_SCORES_EVERY_S,
+        "options": {"expires": SUM_SCORES_EVERY_S},
+    },
+    "expire scores": {
+        "task": "stanchion_server.routes.scoring.expire_scores",
+        "schedule": crontab(minute="57"),
+        "options": {"expires": 1800},
     },
     "keep partitions": {
         "task": "stanchion_server.routes.telemetry.keep_partitions",

@@ -1,8 +1,8 @@
 """Telemetry in: from a request body to rows, and what happens to them afterwards.
 
-decode -> window -> scrub -> normalise -> price -> store -> outcome. The caller may answer 200 when `accept` returns:
-what it counts as stored is committed. Everything after the commit is a wake-up that may be lost; `settle` finds
-its work in the database.
+decode -> window -> scrub -> normalise -> price -> store, with a scoring job for each call -> outcome. The caller may
+answer 200 when `accept` returns: what it counts as stored is committed. Everything after the commit is a wake-up that
+may be lost; `settle` and scoring find their work in the database.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from stanchion_server.ingest.admission import Gate
 from stanchion_server.ingest.records import Batch, Decoded
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError, Unavailable
+from stanchion_server.quality import jobs
 from stanchion_server.traces import partitions, retention, store
 
 Signal = Literal["traces", "logs", "metrics"]
@@ -67,7 +68,7 @@ def accept(
         batch = _prepare(sender.project_id, decoded)
         client = _client_names.bounded(sender.project_id, clients.of(decoded, sender.user_agent))
         entry = ledger.stored(decoded, batch, sender.api_key_id, signal, client, body_bytes)
-    result = store.store(sender.project_id, batch, entry)
+    result = store.store(sender.project_id, batch, entry, (jobs.of_written,))
     return Outcome(entry.sent, result.stored, result.duplicate, entry.rejected, ledger.message(decoded, entry))
 
 

@@ -8,10 +8,11 @@ so that two deliveries of the same batch wait for each other instead of dead-loc
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.db import transaction
@@ -19,6 +20,7 @@ from django.db import transaction
 from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import (
     Batch,
+    CallRecord,
     ContentRecord,
     KeyMapping,
     LogRecord,
@@ -46,6 +48,26 @@ class StoreResult:
     duplicate: int
 
 
+CallPlace = tuple[UUID, int, datetime]
+"""Trace, span and start of a call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """What a transaction has just written of a project: `calls` are new or have a longer version, `retold` are calls
+    stored before whose texts arrived on log records."""
+
+    project_id: int
+    received_at: datetime
+    calls: Sequence[CallRecord]
+    retold: Sequence[CallPlace]
+    batch: Batch
+
+
+Then = Callable[[db.CursorType, Written], None]
+"""A next step that is committed with the rows, or not at all; it may be called again after a collision."""
+
+
 @dataclass(frozen=True, slots=True)
 class _Load:
     """The distinct rows of one table, in key order, and how many items of the batch they stand for."""
@@ -55,7 +77,7 @@ class _Load:
     sent: int
 
 
-def store(project_id: int, batch: Batch, ledger: LedgerEntry) -> StoreResult:
+def store(project_id: int, batch: Batch, ledger: LedgerEntry, then: Sequence[Then] = ()) -> StoreResult:
     """Raises Unavailable when the database is away, overloaded or cannot settle a conflict; nothing is kept then."""
     loads = [
         _distinct(SPANS, batch.spans),
@@ -69,7 +91,7 @@ def store(project_id: int, batch: Batch, ledger: LedgerEntry) -> StoreResult:
     for _attempt in range(_ATTEMPTS):
         with db.away_is_unavailable():
             try:
-                return _store_once(project_id, batch, ledger, loads, is_new=is_new)
+                return _store_once(project_id, batch, ledger, loads, then, is_new=is_new)
             except psycopg.errors.UniqueViolation:
                 is_new = False
             except psycopg.errors.CheckViolation as error:
@@ -99,7 +121,7 @@ def _refuse_once(project_id: int, ledger: LedgerEntry) -> None:
 
 
 def _store_once(
-    project_id: int, batch: Batch, ledger: LedgerEntry, loads: Sequence[_Load], *, is_new: bool
+    project_id: int, batch: Batch, ledger: LedgerEntry, loads: Sequence[_Load], then: Sequence[Then], *, is_new: bool
 ) -> StoreResult:
     now = clock.now()
     partitions.ensure(_days(batch, now))
@@ -110,7 +132,12 @@ def _store_once(
         write = _copy if is_new else _merge
         fresh = {load.table.name: write(cursor, frame, load) for load in loads if load.records}
         result = _count(loads, fresh)
-        _mark_dirty(cursor, project_id, batch)
+        retold = _retold(cursor, project_id, batch.contents) if batch.logs and fresh.get("contents") else []
+        _mark_dirty(cursor, project_id, batch, retold)
+        if then:
+            calls = batch.calls if is_new else _fresh_calls(cursor, project_id, batch.calls, now)
+            for step in then:
+                step(cursor, Written(project_id, now, calls, retold, batch))
         _write_ledger(cursor, project_id, now, ledger, result, "stored")
     if len(_known_names) > _NAMES_KEPT:
         _known_names.clear()
@@ -225,10 +252,9 @@ def _write_names(
             )  # fmt: skip
 
 
-def _mark_dirty(cursor: db.CursorType, project_id: int, batch: Batch) -> None:
+def _mark_dirty(cursor: db.CursorType, project_id: int, batch: Batch, retold: Sequence[CallPlace]) -> None:
     minutes = {call.start_time.replace(second=0, microsecond=0) for call in batch.calls}
-    if batch.logs and batch.contents:
-        minutes |= _minutes_of_calls(cursor, project_id, batch.contents)
+    minutes |= {start.astimezone(UTC).replace(second=0, microsecond=0) for _trace, _span, start in retold}
     calls = {(call.trace_id, call.span_id) for call in batch.calls}
     around = [span for span in batch.spans if (span.trace_id, span.span_id) not in calls and labels.is_a_link(span)]
     if around:
@@ -240,11 +266,11 @@ def _mark_dirty(cursor: db.CursorType, project_id: int, batch: Batch) -> None:
         )
 
 
-def _minutes_of_calls(cursor: db.CursorType, project_id: int, contents: Sequence[ContentRecord]) -> set[datetime]:
-    """The minutes of stored calls whose texts have just arrived on log records."""
+def _retold(cursor: db.CursorType, project_id: int, contents: Sequence[ContentRecord]) -> list[CallPlace]:
+    """Stored calls whose texts have just arrived on log records."""
     times = [content.start_time for content in contents]
     cursor.execute(
-        "SELECT DISTINCT date_trunc('minute', start_time, 'UTC') FROM llm_calls WHERE project_id = %s"
+        "SELECT trace_id, span_id, start_time FROM llm_calls WHERE project_id = %s"
         " AND trace_id = ANY (%s::uuid[]) AND span_id = ANY (%s::bigint[]) AND start_time BETWEEN %s AND %s",
         (
             project_id,
@@ -254,7 +280,23 @@ def _minutes_of_calls(cursor: db.CursorType, project_id: int, contents: Sequence
             max(times) + _LONGEST_CALL,
         ),
     )
-    return {row[0] for row in cursor.fetchall()}
+    return [(row[0], row[1], row[2]) for row in cursor.fetchall()]
+
+
+def _fresh_calls(
+    cursor: db.CursorType, project_id: int, calls: Sequence[CallRecord], received_at: datetime
+) -> list[CallRecord]:
+    """Those that this very transaction wrote: it gave them its time."""
+    if not calls:
+        return []
+    times = [call.start_time for call in calls]
+    cursor.execute(
+        "SELECT trace_id, span_id, start_time FROM llm_calls WHERE project_id = %s AND trace_id = ANY (%s::uuid[])"
+        " AND start_time BETWEEN %s AND %s AND received_at = %s",
+        (project_id, list({call.trace_id for call in calls}), min(times), max(times), received_at),
+    )
+    fresh = {(row[0], row[1], row[2]) for row in cursor.fetchall()}
+    return [call for call in calls if (call.trace_id, call.span_id, call.start_time) in fresh]
 
 
 def _minutes_inside(cursor: db.CursorType, project_id: int, spans: Sequence[SpanRecord]) -> set[datetime]:

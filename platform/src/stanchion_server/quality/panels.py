@@ -1,0 +1,71 @@
+"""The scorers of a project, built once per process for each set of parameters."""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from stanchion_server.quality.sampling import Offer
+from stanchion_server.quality.scorers import Scorer, registry
+
+MAX_PANELS = 16
+
+
+@dataclass(frozen=True, slots=True)
+class Panel:
+    """`offers` are all scorers there are, `scorers` those that can run here, `absent` says why the others cannot."""
+
+    offers: tuple[Offer, ...]
+    scorers: Mapping[str, Scorer]
+    absent: Mapping[str, str]
+
+
+class Panels:
+    """The panels that were used last. Building waits for nobody: two threads may build the same one once."""
+
+    def __init__(self) -> None:
+        self._held: OrderedDict[str, Panel] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def of(self, parameters: Mapping[str, Mapping[str, Any]]) -> Panel:
+        """Raises ValueError for parameters that a scorer refuses."""
+        name = _name(parameters)
+        with self._lock:
+            if name in self._held:
+                self._held.move_to_end(name)
+                return self._held[name]
+        panel = _built(parameters)
+        self.hold(parameters, panel)
+        return panel
+
+    def hold(self, parameters: Mapping[str, Mapping[str, Any]], panel: Panel) -> None:
+        """Makes this the panel of these parameters."""
+        with self._lock:
+            self._held[_name(parameters)] = panel
+            while len(self._held) > MAX_PANELS:
+                self._held.popitem(last=False)
+
+    def forget(self) -> None:
+        with self._lock:
+            self._held.clear()
+
+
+def _name(parameters: Mapping[str, Mapping[str, Any]]) -> str:
+    return json.dumps(parameters, sort_keys=True, default=str)
+
+
+def _built(parameters: Mapping[str, Mapping[str, Any]]) -> Panel:
+    known = {each.id: each for each in registry.known()}
+    scorers = {scorer.id: scorer for scorer in registry.scorers(parameters)}
+    offers = [Offer(each.id, each.lane, each.usual_ratio) for each in known.values()]
+    offers += [Offer(each.id, each.lane, 1.0) for each in scorers.values() if each.id not in known]
+    absent = {name: each.availability() or "It could not be built." for name, each in known.items()
+              if name not in scorers}  # fmt: skip
+    return Panel(tuple(offers), scorers, absent)
+
+
+panels = Panels()

@@ -1,0 +1,182 @@
+"""One step of scoring: claim jobs of one project, run the scorers that are wanted, store what came of it.
+
+The claim is committed before the work, results and the end of the jobs together after it. A worker that dies in between
+leaves leased jobs, which are taken again when the lease is over; scores that are there by then are not made twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Any
+
+import psycopg
+from django.db import transaction
+
+from stanchion_server.kernel import db
+from stanchion_server.quality import gather, jobs, judging, keeping, sampling
+from stanchion_server.quality.gather import Gathered
+from stanchion_server.quality.jobs import Claim, Failure, Job
+from stanchion_server.quality.keeping import Unscored
+from stanchion_server.quality.panels import Panel
+from stanchion_server.quality.records import CallKey, Lane, Score
+from stanchion_server.quality.sampling import Choice, Place, Rules, Shed
+from stanchion_server.quality.selectors import settings
+from stanchion_server.quality.selectors.scores import stored_versions
+from stanchion_server.traces import partitions
+
+_TRIES = 3
+
+Done = frozenset[tuple[CallKey, str, str]]
+
+
+@dataclass(slots=True)
+class _Task:
+    """One call in work: what is wanted of it, and by scorer why one failed or could not run."""
+
+    job: Job
+    call: Gathered
+    panel: Panel
+    choice: Choice
+    failed: dict[str, str] = field(default_factory=dict)
+    absent: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class _Outcome:
+    scores: list[Score] = field(default_factory=list)
+    finished: list[CallKey] = field(default_factory=list)
+    failures: list[Failure] = field(default_factory=list)
+    later: list[CallKey] = field(default_factory=list)
+    unscored: list[Unscored] = field(default_factory=list)
+
+
+PanelOf = Callable[[Mapping[str, Mapping[str, Any]]], Panel]
+"""The scorers built with these parameters; ValueError for parameters that one of them refuses."""
+
+
+def step(panel_of: PanelOf, lane: Lane, project_id: int, shed: Shed, now: datetime) -> int:
+    """How many jobs were taken; 0 when none of the project's is due and settled. Raises ValueError before anything is
+    taken when a scorer refuses the project's parameters."""
+    rules = settings.rules(project_id)
+    by_feature = {feature: panel_of(rules.parameters(feature)) for feature in {"", *(f for _s, f in rules.by_place)}}
+    claim = jobs.claim(lane, project_id, now)
+    if not claim.jobs:
+        return 0
+    found = gather.gather(project_id, [job.key for job in claim.jobs])
+    by_key = {job.key: job for job in claim.jobs}
+    tasks = [_task(by_key[call.example.key], call, by_feature, rules, lane, shed) for call in found.calls]
+    scores = _run(tasks, rules, _done(project_id, claim.jobs), now)
+    outcome = _outcome(claim, tasks, found.unreadable, scores)
+    _store(claim, outcome, now)
+    return len(claim.jobs)
+
+
+def _task(job: Job, call: Gathered, by_feature: Mapping[str, Panel], rules: Rules, lane: Lane, shed: Shed) -> _Task:
+    feature = call.example.facts["feature"]
+    panel = by_feature.get(feature) or by_feature[""]
+    if job.scorers is not None:
+        return _Task(job, call, panel, sampling.asked_for(panel.offers, job.scorers, lane))
+    place = Place(job.key.project_id, job.key.trace_id, feature, call.is_kept)
+    return _Task(job, call, panel, sampling.choose(panel.offers, rules, place, lane, shed))
+
+
+def _done(project_id: int, claimed: Sequence[Job]) -> Done:
+    """Scores that are there already; none can be for calls that have just arrived."""
+    again = [job.key for job in claimed if job.attempts > 1 or job.reason != jobs.ARRIVED]
+    return stored_versions(project_id, again) if again else frozenset()
+
+
+def _run(tasks: Sequence[_Task], rules: Rules, done: Done, now: datetime) -> list[Score]:
+    """Scorer by scorer, each with all the calls it is to see at once."""
+    groups: dict[tuple[int, str], list[_Task]] = {}
+    for task in tasks:
+        for name in task.choice.now:
+            scorer = task.panel.scorers.get(name)
+            if scorer is None:
+                task.absent[name] = task.panel.absent[name]
+            elif (task.job.key, name, scorer.version) not in done:
+                groups.setdefault((id(task.panel), name), []).append(task)
+    scores: list[Score] = []
+    for (_panel, name), group in groups.items():
+        scores += _of_group(name, group, rules, now)
+    return scores
+
+
+def _of_group(name: str, group: Sequence[_Task], rules: Rules, now: datetime) -> list[Score]:
+    scorer = group[0].panel.scorers[name]
+    verdicts = judging.judge(scorer, [task.call.example for task in group])
+    by_key = {task.job.key: task for task in group}
+    for key, reason in verdicts.failed.items():
+        by_key[key].failed[name] = reason
+    for key, reason in verdicts.absent.items():
+        by_key[key].absent[name] = reason
+    scores = []
+    for judged in verdicts.judged:
+        facts = by_key[judged.key].call.example.facts
+        rule = rules.of(name, facts["feature"])
+        threshold = scorer.threshold if rule.threshold is None else rule.threshold
+        result = judging.flagged(judged.result, scorer, rule)
+        scores.append(
+            Score(judged.key, name, scorer.version, result, threshold, judged.elapsed_us, "worker", now, facts)
+        )
+    return scores
+
+
+def _outcome(claim: Claim, tasks: Sequence[_Task], unreadable: Mapping[CallKey, str], scores: list[Score]) -> _Outcome:
+    outcome = _Outcome(scores)
+    failed = {task.job.key: "; ".join(task.failed.values()) for task in tasks if task.failed}
+    failed |= dict(unreadable)
+    for job in claim.jobs:
+        if job.key in failed:
+            outcome.failures.append(Failure(job.key, job.attempts, failed[job.key]))
+        else:
+            outcome.finished.append(job.key)
+    for task in tasks:
+        if task.failed and task.job.attempts < jobs.MAX_ATTEMPTS:
+            continue  # its next attempt counts what it lacks, and opens the other lane
+        outcome.unscored += _unscored(task)
+        if claim.lane == "fast" and _runs_later(task, outcome):
+            outcome.later.append(task.job.key)
+    return outcome
+
+
+def _unscored(task: _Task) -> Iterable[Unscored]:
+    yield from (Unscored(name, "shed", 1) for name in task.choice.shed)
+    yield from (Unscored(name, "unavailable", 1, reason) for name, reason in task.absent.items())
+    yield from (Unscored(name, "quarantined", 1, reason) for name, reason in task.failed.items())
+
+
+def _runs_later(task: _Task, outcome: _Outcome) -> bool:
+    """Whether a scorer of the slow lane is wanted and can run; those that cannot are counted here."""
+    absent = [name for name in task.choice.later if name not in task.panel.scorers]
+    outcome.unscored += [Unscored(name, "unavailable", 1, task.panel.absent[name]) for name in absent]
+    return len(absent) < len(task.choice.later)
+
+
+def _store(claim: Claim, outcome: _Outcome, now: datetime) -> None:
+    is_new = True
+    for left in reversed(range(_TRIES)):
+        partitions.ensure({score.key.start_time.astimezone(UTC).date() for score in outcome.scores})
+        try:
+            with transaction.atomic(), db.raw_cursor() as cursor:
+                _write(cursor, claim, outcome, now, is_new=is_new)
+            return
+        except psycopg.errors.UniqueViolation:
+            is_new = False
+        except psycopg.errors.CheckViolation:
+            if not left:
+                raise
+            partitions.forget()
+
+
+def _write(cursor: db.CursorType, claim: Claim, outcome: _Outcome, now: datetime, *, is_new: bool) -> None:
+    keeping.add(cursor, claim.project_id, outcome.scores, is_new=is_new)
+    reasons = {job.key: job.reason for job in claim.jobs}
+    for reason in sorted({reasons[key] for key in outcome.later}):
+        places = [jobs.place_of(key) for key in outcome.later if reasons[key] == reason]
+        jobs.open_later(cursor, claim.project_id, places, now, reason)
+    keeping.count(cursor, claim.project_id, outcome.unscored, now)
+    jobs.finish(cursor, claim, outcome.finished)
+    jobs.fail(cursor, claim, outcome.failures, now)

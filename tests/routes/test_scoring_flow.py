@@ -1,0 +1,63 @@
+"""Telemetry in, scores out: the door's jobs and the tasks that do them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models import F
+from django.test import Client
+
+from kit import otlp
+from kit.scorers import Fake, length, panel_of
+from kit.traffic import chat
+from stanchion_server.costs import settle
+from stanchion_server.kernel import clock
+from stanchion_server.quality.models import Score, ScoreJob, ScoreRollup
+from stanchion_server.quality.panels import panels
+from stanchion_server.routes import scoring
+from stanchion_server.tenants import access, services
+from stanchion_server.tenants.models import Project, Scope
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(autouse=True)
+def _empty_caches() -> Iterator[None]:
+    access.forget_everything()
+    yield
+    access.forget_everything()
+    panels.forget()
+
+
+@pytest.fixture
+def project() -> Project:
+    return services.create_project(services.create_organisation("Acme"), "Shop")
+
+
+def send(project: Project, *spans: dict[str, Any]) -> None:
+    key = services.create_key(project, "app", [Scope.INGEST])
+    answer = Client(headers={"x-api-key": key}).post(
+        "/v1/traces", otlp.as_protobuf(otlp.traces(spans)), content_type="application/x-protobuf"
+    )
+    assert answer.status_code == 200
+
+
+def test_a_call_that_was_accepted_has_a_job_and_the_task_scores_it(project: Project) -> None:
+    panels.hold({}, panel_of(Fake("length", length))({}))
+    send(project, chat(clock.now() - timedelta(seconds=3), answer="Today."))
+    job = ScoreJob.objects.get(project_id=project.pk)
+    assert (job.lane, job.attempts, job.reason) == (0, 0, "arrived")
+    settle.run(clock.now())
+    ScoreJob.objects.update(not_before=F("not_before") - timedelta(seconds=5))
+    scoring.score_fast()
+    assert not ScoreJob.objects.filter(project_id=project.pk).exists()
+    assert Score.objects.get(project_id=project.pk).score == 0.6
+    scoring.sum_scores()
+    sums = ScoreRollup.objects.filter(project_id=project.pk).order_by("grain_minutes")
+    assert [(row.grain_minutes, row.scores, row.flagged, row.histogram[12]) for row in sums] == [
+        (1, 1, 1, 1),
+        (60, 1, 1, 1),
+    ]
