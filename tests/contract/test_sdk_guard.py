@@ -9,13 +9,15 @@ import pytest
 import stanchion_sdk
 from kit.contract import Door
 from kit.guarding import CANARY, document, policy_in_force
-from stanchion_sdk.guarding import guards
+from stanchion_sdk.guarding import guards, sources
 from stanchion_sdk.guarding.pulling import Pulled
 from stanchion_sdk.settings import Settings
 from stanchion_server.policies import services
+from stanchion_server.policies.recording import recorder
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
+from stanchion_server.traces.models import GuardDecision
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -28,7 +30,7 @@ def test_a_policy_is_pulled_kept_on_disk_and_exchanged(live_door: Door, tmp_path
     settings = Settings(live_door.url, live_door.url + "/v1/traces", key, spool_dir=tmp_path)
     source = Pulled(settings, "chat")
     assert source.refresh() and source.refresh()
-    guard = guards.AppGuard(guards.Local(source._entries or ()), "chat", "allow")
+    guard = guards.AppGuard(sources.Local(source._entries or ()), "chat", "allow")
     assert guard.check(CANARY).action == "block"
     assert [oct(file.stat().st_mode & 0o777) for file in (tmp_path / "policies").iterdir()] == ["0o600"]
     away = Pulled(Settings("http://127.0.0.1:9", "", key, spool_dir=tmp_path / "away"), "chat")
@@ -36,11 +38,11 @@ def test_a_policy_is_pulled_kept_on_disk_and_exchanged(live_door: Door, tmp_path
     assert kept is not None and moved is not None
     moved.parent.mkdir(parents=True)
     moved.write_bytes(kept.read_bytes())
-    cached = guards.AppGuard(away, "chat", "allow")
-    assert (cached.check(CANARY).action, cached.refresh()) == ("block", False)
+    cached = guards.AppGuard(sources.Local(away.entries() or ()), "chat", "allow")
+    assert (cached.check(CANARY).action, away.refresh()) == ("block", False)
     services.set_live(project.pk, policy.pk, 2, "tester")
     assert source.refresh()
-    changed = guards.AppGuard(guards.Local(source._entries or ()), "chat", "allow")
+    changed = guards.AppGuard(sources.Local(source._entries or ()), "chat", "allow")
     assert (changed.check(CANARY).action, changed.check("other-word-77").policy_version) == ("allow", "2")
 
 
@@ -55,3 +57,23 @@ def test_a_policy_of_the_applications_own_needs_no_server(tmp_path: Path) -> Non
     file = tmp_path / "policy.yaml"
     file.write_text(document())
     assert stanchion_sdk.guard(policy=file).check(f"say {CANARY}", stage="output").action == "block"
+
+
+def test_the_server_judges_for_a_remote_guard_and_records_it(live_door: Door, monkeypatch: pytest.MonkeyPatch) -> None:
+    access.forget_everything()
+    project = Project.objects.get(pk=live_door.project_id)
+    policy_in_force(project, "chat", document(action="redact"))
+    monkeypatch.setenv("STANCHION_ENDPOINT", live_door.url)
+    monkeypatch.setenv("STANCHION_API_KEY", tenants.create_key(project, "app", ["guard"]))
+    guard = stanchion_sdk.guard("chat", remote="always", deadline_ms=10_000)
+    with stanchion_sdk.session("s-1"), stanchion_sdk.feature("search"):
+        verdict = guard.check(f"say {CANARY}", "output", query=CANARY)
+    assert (verdict.action, verdict.texts[0]) == ("redact", "say [CANARY]")
+    assert verdict.coverage.complete and verdict.coverage.total_characters == len(f"say {CANARY}")
+    assert "".join(guard.stream(["say ", CANARY[:4], CANARY[4:]])) == "say [CANARY]"
+    assert recorder.flush()
+    recorded = list(GuardDecision.objects.filter(project_id=project.pk).order_by("start_time"))
+    assert [(row.policy_version, row.session_id) for row in recorded] == [("1", "s-1"), ("1", "")]
+    access.forget_everything()
+    missing = stanchion_sdk.guard("not-there", remote="always", deadline_ms=10_000).check("hello")
+    assert "HTTP 404" in missing.coverage.not_run[0][1]

@@ -134,6 +134,19 @@ def test_the_masks_of_the_policy_asked_for_and_of_the_enforced_one_are_both_put_
     assert pinned.verdict.texts == ("[CANARY] and [CANARY]",)
 
 
+def test_of_parts_those_are_judged_whose_numbers_are_given(project: Project) -> None:
+    policy_in_force(project)
+    parts = [{"stage": "input", "text": CANARY}, {"stage": "output", "text": "fine"}]
+    asked = {"policy": "chat", "parts": parts}
+    told = post(project, {**asked, "judged": [1]}).json()
+    assert (told["action"], told["coverage"]["total_characters"]) == ("allow", 4)
+    assert post(project, {**asked, "judged": [0]}).json()["action"] == "block"
+    for wrong in ([2], [-1], [True], ["0"]):
+        refused = post(project, {**asked, "judged": wrong})
+        assert (refused.status_code, "from 0 to 1" in refused.content.decode()) == (400, True)
+    assert post(project, {"text": "a", "judged": [0]}).status_code == 400
+
+
 def test_a_switched_off_policy_says_that_nothing_ran(project: Project) -> None:
     policy = policy_in_force(project)
     services.set_switch(project.pk, policy.pk, "off", "blocks everybody", "tester")

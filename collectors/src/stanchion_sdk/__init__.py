@@ -8,12 +8,13 @@ with stanchion.feature("support"), stanchion.user("u-17"):
 """
 
 from .calls import record_call
-from .guarding import guard
+from .guarding import Blocked, guard
 from .scope import current_span_id, current_trace_id, feature, prompt, propagate, session, tags
 from .startup import VERSION as __version__
 from .startup import dropped, feedback, flush, init, shutdown, user
 
 __all__ = [
+    "Blocked",
     "__version__",
     "current_span_id",
     "current_trace_id",

@@ -35,6 +35,7 @@ class Running:
     delivery: Delivery
     recorder: Recorder
     own_provider: bool
+    provider: TracerProvider
 
 
 _running: Running | None = None
@@ -91,7 +92,7 @@ def _assemble(settings: Settings) -> Running:
     delivery = Delivery(settings, Packer(settings, extra), provider.resource)
     provider.add_span_processor(StanchionProcessor(delivery))
     tracer = provider.get_tracer("stanchion_sdk", VERSION)
-    return Running(settings, delivery, Recorder(tracer, settings.content != "off"), own)
+    return Running(settings, delivery, Recorder(tracer, settings.content != "off"), own, provider)
 
 
 def _provider(settings: Settings) -> tuple[TracerProvider, bool]:

@@ -115,7 +115,7 @@ def recording(content: str = "full", api_key: str = "stn_test") -> Iterator[Memo
     provider.add_span_processor(StanchionProcessor(delivery))
     provider.add_span_processor(memory)
     recorder = Recorder(provider.get_tracer("stanchion_sdk"), content != "off")
-    before, startup._running = startup._running, startup.Running(settings, delivery, recorder, True)
+    before, startup._running = startup._running, startup.Running(settings, delivery, recorder, True, provider)
     undo = hooks.install(recorder)
     try:
         yield memory

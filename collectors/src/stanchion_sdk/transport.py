@@ -46,6 +46,7 @@ class Transport:
         self._timeout_s = timeout_s
         self._open: dict[tuple[str, str], http.client.HTTPConnection] = {}
         self._under_way: tuple[float, http.client.HTTPConnection] | None = None
+        self._aborted = False
 
     def post(self, url: str, body: bytes, headers: Mapping[str, str], timeout_s: float | None = None) -> Answer:
         """Sends one request; whatever goes wrong on the way is an Answer to try again later."""
@@ -61,12 +62,12 @@ class Transport:
         except ValueError:
             return Answer(Fate.SETUP, reason="the address is malformed")
         place = (parts.scheme, parts.netloc)
-        reused = place in self._open
+        reused, self._aborted = place in self._open, False
         try:
             return self._once(parts, place, body, headers, timeout)
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError) as error:
             self.close(place)
-            if not reused:
+            if not reused or self._aborted:
                 return Answer(Fate.LATER, reason=type(error).__name__)
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close(place)
@@ -98,6 +99,8 @@ class Transport:
         self._under_way = (time.monotonic() + MOST_TIMEOUTS * timeout, connection)
         try:
             connection.request("GET" if body is None else "POST", target, body, {**self._headers, **headers})
+            if self._aborted:
+                raise TimeoutError
             response = connection.getresponse()
             answer = response.read(MAX_ANSWER_BYTES)
         finally:
@@ -109,9 +112,13 @@ class Transport:
     def cut_off(self) -> None:
         """Ends a request that takes far too long; called from another thread than the one that waits for it."""
         under_way = self._under_way
-        if under_way is None or time.monotonic() < under_way[0]:
-            return
-        sock = under_way[1].sock
+        if under_way is not None and time.monotonic() >= under_way[0]:
+            self.abort()
+
+    def abort(self) -> None:
+        """Ends the request under way, if there is one; called from another thread than the one that waits for it."""
+        under_way, self._aborted = self._under_way, True
+        sock = under_way[1].sock if under_way is not None else None
         if sock is not None:
             with suppress(OSError):
                 socket.socket.shutdown(sock, socket.SHUT_RDWR)

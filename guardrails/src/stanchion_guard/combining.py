@@ -21,6 +21,8 @@ def combined(subject: Subject, told: Sequence[Verdict]) -> Verdict:
     first = max(told, key=lambda verdict: RANK[verdict.action])
     if len(told) == 1:
         return first
+    if not any(verdict.texts for verdict in told):
+        return _streamed(first, told)
     texts, redactions = _masked(subject, (first, *(verdict for verdict in told if verdict is not first)))
     findings = dict.fromkeys(finding for verdict in told for finding in verdict.findings)
     return replace(
@@ -31,6 +33,25 @@ def combined(subject: Subject, told: Sequence[Verdict]) -> Verdict:
         coverage=_coverage(subject, told),
         elapsed_us=sum(verdict.elapsed_us for verdict in told),
         redactions=redactions,
+    )
+
+
+def _streamed(first: Verdict, told: Sequence[Verdict]) -> Verdict:
+    """Of streams that ran one behind the other: what a later one found, it found in what the one before let through."""
+    coverages = [verdict.coverage for verdict in told]
+    total = max(each.total_characters for each in coverages)
+    coverage = Coverage(
+        total_characters=total,
+        guarded_characters=max(0, total - max(each.total_characters - each.guarded_characters for each in coverages)),
+        ran=sum(each.ran for each in coverages),
+        not_run=tuple(dict.fromkeys(missed for each in coverages for missed in each.not_run)),
+    )
+    return replace(
+        first,
+        findings=tuple(finding for verdict in told for finding in verdict.findings),
+        checks=tuple(check for verdict in told for check in verdict.checks),
+        coverage=coverage,
+        elapsed_us=sum(verdict.elapsed_us for verdict in told),
     )
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from kit.guarding import CANARY, document
 from stanchion_guard import Guard, load
-from stanchion_sdk.guarding import bundles, guards
+from stanchion_sdk.guarding import bundles, guards, sources
 
 KEY = bytes(32)
 
@@ -26,7 +26,7 @@ def row(name: str, *documents: str, **state: Any) -> dict[str, Any]:
 
 def app_guard(*rows: dict[str, Any]) -> guards.AppGuard:
     entries = bundles.read(json.dumps({"policies": rows}).encode(), KEY)
-    return guards.AppGuard(guards.Local(entries), "chat", "allow")
+    return guards.AppGuard(sources.Local(entries), "chat", "allow")
 
 
 def test_the_masks_of_the_named_and_of_the_enforced_policy_are_both_put_on() -> None:
@@ -50,6 +50,6 @@ def test_where_the_engine_breaks_the_policys_own_when_failed_decides(action: str
 
     policy = load(document().replace("when_failed: block", f"when_failed: {action}"))
     entry = bundles.Entry(None, {0: Guard(policy, clock=broken_clock)})
-    verdict = guards.AppGuard(guards.Local((entry,)), "chat", "allow").check("good morning")
+    verdict = guards.AppGuard(sources.Local((entry,)), "chat", "allow").check("good morning")
     assert verdict.action == action
     assert verdict.coverage.not_run == (("canary", "failed: the engine raised RuntimeError"),)

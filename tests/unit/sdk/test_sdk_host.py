@@ -218,7 +218,9 @@ def test_our_own_failures_are_counted_said_once_and_swallowed(caplog: pytest.Log
     with recorded_calls() as memory:
         state = startup.running()
         assert state is not None
-        broken = startup.Running(state.settings, state.delivery, Broken(state.recorder.tracer, True), True)
+        broken = startup.Running(
+            state.settings, state.delivery, Broken(state.recorder.tracer, True), True, state.provider
+        )
         startup._running = broken
         safety._said_at.clear()
         before = safety.failures["record_call"]

@@ -8,18 +8,41 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timezone
 from typing import Any
 
-from stanchion_guard import Guard, Policy, Subject, Verdict, load, named
-from stanchion_guard.combining import combined, failed
-from stanchion_guard.records import Coverage
+from stanchion_guard import Guard, Policy, load, named
+from stanchion_guard.combining import failed
 from stanchion_guard.rollout import State, choose
 
 from .. import safety
+from .judging import Ask, Judgement, unjudged
+from .shapes import Subject, Verdict
 
 
 @dataclass(frozen=True)
-class Judgement:
+class Turn:
+    """What judges one check for one policy: a guard, or nobody (`guard` is None), and then `action` and why.
+
+    `name` and `version` stand in the verdict; None are those of the guard's own policy.
+    """
+
     mode: str
-    verdict: Verdict
+    guard: Guard | None
+    name: str | None = None
+    version: str | None = None
+    action: str = "allow"
+    reason: str = ""
+
+    def judge(self, ask: Ask) -> Judgement:
+        if self.guard is None:
+            return Judgement(self.mode, self.nobody(ask.subject))
+        return Judgement(self.mode, self.named(_run(self.guard, ask)))
+
+    def nobody(self, subject: Subject) -> Verdict:
+        return unjudged(subject, self.name or "", self.action, self.reason)
+
+    def named(self, verdict: Verdict) -> Verdict:
+        return replace(
+            verdict, policy=self.name or verdict.policy, policy_version=self.version or verdict.policy_version
+        )
 
 
 @dataclass(frozen=True)
@@ -29,44 +52,28 @@ class Entry:
     state: State | None
     guards: Mapping[int, Guard]
 
-    def judge(self, subject: Subject, judged: tuple[int, ...] | None, key: str) -> list[Judgement]:
-        """The verdict to obey first, then that of a shadow."""
+    def turns(self, key: str) -> list[Turn]:
+        """The one to obey first, then a shadow."""
         if self.state is None:
-            return [Judgement("live", _run(self.guards[0], subject, judged))]
+            return [Turn("live", self.guards[0])]
+        name = self.state.name
         choice = choose(self.state, key, datetime.now(timezone.utc))  # noqa: UP017 - as in Python 3.10
         if choice.judge is None:
             action = "block" if self.state.switch == "block_all" else "allow"
-            return [Judgement("live", unjudged(subject, self.state.name, action, choice.reason))]
-        told = [Judgement(choice.mode, self._version(choice.judge, subject, judged))]
+            return [Turn("live", None, name, action=action, reason=choice.reason)]
+        turns = [Turn(choice.mode, self.guards[choice.judge], name, str(choice.judge))]
         if choice.shadow is not None and choice.shadow != choice.judge:
-            told.append(Judgement("shadow", self._version(choice.shadow, subject, judged)))
-        return told
-
-    def _version(self, number: int, subject: Subject, judged: tuple[int, ...] | None) -> Verdict:
-        assert self.state is not None
-        verdict = _run(self.guards[number], subject, judged)
-        return replace(verdict, policy=self.state.name, policy_version=str(number))
+            turns.append(Turn("shadow", self.guards[choice.shadow], name, str(choice.shadow)))
+        return turns
 
 
-def _run(guard: Guard, subject: Subject, judged: tuple[int, ...] | None) -> Verdict:
+def _run(guard: Guard, ask: Ask) -> Verdict:
     """Where the engine itself breaks, the policy's own `when_failed` decides, as where one of its checks fails."""
     try:
-        return guard.judge(subject, judged=judged)
+        return guard.judge(ask.subject, judged=ask.judged, deadline_ms=ask.deadline_ms)
     except Exception as error:
         safety.note("guard engine", error)
-        return failed(guard.policy, subject, judged, error)
-
-
-def unjudged(subject: Subject, policy: str, action: str, reason: str) -> Verdict:
-    """A verdict that no check stands behind, and that says so."""
-    texts = tuple(part.text for part in subject.parts)
-    coverage = Coverage(sum(map(len, texts)), 0, 0, (("policy", reason),))
-    message = reason if action == "block" else None
-    return Verdict("block" if action == "block" else "allow", texts, (), (), coverage, policy, "", message, 0)
-
-
-def obeyed(subject: Subject, told: list[Judgement]) -> Verdict:
-    return combined(subject, [one.verdict for one in told if one.mode != "shadow"])
+        return failed(guard.policy, ask.subject, ask.judged, error)
 
 
 def own(policy: Policy, hash_key: bytes) -> tuple[Entry, ...]:

@@ -1,106 +1,37 @@
-"""`AppGuard`: verdicts in the application's process, each told to the server as a guardrail span."""
+"""`AppGuard`: verdicts for an application, each told to the server as a guardrail span."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import uuid
-from collections.abc import Iterable, Mapping
-from os import PathLike
-from pathlib import Path
-from typing import Any, Protocol
-
-from opentelemetry import trace
-
-from stanchion_guard import Part, Subject, Verdict, load, summary
-from stanchion_guard.records import Stage
-from stanchion_wire.decisions import SCOPE, Decision, to_attributes
+from collections.abc import AsyncIterable, Callable, Iterable
+from dataclasses import replace
+from typing import Any, Literal, TypeVar, overload
 
 from .. import attributes as names
 from .. import safety, scope
-from ..settings import from_environment
-from ..startup import running
-from .bundles import Entry, Judgement, obeyed, own, unjudged
-from .pulling import Pulled
+from . import functions
+from .judging import Ask, Judgement, Lane, Source, Unanswered, record, unjudged
+from .shapes import Part, Stage, Subject, Verdict
+from .streams import AsyncStreamed, Streamed, TextStream, Unjudged, Whole
 
-
-class Source(Protocol):
-    reason: str
-
-    def entries(self) -> tuple[Entry, ...] | None: ...
-
-    def refresh(self) -> bool: ...
-
-
-class Local:
-    reason = ""
-
-    def __init__(self, entries: tuple[Entry, ...]) -> None:
-        self._entries = entries
-
-    def entries(self) -> tuple[Entry, ...]:
-        return self._entries
-
-    def refresh(self) -> bool:
-        return True
-
-
-class Later:
-    """A named policy whose server becomes known with `init` or the environment, maybe after the guard was made."""
-
-    reason = "no server is known: call init() or set STANCHION_ENDPOINT"
-
-    def __init__(self, name: str) -> None:
-        self._name = name
-
-    def _pulled(self) -> Pulled | None:
-        state = running()
-        settings = state.settings if state is not None else from_environment({}, os.environ)
-        if settings is None:
-            return None
-        key = (settings.endpoint, settings.api_key, self._name)
-        found = _known.get(key) or _known.setdefault(key, Pulled(settings, self._name))
-        self.reason = found.reason
-        return found
-
-    def entries(self) -> tuple[Entry, ...] | None:
-        found = self._pulled()
-        entries = found.entries() if found is not None else None
-        self.reason = found.reason if found is not None else self.reason
-        return entries
-
-    def refresh(self) -> bool:
-        found = self._pulled()
-        return found.refresh() if found is not None else False
-
-
-_known: dict[tuple[str, str, str], Pulled] = {}
-
-
-def local(policy: str | PathLike[str] | Mapping[str, Any]) -> Local:
-    data = policy if isinstance(policy, Mapping) else Path(policy).read_text("utf-8")
-    return Local(own(load(data), os.urandom(32)))
-
-
-def pulled(name: str) -> Later:
-    return Later(name)
+F = TypeVar("F", bound=Callable[..., Any])
 
 
 class AppGuard:
-    """For all threads and event loops. Never raises into the application but for arguments of the wrong type."""
+    """For all threads and event loops. Never raises into the application but `Blocked` where it was asked to, and for
+    arguments of the wrong type."""
 
-    def __init__(self, source: Source, name: str, when_unavailable: str) -> None:
+    def __init__(self, source: Source, name: str, when_unavailable: str, deadline_ms: float | None = None) -> None:
         self._source, self._name, self._when_unavailable = source, name, when_unavailable
+        self._deadline_ms = deadline_ms
 
     def check(
         self, text: str, stage: Stage = "input", *, query: str | None = None, context: Iterable[str] = ()
     ) -> Verdict:
         """Judges one text; `query` and `context` are what it is measured against."""
-        if not isinstance(text, str):
-            raise TypeError(f"the text is a {type(text).__name__}, not a str")
-        asked = (Part("input", query),) if query else ()
-        documents = tuple(Part("retrieved", document) for document in context)
-        return self.judge(Subject((Part(stage, text), *asked, *documents)), judged=(0,))
+        background = background_parts(query, context)
+        return self.judge(Subject((Part(stage, a_text(text)), *background)), judged=(0,))
 
     async def acheck(
         self, text: str, stage: Stage = "input", *, query: str | None = None, context: Iterable[str] = ()
@@ -110,43 +41,111 @@ class AppGuard:
 
     def judge(self, subject: Subject, *, judged: tuple[int, ...] | None = None) -> Verdict:
         """Judges an exchange: all its parts, or those whose indexes are given."""
-        check_id = uuid.uuid4().hex
-        key = str(scope.current_labels().get(names.SESSION) or check_id)
-        try:
-            told = self._judged(subject, judged, key)
-        except Exception as error:
-            safety.note("guard", error)
-            told = [self._unjudged(subject, f"failed: {type(error).__name__}")]
+        ask = self._ask(subject, judged)
+        told = self._told(ask)
         for one in told:
-            _record(one, subject, check_id)
-        return obeyed(subject, told)
+            record(one, subject, ask.check_id)
+        return self._source.obeyed(subject, told)
 
     async def ajudge(self, subject: Subject, *, judged: tuple[int, ...] | None = None) -> Verdict:
         return await asyncio.to_thread(self.judge, subject, judged=judged)
+
+    @overload
+    def stream(
+        self, chunks: Iterable[str], stage: Stage = "output", *, query: str | None = None, context: Iterable[str] = ()
+    ) -> Streamed: ...
+
+    @overload
+    def stream(
+        self,
+        chunks: AsyncIterable[str],
+        stage: Stage = "output",
+        *,
+        query: str | None = None,
+        context: Iterable[str] = (),
+    ) -> AsyncStreamed: ...
+
+    def stream(
+        self, chunks: Any, stage: Stage = "output", *, query: str | None = None, context: Iterable[str] = ()
+    ) -> Streamed | AsyncStreamed:
+        """Iterates over what of `chunks`, in order, may be shown; an asynchronous source has an asynchronous answer.
+
+        Ends early where a policy blocks: `verdict` tells, `shown_characters` how much was seen before.
+        """
+        stream = self.open_stream(stage, background_parts(query, context))
+        return AsyncStreamed(stream, chunks) if hasattr(chunks, "__aiter__") else Streamed(stream, chunks)
+
+    def guarded(
+        self,
+        function: F | None = None,
+        *,
+        argument: str | None = None,
+        when_blocked: Literal["raise", "answer"] = "raise",
+    ) -> Any:
+        """Decorates a function, coroutine function, generator or async generator: its `argument` (the first one unless
+        named) is checked as input, what it returns or yields as output, and both are masked where the policy says so.
+
+        A block raises `Blocked`, or with "answer" the message takes the place of what is returned; `fallback` always
+        answers with its message, and `reask` is a block. Raises TypeError for an argument that is not there, and for
+        an argument or a return value that is neither a text nor None.
+        """
+        manner = functions.Manner(argument, when_blocked)
+        if function is not None:
+            return functions.wrapped(self, function, manner)
+        return lambda decorated: functions.wrapped(self, decorated, manner)
 
     def refresh(self) -> bool:
         """Asks the server for the policy now, which else happens every ten seconds; whether it answered."""
         return self._source.refresh()
 
-    def _judged(self, subject: Subject, judged: tuple[int, ...] | None, key: str) -> list[Judgement]:
-        entries = self._source.entries()
-        if entries is None:
-            return [self._unjudged(subject, self._source.reason)]
-        return [one for entry in entries for one in entry.judge(subject, judged, key)]
+    def open_stream(self, stage: Stage, background: tuple[Part, ...] = ()) -> TextStream:
+        """A text that arrives in pieces, for sources that are no iterators."""
+        ask = self._ask(Subject((Part(stage, ""), *background)), (0,))
+        return TextStream(self._lanes(stage, background, ask), stage, ask.check_id, self._source.obeyed)
 
-    def _unjudged(self, subject: Subject, reason: str) -> Judgement:
-        return Judgement("live", unjudged(subject, self._name or "local", self._when_unavailable, reason))
+    def _lanes(self, stage: Stage, background: tuple[Part, ...], ask: Ask) -> list[Lane]:
+        try:
+            lanes = self._source.lanes(stage, background, ask)
+        except Exception as error:
+            return [Unjudged("live", self._nobody(ask, _reason("guard stream", error)).verdict)]
+        if lanes is not None:
+            return lanes
+        return [Whole("live", lambda text: self._told(_with(ask, text))[0], lambda reason: self._nobody(ask, reason))]
+
+    def _ask(self, subject: Subject, judged: tuple[int, ...] | None) -> Ask:
+        check_id = uuid.uuid4().hex
+        key = str(scope.current_labels().get(names.SESSION) or check_id)
+        return Ask(subject, judged, check_id, key, self._deadline_ms)
+
+    def _told(self, ask: Ask) -> list[Judgement]:
+        try:
+            return self._source.judge(ask)
+        except Exception as error:
+            return [self._nobody(ask, _reason("guard", error))]
+
+    def _nobody(self, ask: Ask, reason: str) -> Judgement:
+        return Judgement("live", unjudged(ask.subject, self._name or "local", self._when_unavailable, reason))
 
 
-def _record(one: Judgement, subject: Subject, check_id: str) -> None:
-    """A guardrail span below the current one. It holds no text; in mode "off" no digest of one either."""
-    try:
-        told = summary.of(one.verdict, subject)
-        state = running()
-        if state is not None and state.settings.content == "off":
-            told["text_digest"] = None
-        decision = Decision(check_id=check_id, mode=one.mode, source="sdk", **told)
-        tracer = trace.get_tracer(SCOPE)
-        tracer.start_span(f"guard {decision.policy}", attributes=to_attributes(decision)).end()
-    except Exception as error:
-        safety.note("guard span", error)
+def _with(ask: Ask, text: str) -> Ask:
+    """The same for the whole of a streamed text."""
+    first, *background = ask.subject.parts
+    return replace(ask, subject=Subject((Part(first.stage, text), *background)))
+
+
+def _reason(place: str, error: Exception) -> str:
+    if isinstance(error, Unanswered):
+        return str(error)
+    safety.note(place, error)
+    return f"failed: {type(error).__name__}"
+
+
+def a_text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError(f"the text is a {type(value).__name__}, not a str")
+    return value
+
+
+def background_parts(query: str | None, context: Iterable[str]) -> tuple[Part, ...]:
+    asked = (Part("input", query),) if query else ()
+    return (*asked, *(Part("retrieved", document) for document in context))

@@ -20,8 +20,8 @@ MAX_DEADLINE_MS = 10_000
 _FIELDS = frozenset(
     {
         "policy", "text", "stage", "role", "messages", "response", "contexts", "tool_calls", "tool_results", "parts",
-        "query", "usage", "deadline_ms", "check_id", "trace_id", "span_id", "session_id", "user_id", "feature",
-        "environment", "release",
+        "query", "usage", "judged", "deadline_ms", "check_id", "trace_id", "span_id", "session_id", "user_id",
+        "feature", "environment", "release",
     }
 )  # fmt: skip
 _HALF_PAIRS = re.compile("[\ud800-\udfff]")
@@ -54,8 +54,20 @@ def read(body: object, source: str) -> Asked:
         subject,
         _origin(body, source),
         _deadline(body.get("deadline_ms")),
-        tuple(range(1, len(parts))) if _text(body, "query") else None,
+        _judged(body, len(parts)),
     )
+
+
+def _judged(body: Mapping[str, Any], size: int) -> tuple[int, ...] | None:
+    """All but the query, or the `parts` whose numbers are given."""
+    if not _listed(body, "judged"):
+        return tuple(range(1, size)) if _text(body, "query") else None
+    if not body.get("parts") or size != len(body["parts"]):
+        raise _bad("`judged`", "left out, or come with `parts` alone: it counts them from 0")
+    for number in body["judged"]:
+        if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < size:
+            raise _bad(f"`judged` {str(number)[:40]!r}", f"a number of a part, from 0 to {size - 1}")
+    return tuple(body["judged"])
 
 
 def bounded(parts: tuple[Part, ...]) -> tuple[Part, ...]:

@@ -39,6 +39,11 @@ ASKED_SCHEMA: dict[str, Any] = {
         "tool_results": {"type": "array", "items": {"type": "object"}, "description": "{name, content}."},
         "parts": {"type": "array", "items": _PART},
         "query": {**_TEXT, "description": "The question that an output answers."},
+        "judged": {
+            "type": "array",
+            "items": {"type": "integer", "minimum": 0},
+            "description": "Those of `parts` to be judged; the others are what they are measured against.",
+        },
         "usage": {"type": "object", "description": "What an agent has spent: steps, tool_calls, tokens, cost_usd."},
         "deadline_ms": {"type": "number", "minimum": 0, "exclusiveMinimum": True, "maximum": asking.MAX_DEADLINE_MS},
         **dict.fromkeys(("check_id", "trace_id", "span_id", "session_id", "user_id", "feature", "release"), _TEXT),
