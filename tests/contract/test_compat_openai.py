@@ -34,6 +34,12 @@ def test_every_category_stands_in_all_three_maps_and_none_without_a_detector_is_
     assert result["flagged"] is any(result["categories"].values())
 
 
+def test_a_text_in_which_nothing_could_be_judged_has_no_supported_category() -> None:
+    [result] = results(compat(), "?! …")
+    assert tuple(result["unsupported_categories"]) == CATEGORIES
+    assert not result["flagged"]
+
+
 def test_a_list_of_texts_has_a_result_each_and_a_list_of_parts_has_one() -> None:
     shop = compat()
     assert len(results(shop, ["one", "two", ""])) == 3

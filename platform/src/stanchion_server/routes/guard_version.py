@@ -1,17 +1,17 @@
-"""A guard check by one stated version or by the draft; the enforced policy judges beside it.
+"""A guard check by one stated version, by the draft or by a single detector; the enforced policy judges beside it.
 
-version's guard -> verdict to the caller -> recorder. A switch that is thrown goes before the pin.
+its guard -> verdict to the caller -> recorder. A switch that is thrown goes before the pin.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from stanchion_guard.engine import Guard
 from stanchion_guard.records import Subject
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.policies import engine, selectors
+from stanchion_server.policies import engine, selectors, single
 from stanchion_server.policies.decisions import Origin, record
 from stanchion_server.policies.models import Policy, Switch
 from stanchion_server.policies.recording import Waiting, recorder
@@ -28,17 +28,42 @@ def check(
     guard = guard_of(caller.project_id, policy, version)
     if policy.switch != Switch.ON:
         return guard_check.check(caller, policy.name, subject, origin, manner)
+    number = None if version == DRAFT else int(version)
+    return _beside_enforced(caller, Own(policy.name, version, number, guard), subject, origin, manner)
+
+
+def check_detector(
+    caller: Caller, detector: str, subject: Subject, origin: Origin, manner: engine.Manner
+) -> engine.Checked:
+    """By a light detector alone. Raises SenderError 422 for one that needs parameters."""
+    own = Own(single.policy_name(detector), "", None, single.guard_of(detector))
+    return _beside_enforced(caller, own, subject, origin, manner)
+
+
+@dataclass(frozen=True, slots=True)
+class Own:
+    """The guard that was asked for, and what its decisions are recorded as."""
+
+    policy: str
+    version: str
+    number: int | None
+    guard: Guard
+
+
+def _beside_enforced(
+    caller: Caller, own: Own, subject: Subject, origin: Origin, manner: engine.Manner
+) -> engine.Checked:
     start_ns = clock.now_ns()
-    verdict = guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
-    verdict = replace(verdict, policy=policy.name, policy_version=version)
-    own = engine.Judgement(policy.name, None if version == DRAFT else int(version), "live", verdict)
-    told = record(own, subject, origin, guard_check.new_span_id(), start_ns)
+    verdict = own.guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
+    verdict = replace(verdict, policy=own.policy, policy_version=own.version)
+    judged = engine.Judgement(own.policy, own.number, "live", verdict)
+    told = record(judged, subject, origin, guard_check.new_span_id(), start_ns)
     recorder.add([Waiting(caller.project_id, caller.api_key_id, caller.client, told)])
     enforced = engine.state_of(caller.project_id, "")
-    if enforced is None or enforced.name == policy.name:
-        return engine.together(subject, (own,), ())
+    if enforced is None or enforced.name == own.policy:
+        return engine.together(subject, (judged,), ())
     beside = guard_check.check(caller, enforced.name, subject, origin, manner)
-    return engine.together(subject, (own, *beside.judged), beside.shadows)
+    return engine.together(subject, (judged, *beside.judged), beside.shadows)
 
 
 def guard_of(project_id: int, policy: Policy, version: str) -> Guard:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import uuid
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -139,6 +139,20 @@ def texts_in(row: Mapping[str, Any], name: str) -> list[str]:
     if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
         raise bad(f"`{name}`", "a list of texts")
     return [asking.whole(item) for item in value]
+
+
+def tool_calls_in(row: Mapping[str, Any]) -> Iterator[Part]:
+    """The tool calls of a message as chat APIs have them, none where there are none."""
+    calls = row.get("tool_calls") or []
+    if not isinstance(calls, list):
+        raise bad("`tool_calls`", "a list")
+    for call in calls:
+        function = call.get("function") if isinstance(call, Mapping) else None
+        if not isinstance(function, Mapping):
+            raise bad("Every one of `tool_calls`", "an object with a `function`")
+        arguments = function.get("arguments")
+        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
+        yield Part("tool_call", asking.whole(text), role="assistant", name=text_in(function, "name") or None)
 
 
 def policy_name(asker: Asker, stated: object = None) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -33,7 +32,7 @@ def guard(asker: Asker) -> HttpResponse:
     if not isinstance(kind, str) or kind not in _TYPES:
         raise bad("`input_type`", "request or response")
     texts = door.texts_in(body, "texts")
-    parts = [*_texts(texts, body, _TYPES[kind]), *_calls(body)]
+    parts = [*_texts(texts, body, _TYPES[kind]), *door.tool_calls_in(body)]
     unseen = [name for name in _UNSEEN if body.get(name)]
     if not parts:
         return JsonResponse({"action": "NONE", "texts": texts, "stanchion": {"not_checked": unseen}})
@@ -70,19 +69,6 @@ def _spoken(messages: object) -> Iterator[tuple[str, str]]:
         for row in rows:
             if isinstance(row, Mapping) and isinstance(row.get("text"), str):
                 yield str(role)[:60], asking.whole(row["text"])
-
-
-def _calls(body: Mapping[str, Any]) -> Iterator[Part]:
-    calls = body.get("tool_calls") or []
-    if not isinstance(calls, list):
-        raise bad("`tool_calls`", "a list")
-    for call in calls:
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping):
-            raise bad("Every one of `tool_calls`", "an object with a `function`")
-        arguments = function.get("arguments")
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        yield Part("tool_call", asking.whole(text), role="assistant", name=door.text_in(function, "name") or None)
 
 
 def _origin(body: Mapping[str, Any]) -> Origin:

@@ -99,7 +99,7 @@ def _scores(text: str, verdict: Verdict) -> dict[str, float | None]:
     nothing ran that could judge the category."""
     guard = engine.guard_of_text(_NO_PROJECT, _SCORERS)
     checks = guard.judge(Subject((Part("input", text),))).checks
-    ran = {check.rule: check.score or 0.0 for check in checks if check.outcome in ("ran", "skipped")}
+    ran = {check.rule: check.score or 0.0 for check in checks if check.outcome == "ran"}
     return {category: _louder(ran.get(label), _found(verdict, label)) for category, label in _RULE_OF.items()}
 
 

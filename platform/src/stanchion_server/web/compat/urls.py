@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from django.urls import URLPattern, URLResolver, path, re_path
+from django.urls import URLPattern, URLResolver, include, path, re_path
 
-from stanchion_server.web.compat import bedrock_apply, bedrock_manage, litellm, moderations
+from stanchion_server.web.compat import bedrock_apply, bedrock_manage, detectors, litellm, moderations
 
 urlpatterns: list[URLPattern | URLResolver] = [
     path("openai/v1/moderations", moderations.moderations),
     path("litellm/beta/litellm_basic_guardrail_api", litellm.guardrail),
+    path("detectors/", include(detectors.urlpatterns)),
     path("bedrock/guardrails", bedrock_manage.collection),
     path("bedrock/guardrails/<path:identifier>", bedrock_manage.single),
     re_path(r"^bedrock/guardrail/(?P<identifier>.*)/version/(?P<version>[^/]*)/apply$", bedrock_apply.applied),
