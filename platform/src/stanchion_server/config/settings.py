@@ -47,6 +47,7 @@ INSTALLED_APPS = [
     "stanchion_server.feedback",
     "stanchion_server.policies",
     "stanchion_server.quality",
+    "stanchion_server.drift",
     "stanchion_server.commands",
     "stanchion_server.web.pages",
 ]
@@ -154,6 +155,7 @@ CELERY_INCLUDE = [
     "stanchion_server.routes.feedback",
     "stanchion_server.routes.backtest",
     "stanchion_server.routes.scoring",
+    "stanchion_server.routes.drift",
 ]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
@@ -167,6 +169,9 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.scoring.score_fast": {"queue": "score_fast"},
         "stanchion_server.routes.scoring.score_slow": {"queue": "score_slow"},
         "stanchion_server.routes.scoring.expire_scores": {"queue": "maintenance"},
+        "stanchion_server.routes.drift.plan_drift": {"queue": "maintenance"},
+        "stanchion_server.routes.drift.run_drift": {"queue": "score_slow"},
+        "stanchion_server.routes.drift.make_drift_report": {"queue": "score_slow"},
     }
 )
 SETTLE_EVERY_S = 2.0
@@ -174,6 +179,7 @@ BACKTEST_EVERY_S = 5.0
 SCORE_FAST_EVERY_S = 1.0
 SCORE_SLOW_EVERY_S = 2.0
 SUM_SCORES_EVERY_S = 2.0
+DRIFT_EVERY_S = 15.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
     "settle": {
@@ -205,6 +211,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "stanchion_server.routes.scoring.expire_scores",
         "schedule": crontab(minute="57"),
         "options": {"expires": 1800},
+    },
+    "plan drift": {
+        "task": "stanchion_server.routes.drift.plan_drift",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "drift": {
+        "task": "stanchion_server.routes.drift.run_drift",
+        "schedule": DRIFT_EVERY_S,
+        "options": {"expires": DRIFT_EVERY_S},
+    },
+    "drift reports": {
+        "task": "stanchion_server.routes.drift.make_drift_report",
+        "schedule": DRIFT_EVERY_S,
+        "options": {"expires": DRIFT_EVERY_S},
     },
     "keep partitions": {
         "task": "stanchion_server.routes.telemetry.keep_partitions",
