@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 from kit.calls import call, span_of
 from kit.stored import settled
@@ -14,6 +14,7 @@ from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import Batch, CallRecord, ContentRecord
 from stanchion_server.kernel import clock
 from stanchion_server.quality import jobs, scoring
+from stanchion_server.quality.models import Score, ScoreJob
 from stanchion_server.quality.records import Lane
 from stanchion_server.quality.sampling import Shed
 from stanchion_server.quality.scoring import PanelOf
@@ -63,5 +64,12 @@ def score(
     return taken
 
 
-def key_of(record: CallRecord) -> tuple[UUID, int]:
-    return record.trace_id, record.span_id
+def kept(project_id: int) -> list[tuple[str, str, float]]:
+    """Scorer, version and score of what is stored, in the order of calls."""
+    rows = Score.objects.filter(project_id=project_id).order_by("start_time", "span_id", "scorer", "scorer_version")
+    return [(row.scorer, row.scorer_version, row.score) for row in rows]
+
+
+def open_jobs(project_id: int, lane: int = 0) -> list[ScoreJob]:
+    """Those in quarantine too."""
+    return list(ScoreJob.objects.filter(project_id=project_id, lane=lane).order_by("start_time"))

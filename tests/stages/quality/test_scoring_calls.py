@@ -9,7 +9,7 @@ import pytest
 
 from kit import otlp, scored
 from kit.calls import mapping
-from kit.scored import LATER, asked, content, deliver
+from kit.scored import LATER, asked, content, deliver, kept, open_jobs
 from kit.scorers import Fake, length, panel_of
 from kit.stored import projects, settled
 from stanchion_server.ingest import decode, messages, normalise
@@ -28,15 +28,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def project_id() -> int:
     return next(projects)
-
-
-def kept(project_id: int) -> list[tuple[str, str, float]]:
-    rows = Score.objects.filter(project_id=project_id).order_by("start_time", "span_id", "scorer", "scorer_version")
-    return [(row.scorer, row.scorer_version, row.score) for row in rows]
-
-
-def open_jobs(project_id: int, lane: int = 0) -> list[ScoreJob]:
-    return list(ScoreJob.objects.filter(project_id=project_id, lane=lane).order_by("start_time"))
 
 
 def test_a_call_that_was_stored_is_scored_with_its_texts_and_its_dimensions(project_id: int) -> None:

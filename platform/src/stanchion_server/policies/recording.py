@@ -21,6 +21,7 @@ from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import Batch
 from stanchion_server.kernel.errors import Unavailable
 from stanchion_server.policies.decisions import Recorded
+from stanchion_server.quality import jobs
 from stanchion_server.traces import store
 
 log = logging.getLogger(__name__)
@@ -135,7 +136,7 @@ def _write(project_id: int, key_id: int, client: str, items: list[Waiting], drop
         detail="The database was away for too long to keep every guard decision." if dropped else "",
     )  # fmt: skip
     try:
-        store.store(project_id, batch, entry)
+        store.store(project_id, batch, entry, (jobs.of_written,))
     except Unavailable as error:
         log.warning("guard decisions wait for the database: %s", error.reason)
         return False

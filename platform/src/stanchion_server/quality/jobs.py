@@ -20,7 +20,7 @@ from stanchion_server.kernel import db
 from stanchion_server.quality.records import LANES, CallKey, Lane
 from stanchion_server.traces.store import Written
 
-ARRIVED, RETOLD, RATED, RESCORE = "arrived", "texts arrived", "rated", "re-score"
+ARRIVED, RETOLD, RATED, BLOCKED, RESCORE = "arrived", "texts arrived", "rated", "blocked", "re-score"
 MAX_ATTEMPTS = 3
 SETTLING = timedelta(seconds=2)
 """How long a call waits for the spans around it."""
@@ -34,16 +34,19 @@ _KEY = "project_id = %(project_id)s AND lane = %(lane)s"
 _KEYS = "unnest(%(traces)s::uuid[], %(spans)s::bigint[], %(times)s::timestamptz[])"
 
 Place = tuple[UUID, int, datetime]
+Target = tuple[UUID, int | None]
+"""A trace, or one span of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """A claimed job. `scorers` None leaves the choice to the project's rules. `attempts` counts this one."""
+    """A claimed job. `scorers` are asked for by name: alone where the reason is RESCORE, else beside those that the
+    project's rules choose. `attempts` counts this one."""
 
     key: CallKey
     attempts: int
     reason: str
-    scorers: tuple[str, ...] | None
+    scorers: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,13 +67,18 @@ class Failure:
 
 
 def of_written(cursor: db.CursorType, written: Written) -> None:
-    """The step after `traces.store`, in its transaction: jobs for calls of a language model and for those retold."""
+    """The step after `traces.store`, in its transaction: jobs for calls of a language model, for those retold, and for
+    those of traces that a guard is now known to have blocked."""
     calls = {
         (call.trace_id, call.span_id, call.start_time): None for call in written.calls if call.kind == SpanKind.LLM
     }
     open_new(cursor, written.project_id, list(calls), written.received_at)
     again = [place for place in written.retold if place not in calls]
     reopen(cursor, written.project_id, again, written.received_at, RETOLD)
+    blocked = {one.trace_id for one in written.batch.decisions if one.told.action == "block"}
+    reopen_traces(
+        cursor, written.project_id, [(trace, None) for trace in sorted(blocked)], written.received_at, BLOCKED
+    )
 
 
 def open_new(cursor: db.CursorType, project_id: int, calls: Sequence[Place], now: datetime) -> None:
@@ -81,11 +89,8 @@ def open_new(cursor: db.CursorType, project_id: int, calls: Sequence[Place], now
 
 def open_later(cursor: db.CursorType, project_id: int, calls: Sequence[Place], now: datetime, reason: str) -> None:
     """The slow lane's jobs of calls whose fast ones are done."""
-    cursor.execute(
-        _OPEN_SQL + b" ON CONFLICT (project_id, trace_id, span_id, start_time, lane) DO UPDATE SET state = 0,"
-        b" attempts = 0, last_error = '', leased_until = NULL, not_before = excluded.not_before",
-        {**_opening(project_id, "slow", sorted(calls), now, reason, None), "not_before": now},
-    )
+    values = _opening(project_id, "slow", sorted(calls), now, reason, None)
+    cursor.execute(_LATER_SQL, {**values, "not_before": now})
 
 
 def place_of(key: CallKey) -> Place:
@@ -102,13 +107,30 @@ def reopen(
     lane: Lane = "fast",
     scorers: Sequence[str] | None = None,
 ) -> int:
-    """For calls of which more is known now. A worker that is at it loses its lease: it may not have seen it.
+    """For calls of which more is known or asked now. A worker that is at one loses its lease: it may not have seen it.
 
-    Only calls that are stored get a job. A job for named scorers becomes one for those of both requests."""
+    Only calls that are stored get a job. Scorers that a job named before stay named."""
     if not calls:
         return 0
-    cursor.execute(_REOPEN_SQL, _opening(project_id, lane, sorted(set(calls)), now, reason, scorers))
+    values = _opening(project_id, lane, sorted(set(calls)), now, reason, scorers)
+    cursor.execute(_REOPEN_SQL, values)
     return cursor.rowcount
+
+
+def reopen_traces(cursor: db.CursorType, project_id: int, spans: Iterable[Target], now: datetime, reason: str) -> int:
+    """For calls that a rating or a block speaks of: all of the trace where the target names no span, else the call of
+    this span or directly below it."""
+    found = list(spans)
+    if not found:
+        return 0
+    cursor.execute(
+        "SELECT DISTINCT c.trace_id, c.span_id, c.start_time FROM unnest(%(traces)s::uuid[], %(spans)s::bigint[])"
+        " AS wanted(t, s) JOIN llm_calls c ON c.project_id = %(project_id)s AND c.trace_id = t AND c.kind = 1"
+        " AND (s IS NULL OR c.span_id = s OR c.parent_span_id = s)",
+        {"project_id": project_id, "traces": [trace for trace, _ in found], "spans": [span for _, span in found]},
+    )
+    calls = [(row[0], row[1], row[2]) for row in cursor.fetchall()]
+    return reopen(cursor, project_id, calls, now, reason)
 
 
 _INSERT = f"""
@@ -118,20 +140,22 @@ SELECT %(project_id)s, t, s, a, now(), %(not_before)s, %(lane)s, 0, 0, %(scorers
 FROM {_KEYS} AS wanted(t, s, a)
 """
 _OPEN_SQL = _INSERT.encode()
+_AGAIN = f"""
+ON CONFLICT (project_id, trace_id, span_id, start_time, lane) DO UPDATE SET state = 0, attempts = 0, last_error = '',
+    leased_until = NULL, not_before = excluded.not_before,
+    reason = CASE excluded.reason WHEN '{RESCORE}' THEN score_jobs.reason ELSE excluded.reason END,
+    scorers = ARRAY(SELECT DISTINCT unnest(score_jobs.scorers || excluded.scorers) ORDER BY 1)
+"""
+_LATER_SQL = f"{_INSERT}{_AGAIN}".encode()
 _REOPEN_SQL = f"""{_INSERT}
 WHERE EXISTS (SELECT 1 FROM llm_calls c WHERE c.project_id = %(project_id)s AND c.trace_id = t AND c.span_id = s
-    AND c.start_time = a AND c.kind = 1)
-ON CONFLICT (project_id, trace_id, span_id, start_time, lane) DO UPDATE SET state = 0, attempts = 0, last_error = '',
-    leased_until = NULL, not_before = excluded.not_before, reason = excluded.reason,
-    scorers = CASE WHEN score_jobs.scorers IS NULL OR excluded.scorers IS NULL THEN NULL
-        ELSE ARRAY(SELECT DISTINCT unnest(score_jobs.scorers || excluded.scorers) ORDER BY 1) END
-""".encode()
+    AND c.start_time = a AND c.kind = 1){_AGAIN}""".encode()
 
 
 def _opening(
     project_id: int, lane: Lane, calls: Sequence[Place], now: datetime, reason: str, scorers: Sequence[str] | None
 ) -> dict[str, object]:
-    wait = SETTLING if reason in (ARRIVED, RETOLD) else timedelta(0)
+    wait = SETTLING if reason in (ARRIVED, RETOLD, BLOCKED) else timedelta(0)
     return {
         "project_id": project_id, "lane": LANES.index(lane), "not_before": now + wait, "reason": reason,
         "scorers": None if scorers is None else sorted(scorers), **_columns(calls),
@@ -184,7 +208,7 @@ def claim(lane: Lane, project_id: int, now: datetime, limit: int | None = None) 
         if taken:
             cursor.execute(_LEASE_SQL, {**values, **_columns(row[:3] for row in taken)})
     jobs = tuple(
-        Job(CallKey(project_id, trace, span, time), attempts + 1, reason, tuple(scorers) if scorers else None)
+        Job(CallKey(project_id, trace, span, time), attempts + 1, reason, tuple(scorers or ()))
         for trace, span, time, attempts, reason, scorers in taken
     )
     return Claim(project_id, lane, leased_until, jobs)

@@ -133,10 +133,11 @@ def _is_shed(offer: Offer, place: Place, ratio: float, shed: Shed) -> bool:
 
 
 def asked_for(offers: Iterable[Offer], wanted: Sequence[str], lane: Lane) -> Choice:
-    """The scorers that a re-scoring names, whatever the rules choose."""
-    found = [offer for offer in offers if offer.id in wanted]
-    return Choice(
-        tuple(offer.id for offer in found if offer.lane == lane),
-        tuple(offer.id for offer in found if offer.lane != lane),
-        (),
-    )
+    """The scorers of this lane that somebody named, whatever the rules choose."""
+    return Choice(tuple(offer.id for offer in offers if offer.id in wanted and offer.lane == lane), (), ())
+
+
+def joined(choice: Choice, asked: Choice) -> Choice:
+    """The choice, and what was asked for beside it."""
+    now = choice.now + tuple(name for name in asked.now if name not in choice.now)
+    return Choice(now, choice.later, tuple(name for name in choice.shed if name not in now))

@@ -76,10 +76,11 @@ def step(panel_of: PanelOf, lane: Lane, project_id: int, shed: Shed, now: dateti
 def _task(job: Job, call: Gathered, by_feature: Mapping[str, Panel], rules: Rules, lane: Lane, shed: Shed) -> _Task:
     feature = call.example.facts["feature"]
     panel = by_feature.get(feature) or by_feature[""]
-    if job.scorers is not None:
+    if job.reason == jobs.RESCORE:
         return _Task(job, call, panel, sampling.asked_for(panel.offers, job.scorers, lane))
     place = Place(job.key.project_id, job.key.trace_id, feature, call.is_kept)
-    return _Task(job, call, panel, sampling.choose(panel.offers, rules, place, lane, shed))
+    choice = sampling.choose(panel.offers, rules, place, lane, shed)
+    return _Task(job, call, panel, sampling.joined(choice, sampling.asked_for(panel.offers, job.scorers, lane)))
 
 
 def _done(project_id: int, claimed: Sequence[Job]) -> Done:

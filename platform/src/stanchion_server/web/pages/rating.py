@@ -11,11 +11,12 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_POST
 
-from stanchion_server.feedback import parsing, selectors, services
+from stanchion_server.feedback import parsing, selectors
 from stanchion_server.feedback.ratings import Rating, Source, Tone
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.kernel.ids import span_id_from_hex
+from stanchion_server.routes import feedback
 from stanchion_server.traces import selectors as traces
 from stanchion_server.web.pages.frame import Visit, project_page
 
@@ -59,7 +60,7 @@ def rate(visit: Visit, trace_id: str, span_id: str = "") -> HttpResponse:
         source=Source.PAGE,
         rated_at=clock.now(),
     )
-    services.keep(visit.project.pk, [rating])
+    feedback.keep(visit.project.pk, [rating])
     messages.success(visit.request, "Your rating is kept. Rate again to change it.")
     place = ("span", visit.project.slug, trace_id, span_id) if span_id else ("trace", visit.project.slug, trace_id)
     return redirect(*place)
