@@ -16,15 +16,16 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
-from stanchion_demo import storyline
+from stanchion_demo import catalogue, storyline
 from stanchion_demo.notebook import Notes
-from stanchion_demo.steps import ModelCall
+from stanchion_demo.steps import Kind, ModelCall
 from stanchion_server.commands import up
 from stanchion_server.costs import selectors as prices
 from stanchion_server.feedback.models import Rating
+from stanchion_server.policies.models import DecisionReview, Policy
 from stanchion_server.tenants.models import ApiKey, Project
 from stanchion_server.traces import partitions
-from stanchion_server.traces.models import LlmCall, Span
+from stanchion_server.traces.models import GuardDecision, LlmCall, Span
 
 ROOT = Path(__file__).resolve().parents[2]
 SCALE = "0.04"
@@ -139,6 +140,27 @@ def test_a_second_start_adds_no_history_and_one_that_broke_off_is_told_again_wit
     assert Rating.objects.filter(project_id=demo.project_id).count() == ratings
 
 
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_support_bots_guard_judged_what_was_said_except_in_the_planted_outage(demo: Demo) -> None:
+    assert tell(demo.folder).returncode == 0
+    found = GuardDecision.objects.filter(project_id=demo.project_id)
+    spoken = [each for each in demo.conversations if each.app is catalogue.SUPPORT]
+    guarded = {each.session for each in spoken if Kind.GUARD_OUTAGE not in each.planted}
+    assert {row.session_id for row in found} == guarded
+    assert {row.feature for row in found} == {"support-bot"} and {row.source for row in found} == {"sdk"}
+    modes = {(row.policy_version, row.mode) for row in found}
+    assert {("1", "live"), ("2", "shadow"), ("2", "live"), ("3", "shadow")} <= modes
+    turns = sum(len(each.turns) for each in spoken if each.session in guarded)
+    judged = [row for row in found if row.mode != "shadow"]
+    assert 2 * turns <= len(judged) <= 3 * turns
+    late = {each.session for each in spoken if Kind.GUARD_LATE in each.planted}
+    assert late <= {row.session_id for row in judged if not row.is_complete}
+    policy = Policy.objects.get(project_id=demo.project_id)
+    assert (policy.name, policy.live, policy.shadow, policy.versions.count()) == ("support-bot", 2, 3, 3)
+    assert DecisionReview.objects.filter(project_id=demo.project_id).exists()
+
+
 @pytest.mark.django_db
 def test_the_demo_has_a_project_and_a_key_of_its_own_made_once(tmp_path: Path) -> None:
     files = ["--file", str(tmp_path / "bootstrap.json"), "--demo-file", str(tmp_path / "demo.json")]
@@ -147,7 +169,8 @@ def test_the_demo_has_a_project_and_a_key_of_its_own_made_once(tmp_path: Path) -
     assert Project.objects.filter(is_demo=True).count() == 1
     assert Project.objects.filter(is_demo=False).count() == 1
     demo = Project.objects.get(is_demo=True)
-    assert [key.scopes for key in ApiKey.objects.filter(project=demo)] == [["ingest"]]
+    keys = ApiKey.objects.filter(project=demo).order_by("name")
+    assert [(key.name, "admin" in key.scopes) for key in keys] == [("Demo office", True), ("Demo traffic", False)]
     assert stat.S_IMODE((tmp_path / "demo.json").stat().st_mode) == 0o600
 
 

@@ -6,16 +6,17 @@ import hashlib
 import json
 from pathlib import Path
 
+from opentelemetry import trace
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 
 import stanchion_sdk as stanchion
 from stanchion_demo.player import Rated, Tracers
-from stanchion_demo.recorder import PacedRecorder, SeededIds
+from stanchion_demo.recorder import PacedRecorder, PacedTracing, SeededIds
 from stanchion_demo.steps import Conversation
 from stanchion_sdk import hooks, startup
 from stanchion_sdk.processor import StanchionProcessor
-from stanchion_wire import names
+from stanchion_wire import decisions, names
 
 FLUSH_S = 60.0
 
@@ -28,6 +29,7 @@ class Applications:
     """Starts the SDK once with its own hooks, packer, delivery and spool; `tracers` makes a service on first sight."""
 
     def __init__(self, url: str, api_key: str, spool: Path) -> None:
+        trace.set_tracer_provider(PacedTracing(shutdown_on_exit=False))
         if not stanchion.init(endpoint=url, api_key=api_key, content="full", spool_dir=str(spool)):
             raise CannotStart("the SDK did not start: OTEL_SDK_DISABLED is set, or the reason is above.")
         running = startup.running()
@@ -55,7 +57,9 @@ class Applications:
         provider = TracerProvider(resource=resource, id_generator=self.ids, shutdown_on_exit=False)
         provider.add_span_processor(StanchionProcessor(self._running.delivery))
         return Tracers(
-            provider.get_tracer(f"birchwood.{service}"), provider.get_tracer("stanchion_sdk", startup.VERSION)
+            provider.get_tracer(f"birchwood.{service}"),
+            provider.get_tracer("stanchion_sdk", startup.VERSION),
+            provider.get_tracer(decisions.SCOPE),
         )
 
     def flush(self) -> bool:

@@ -18,6 +18,7 @@ from stanchion_demo.clock import Clock
 from stanchion_demo.provider import Provider
 from stanchion_demo.recorder import Pace, SeededIds, paced
 from stanchion_demo.steps import Conversation, Embedding, ModelCall, Rating, Retrieval, Step, ToolUse, Turn
+from stanchion_sdk.guarding.guards import AppGuard
 
 PROVIDER_ERRORS = (openai.APIError, anthropic.APIError)
 
@@ -34,10 +35,12 @@ class Rated:
 
 @dataclass(frozen=True, slots=True)
 class Tracers:
-    """Of one service in one release and environment: for its own spans, and for what the SDK's hooks record."""
+    """Of one service in one release and environment: for its own spans, for what the SDK's hooks record, and for what
+    its guard does."""
 
     own: Tracer
     calls: Tracer
+    guard: Tracer
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +52,30 @@ class Stage:
     ids: SeededIds
     seed: str
     rate: Callable[[Rated], None]
+    guard: Callable[[Conversation], AppGuard | None]
 
 
-def play(conversation: Conversation, clock: Clock, stage: Stage) -> None:
-    """All turns, one after another. Waits on the clock; a provider's refusal ends the turn, as it would there."""
+def play(conversation: Conversation, clock: Clock, stage: Stage) -> list[str]:
+    """All turns, one after another; returns their trace ids. Waits on the clock; a provider's refusal ends the turn, as
+    it would there."""
     stage.ids.begin(f"{stage.seed}/{conversation.number}")
     actor = _Actor(conversation, clock, stage, stage.tracers(conversation))
+    traces: list[str] = []
     for place, turn in enumerate(conversation.turns):
         clock.wait(turn.pause_s)
         trace_id = actor.turn(turn)
+        traces.append(trace_id)
         if turn.rating is not None:
             clock.wait(turn.rating.after_s)
             stage.rate(Rated(turn.rating, trace_id, place, clock.now_ns()))
+    return traces
 
 
 class _Actor:
     def __init__(self, conversation: Conversation, clock: Clock, stage: Stage, tracers: Tracers) -> None:
         self._conversation, self._clock, self._stage, self._tracers = conversation, clock, stage, tracers
+        self._guard = stage.guard(conversation)
+        self._found: Retrieval | None = None
 
     def turn(self, turn: Turn) -> str:
         """Plays it and returns its trace id."""
@@ -100,6 +110,7 @@ class _Actor:
             case Retrieval():
                 with self._span("search handbook", _retrieval_attributes(step)):
                     self._clock.wait(step.latency_s)
+                self._check_found(step)
             case ToolUse():
                 with self._span(f"execute_tool {step.name}", _tool_attributes(step)):
                     self._clock.wait(step.latency_s)
@@ -109,7 +120,24 @@ class _Actor:
             stanchion.prompt(call.prompt_name, call.prompt_version),
             paced(self._pace(call.latency_s, call.first_token_s)),
         ):
-            self._stage.provider.ask(call, is_past=self._clock.is_past)
+            answer = self._stage.provider.ask(call, is_past=self._clock.is_past)
+        self._check_answer(answer)
+
+    def _check_found(self, step: Retrieval) -> None:
+        """Question and excerpts. The model is asked meanwhile: a verdict decides what is shown, not what is asked."""
+        self._found = step
+        if self._guard is not None:
+            with paced(self._pace_of_guard()):
+                self._guard.check(step.query, "input")
+                self._guard.check("\n\n".join(_excerpts(step)), "retrieved")
+
+    def _check_answer(self, answer: str) -> None:
+        if self._guard is not None and self._found is not None and answer:
+            with paced(self._pace_of_guard()):
+                self._guard.check(answer, "output", query=self._found.query, context=_excerpts(self._found))
+
+    def _pace_of_guard(self) -> Pace:
+        return Pace(self._tracers.guard, self._clock, 0.0, None)
 
     def _pace(self, latency_s: float, first_token_s: float | None) -> Pace:
         return Pace(self._tracers.calls, self._clock, latency_s, first_token_s)
@@ -122,6 +150,10 @@ class _Actor:
                 yield span
         finally:
             span.end(self._clock.now_ns())
+
+
+def _excerpts(step: Retrieval) -> list[str]:
+    return [str(document["content"]) for document in step.documents]
 
 
 def _root_attributes(conversation: Conversation) -> dict[str, Any]:

@@ -11,12 +11,14 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.id_generator import IdGenerator
-from opentelemetry.trace import Span, SpanKind, Tracer
+from opentelemetry.trace import NonRecordingSpan, Span, SpanKind, Tracer
 
 from stanchion_demo.clock import Clock
 from stanchion_sdk import attributes as names
 from stanchion_sdk.recording import Call, Recorder
+from stanchion_wire import decisions
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +53,45 @@ class PacedRecorder(Recorder):
         started_ns = start_ns if start_ns is not None else pace.clock.now_ns()
         span = pace.tracer.start_span(f"{operation} {model}", None, SpanKind.CLIENT, attributes, start_time=started_ns)
         return PastCall(span, self.content, pace) if pace.clock.is_past else Call(span, self.content)
+
+
+class PacedTracing(TracerProvider):
+    """The application's tracer provider, as the SDK finds it. What the guard tells goes to the tracer and the clock of
+    the `paced` block around the check."""
+
+    def get_tracer(self, instrumenting_module_name: str, *args: Any, **more: Any) -> Tracer:
+        usual = super().get_tracer(instrumenting_module_name, *args, **more)
+        return _GuardTracer(usual) if instrumenting_module_name == decisions.SCOPE else usual
+
+
+class _GuardTracer(Tracer):
+    def __init__(self, usual: Tracer) -> None:
+        self._usual = usual
+
+    def start_span(self, name: str, *args: Any, **more: Any) -> Span:
+        pace = _pace.get(None)
+        if pace is None:
+            return self._usual.start_span(name, *args, **more)
+        if not pace.clock.is_past:
+            return pace.tracer.start_span(name, *args, **more)
+        now_ns = pace.clock.now_ns()
+        elapsed_us = more.get("attributes", {}).get(f"{decisions.PREFIX}elapsed_us", 0)
+        span = pace.tracer.start_span(name, *args, **{**more, "start_time": now_ns})
+        return _PastSpan(span, now_ns + elapsed_us * 1000)
+
+    def start_as_current_span(self, name: str, *args: Any, **more: Any) -> Any:
+        return self._usual.start_as_current_span(name, *args, **more)
+
+
+class _PastSpan(NonRecordingSpan):
+    """Ends when the check ended then, not now."""
+
+    def __init__(self, span: Span, end_ns: int) -> None:
+        super().__init__(span.get_span_context())
+        self._span, self._end_ns = span, end_ns
+
+    def end(self, end_time: int | None = None) -> None:
+        self._span.end(self._end_ns)
 
 
 class PastCall(Call):

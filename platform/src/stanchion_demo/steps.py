@@ -35,6 +35,8 @@ class Kind(StrEnum):
     RATED_UP = "rated_up"
     RATED_DOWN = "rated_down"
     CORRECTED = "corrected"
+    GUARD_OUTAGE = "guard_outage"
+    GUARD_LATE = "guard_late"
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ TROUBLE = (
     (Kind.UNGROUNDED, 0.022), (Kind.REFUSAL, 0.010),
 )  # fmt: skip
 """How often a support conversation is planted with each kind, outside of episodes."""
+GUARD_TROUBLE = frozenset({Kind.GUARD_OUTAGE, Kind.GUARD_LATE})
 FAILURES = ((429, 0.022), (408, 0.012), (500, 0.014))
 
 
@@ -63,12 +64,15 @@ class Episode:
 EPISODES = (
     Episode(Kind.SLOW_RELEASE, catalogue.SUPPORT, -8 * 1440, -6 * 1440, 0),
     Episode(Kind.PROVIDER_INCIDENT, catalogue.SUPPORT, -3 * 1440 - 300, -3 * 1440 - 240, 14),
+    Episode(Kind.GUARD_OUTAGE, catalogue.SUPPORT, -32 * 60, -28 * 60, 0),
+    Episode(Kind.GUARD_LATE, catalogue.SUPPORT, -20 * 60, -16 * 60, 0),
     Episode(Kind.COST_SPIKE, catalogue.AGENT, -15 * 60, -13 * 60, 14),
     Episode(Kind.TOXICITY_WAVE, catalogue.SUPPORT, -9 * 60, -8 * 60, 36),
 )
 LIVE_EPISODES = (
     Episode(Kind.COST_SPIKE, catalogue.AGENT, 6, 14, 7),
     Episode(Kind.TOXICITY_WAVE, catalogue.SUPPORT, 20, 28, 16),
+    Episode(Kind.GUARD_OUTAGE, catalogue.SUPPORT, 40, 60, 0),
 )
 """Minutes from the anchor; they come again every LIVE_CYCLE_HOURS."""
 
@@ -210,6 +214,7 @@ def _conversation(story: Story, number: int, minute: float, episode: Episode | N
     turns, planted = _turns(rng, app, release, at, minute, episode)
     if episode is not None:
         planted |= {episode.kind}
+    planted |= {each.kind for each in episodes(minute) if each.kind in GUARD_TROUBLE and each.app is app}
     is_person = app is catalogue.SUPPORT
     return Conversation(
         number=number,

@@ -20,7 +20,7 @@ from stanchion_server.tenants.models import Organisation, Project, Scope
 
 ADVISORY_LOCK = 0x5374_616E  # two bootstraps at once must not make two of everything
 KEY_SCOPES = (Scope.INGEST, Scope.GUARD)
-DEMO_KEY_SCOPES = (Scope.INGEST,)
+DEMO_KEY_SCOPES = (Scope.INGEST, Scope.GUARD)
 DEMO_PROJECT = "Birchwood demo"
 
 
@@ -97,13 +97,19 @@ def create_once(
 
 @transaction.atomic
 def create_demo_once(path: Path) -> None:
-    """Make the demo's project and a key, unless the file has them. The file is written before the commit."""
-    if path.exists() and Project.objects.filter(slug=json.loads(path.read_text())["project"], is_demo=True).exists():
+    """Make the demo's project and its keys, unless the file has them. The file is written before the commit."""
+    known = json.loads(path.read_text()) if path.exists() else {}
+    project = Project.objects.filter(slug=known.get("project"), is_demo=True).first()
+    if project is not None and "admin_key" in known:
         return
-    organisation = Organisation.objects.order_by("pk")[0]
-    project = services.create_project(organisation, DEMO_PROJECT, is_demo=True)
-    key = services.create_key(project, "Demo traffic", DEMO_KEY_SCOPES)
-    write_private(path, json.dumps({**addresses(), "project": project.slug, "api_key": key}, indent=2) + "\n")
+    if project is None:
+        organisation = Organisation.objects.order_by("pk")[0]
+        project = services.create_project(organisation, DEMO_PROJECT, is_demo=True)
+    keys = {
+        "api_key": services.create_key(project, "Demo traffic", DEMO_KEY_SCOPES),
+        "admin_key": services.create_key(project, "Demo office", tuple(Scope)),
+    }
+    write_private(path, json.dumps({**addresses(), "project": project.slug, **keys}, indent=2) + "\n")
 
 
 def addresses() -> dict[str, str]:

@@ -1,0 +1,63 @@
+"""What people at the shop do over the REST API: publish the guard's versions, put them in force, review decisions."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+from urllib.parse import urlencode
+
+from stanchion_demo.guard_policies import NAME, VERSIONS
+from stanchion_demo.guards import ERAS
+
+TIMEOUT_S = 30
+REVIEWED_ACTIONS = (("block", 40), ("fallback", 30), ("redact", 25), ("flag", 15))
+"""How many decisions of each action people look at."""
+
+
+class Office:
+    """Talks to the server with a key that may administer the demo's project."""
+
+    def __init__(self, url: str, admin_key: str) -> None:
+        self._url, self._key = url, admin_key
+
+    def publish_policy(self) -> bool:
+        """All versions, the last era's ones in force; False, and nothing done, where the policy is there already."""
+        try:
+            self._ask("POST", "/api/v1/policies", {"name": NAME, "description": "What the support bot reads and says"})
+        except urllib.error.HTTPError as error:
+            if error.code == 409:
+                return False
+            raise
+        for note, document in VERSIONS.values():
+            self._ask("PUT", f"/api/v1/policies/{NAME}/draft", {"document": document})
+            self._ask("POST", f"/api/v1/policies/{NAME}/versions", {"note": note})
+        now = ERAS[-1]
+        self._ask("POST", f"/api/v1/policies/{NAME}/rollout", {"live": now.live, "shadow": now.shadow})
+        return True
+
+    def review(self, is_bad: Mapping[str, bool], seed: str) -> int:
+        """Says of a sample of decisions whether the text was really to be caught; `is_bad` knows it by trace."""
+        count = 0
+        for action, wanted in REVIEWED_ACTIONS:
+            asked = urlencode({"action": action, "policy": NAME, "from": "now-15d", "limit": 500})
+            rows = self._ask("GET", f"/api/v1/decisions?{asked}")["items"]
+            found = [row for row in rows if row["trace_id"] in is_bad and row["mode"] != "shadow"]
+            for row in Random(f"{seed}/{action}").sample(found, min(wanted, len(found))):
+                said = {"is_violation": is_bad[row["trace_id"]]}
+                self._ask("PUT", f"/api/v1/decisions/{row['check_id']}/review", said)
+                count += 1
+        return count
+
+    def _ask(self, method: str, path: str, body: object = None) -> Any:
+        request = urllib.request.Request(  # noqa: S310 - the address of the server that started us
+            self._url + path,
+            method=method,
+            data=None if body is None else json.dumps(body).encode(),
+            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            return json.loads(answer.read())
