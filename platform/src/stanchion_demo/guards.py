@@ -17,7 +17,8 @@ from stanchion_demo.guard_policies import NAME, NO_TIME, VERSIONS
 from stanchion_demo.steps import Conversation, Kind
 from stanchion_demo.storyline import Story
 from stanchion_sdk.guarding import bundles
-from stanchion_sdk.guarding.guards import AppGuard, Local
+from stanchion_sdk.guarding.guards import AppGuard
+from stanchion_sdk.guarding.sources import Local
 
 HASH_KEY = bytes(32)
 
