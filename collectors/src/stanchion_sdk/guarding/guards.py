@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import AsyncIterable, Callable, Iterable
+from collections.abc import AsyncIterable, Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any, Literal, TypeVar, overload
 
 from .. import attributes as names
 from .. import safety, scope
 from . import functions
-from .judging import Ask, Judgement, Lane, Source, Unanswered, record, unjudged
+from .judging import Ask, Judgement, Lane, Source, Unanswered, record, unjudged, with_gaps
 from .shapes import Part, Stage, Subject, Verdict
 from .streams import AsyncStreamed, Streamed, TextStream, Unjudged, Whole
 
+C = TypeVar("C")
 F = TypeVar("F", bound=Callable[..., Any])
 
 
@@ -39,16 +41,28 @@ class AppGuard:
         """`check` for an event loop, which goes on meanwhile."""
         return await asyncio.to_thread(self.check, text, stage, query=query, context=tuple(context))
 
-    def judge(self, subject: Subject, *, judged: tuple[int, ...] | None = None) -> Verdict:
-        """Judges an exchange: all its parts, or those whose indexes are given."""
+    def judge(
+        self, subject: Subject, *, judged: tuple[int, ...] | None = None, gaps: tuple[tuple[str, str], ...] = ()
+    ) -> Verdict:
+        """Judges an exchange: all its parts, or those whose indexes are given. `gaps` are what the caller knows to lie
+        outside of it, name and reason: they stand in the coverage."""
         ask = self._ask(subject, judged)
-        told = self._told(ask)
+        told = [with_gaps(one, gaps) for one in self._told(ask)]
         for one in told:
             record(one, subject, ask.check_id)
         return self._source.obeyed(subject, told)
 
-    async def ajudge(self, subject: Subject, *, judged: tuple[int, ...] | None = None) -> Verdict:
-        return await asyncio.to_thread(self.judge, subject, judged=judged)
+    async def ajudge(
+        self, subject: Subject, *, judged: tuple[int, ...] | None = None, gaps: tuple[tuple[str, str], ...] = ()
+    ) -> Verdict:
+        return await asyncio.to_thread(self.judge, subject, judged=judged, gaps=gaps)
+
+    def pass_unjudged(self, reason: str) -> Verdict:
+        """For what cannot be judged at all: recorded as such, and blocked where `when_unavailable` says so."""
+        ask = self._ask(Subject((Part("input", ""),)), None)
+        told = self._nobody(ask, reason)
+        record(told, ask.subject, ask.check_id)
+        return told.verdict
 
     @overload
     def stream(
@@ -93,6 +107,37 @@ class AppGuard:
         if function is not None:
             return functions.wrapped(self, function, manner)
         return lambda decorated: functions.wrapped(self, decorated, manner)
+
+    def openai(self, client: C, *, when_blocked: Literal["raise", "answer"] = "raise") -> C:
+        """A copy of an openai client, sync or async, whose calls are judged: messages, tool results and documents
+        before they are sent, texts and tool calls before they are seen, in streams too. The client itself stays as it
+        is. `when_blocked` as for `guarded`; the message then comes in the client's own type of answer.
+
+        Raises TypeError for what is no such client, and in a call for a raw response that streams.
+        """
+        from .clients import endpoints, wrapping
+
+        answers_message = functions.Manner(None, when_blocked).when_blocked == "answer"
+        return wrapping.guarded_client(self, client, endpoints.OPENAI, answers_message=answers_message)
+
+    def anthropic(self, client: C, *, when_blocked: Literal["raise", "answer"] = "raise") -> C:
+        """`openai` for a client of anthropic."""
+        from .clients import endpoints, wrapping
+
+        answers_message = functions.Manner(None, when_blocked).when_blocked == "answer"
+        return wrapping.guarded_client(self, client, endpoints.ANTHROPIC, answers_message=answers_message)
+
+    @contextmanager
+    def retrieved(self, *documents: str) -> Iterator[None]:
+        """The guarded clients' calls inside rest on these documents: they are judged as such before a call, and answers
+        are measured against them. A masked document is masked where the messages hold it word for word."""
+        from .clients.calls import retrieved
+
+        token = retrieved.set((*retrieved.get(), *map(a_text, documents)))
+        try:
+            yield
+        finally:
+            retrieved.reset(token)
 
     def refresh(self) -> bool:
         """Asks the server for the policy now, which else happens every ten seconds; whether it answered."""

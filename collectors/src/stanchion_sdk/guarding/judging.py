@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from opentelemetry import trace
@@ -117,3 +117,21 @@ def _summary_of_unjudged(verdict: Verdict, subject: Subject) -> dict[str, Any]:
         "elapsed_us": verdict.elapsed_us,
         "not_run": verdict.coverage.not_run,
     }
+
+
+def with_gaps(one: Judgement, gaps: tuple[tuple[str, str], ...]) -> Judgement:
+    if not gaps:
+        return one
+    coverage = replace(one.verdict.coverage, not_run=(*one.verdict.coverage.not_run, *gaps))
+    return replace(one, verdict=replace(one.verdict, coverage=coverage))
+
+
+def at_part(verdict: Verdict, parts: tuple[Part, ...]) -> Stage:
+    """The stage of the part for which the verdict's action was asked, else of the first."""
+    asked = (check.part for check in verdict.checks if check.action == verdict.action and check.part < len(parts))
+    return parts[next(asked, 0)].stage if parts else "input"
+
+
+def unmaskable(verdict: Verdict) -> Verdict:
+    """A tool call's arguments that would be no JSON under their masks: neither they nor the original may go on."""
+    return replace(verdict, action="block", message=None)

@@ -1,0 +1,1 @@
+"""Provider clients whose calls are judged: what goes in, what comes out, tool calls and tool results, streams too."""
