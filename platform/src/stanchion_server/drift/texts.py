@@ -23,7 +23,7 @@ MOST_CHARACTERS = 2_000
 _WORD = re.compile(r"[^\W\d_]{2,24}")
 _NO_SPACES = re.compile(r"[\u3040-\u30ff\u3400-\u9fff\u0e00-\u0e7f]")
 _ROUNDS = 12
-_STEM = 6
+STEM = 6
 _SPARE, _PASSES = 12, 2
 
 Vectors = NDArray[np.float32]
@@ -37,7 +37,7 @@ def words_of(text: str) -> list[str]:
         if _NO_SPACES.search(word):
             found += [sys.intern(word[at : at + 2]) for at in range(len(word) - 1)]
         else:
-            found.append(sys.intern(word[:_STEM]))
+            found.append(sys.intern(word[:STEM]))
     return found
 
 
@@ -103,13 +103,18 @@ def _spread_out(rows: Vectors, count: int, random: np.random.Generator) -> Vecto
 def telling_words(
     listed: Sequence[Sequence[str]], is_inside: Sequence[bool] | NDArray[np.bool_], most: int = 6
 ) -> list[str]:
-    """The words that a part of the texts uses more than the rest, by difference of the shares of texts with them. One
-    in fewer than three texts of the part tells nothing."""
+    """The words that a part of the texts uses more than the rest, by difference of the shares of texts with them,
+    rare words before common ones. One in fewer than three texts of the part tells nothing."""
     inside, outside, members = Counter[str](), Counter[str](), 0
     for words, belongs in zip(listed, is_inside, strict=True):
         (inside if belongs else outside).update(set(words))
         members += bool(belongs)
     rest = max(len(listed) - members, 1)
-    gains = {word: count / max(members, 1) - outside[word] / rest for word, count in inside.items() if count >= 3}
+    gains = {
+        word: (count / max(members, 1) - outside[word] / rest)
+        * float(np.log(len(listed) / (count + outside[word])) + 0.1)
+        for word, count in inside.items()
+        if count >= 3
+    }
     ranked = sorted(gains, key=lambda word: (-gains[word], word))
     return [word for word in ranked[:most] if gains[word] > 0]

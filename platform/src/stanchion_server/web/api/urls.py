@@ -5,7 +5,19 @@ from __future__ import annotations
 from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
-from stanchion_server.web.api import calls, decisions, feedback, guard, intake, me, metrics, policies, prices, traces
+from stanchion_server.web.api import (
+    calls,
+    decisions,
+    drift,
+    feedback,
+    guard,
+    intake,
+    me,
+    metrics,
+    policies,
+    prices,
+    traces,
+)
 
 urlpatterns = [
     path("schema/", SpectacularAPIView.as_view(authentication_classes=[], permission_classes=[]), name="api-schema"),
@@ -32,5 +44,12 @@ urlpatterns = [
     path("v1/decisions/effects", decisions.Effects.as_view(), name="api-effects"),
     path("v1/decisions/<str:check_id>/review", decisions.Review.as_view(), name="api-review"),
     path("v1/guard/check", guard.Check.as_view(), name="api-guard-check"),
+    path("v1/drift/monitors", drift.Monitors.as_view(), name="api-drift-monitors"),
+    path("v1/drift/monitors/<int:number>", drift.OneMonitor.as_view(), name="api-drift-monitor"),
+    path("v1/drift/monitors/<int:number>/runs", drift.RunNow.as_view(), name="api-drift-run-now"),
+    path("v1/drift/runs", drift.Runs.as_view(), name="api-drift-runs"),
+    path("v1/drift/runs/<int:number>", drift.OneRun.as_view(), name="api-drift-run"),
+    path("v1/drift/runs/<int:number>/retry", drift.Retry.as_view(), name="api-drift-retry"),
+    path("v1/drift/runs/<int:number>/report", drift.Report.as_view(), name="api-drift-report"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]
