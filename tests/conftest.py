@@ -80,3 +80,4 @@ def decisions_stay_in_their_test(request: pytest.FixtureRequest) -> Iterator[Non
     with recorder._writing:
         yield
         recorder._waiting.clear()
+        recorder._waiting_bytes = 0

@@ -1,7 +1,8 @@
 """The one door to the guard engine: compiled policies by version, and what judges a check right now.
 
 Compiled versions never change, so they are kept; what is in force is read again every five seconds, so a switch thrown
-in one process is obeyed by all within that time, and at once where it was thrown.
+in one process is obeyed by all within that time, and at once where it was thrown. While the database is away what was
+last read stands: nobody can throw a switch there either.
 """
 
 from __future__ import annotations
@@ -26,20 +27,22 @@ from stanchion_guard.policy import Policy as CompiledPolicy
 from stanchion_guard.records import ACTIONS, Coverage, Subject, Verdict
 from stanchion_guard.rollout import Mode, State, SwitchName, choose
 from stanchion_server.kernel import clock, db
-from stanchion_server.kernel.errors import SenderError
+from stanchion_server.kernel.errors import SenderError, Unavailable
 from stanchion_server.policies.models import Policy, PolicyVersion
 
 STATE_SECONDS = 5
 MAX_COMPILED = 256
-MAX_TEXTS = 8
+MAX_TEXTS = 32
 _TEST_KEY = bytes(32)
 BUILT_IN = policies.BUILT_IN
 
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _lock = threading.Lock()
-_compiled: OrderedDict[tuple[int, int], Guard] = OrderedDict()
+_compiled: OrderedDict[tuple[int, int, int], Guard] = OrderedDict()
 _texts: OrderedDict[tuple[int, str], Guard] = OrderedDict()
 _states: OrderedDict[tuple[int, str], tuple[float, State | None]] = OrderedDict()
+_forgotten = 0
+"""How often something was forgotten: what was read before that is not kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,15 +133,16 @@ def together(subject: Subject, judged: tuple[Judgement, ...], shadows: tuple[Jud
 
 def guard_of(project_id: int, policy_id: int, number: int) -> Guard:
     """A published version, compiled once per process."""
+    key = (project_id, policy_id, number)
     with _lock:
-        if found := _compiled.get((policy_id, number)):
-            _compiled.move_to_end((policy_id, number))
+        if found := _compiled.get(key):
+            _compiled.move_to_end(key)
             return found
     with db.away_is_unavailable():
         version = PolicyVersion.objects.get(project_id=project_id, policy_id=policy_id, number=number)
     guard = Guard(compile_text(version.document), hash_key=hash_key(project_id))
     with _lock:
-        _compiled[policy_id, number] = guard
+        _compiled[key] = guard
         if len(_compiled) > MAX_COMPILED:
             _compiled.popitem(last=False)
     return guard
@@ -149,6 +153,7 @@ def guard_of_text(project_id: int, document: str) -> Guard:
     key = (project_id, document)
     with _lock:
         if found := _texts.get(key):
+            _texts.move_to_end(key)
             return found
     guard = Guard(compile_text(document), hash_key=hash_key(project_id))
     with _lock:
@@ -164,13 +169,17 @@ def hash_key(project_id: int) -> bytes:
 
 
 def forget(project_id: int, name: str) -> None:
+    global _forgotten
     with _lock:
+        _forgotten += 1
         _states.pop((project_id, name), None)
         _states.pop((project_id, ""), None)
 
 
 def forget_everything() -> None:
+    global _forgotten
     with _lock:
+        _forgotten += 1
         _states.clear()
         _compiled.clear()
         _texts.clear()
@@ -178,18 +187,30 @@ def forget_everything() -> None:
 
 def state_of(project_id: int, name: str) -> State | None:
     """What is in force under this name; the empty name stands for the enforced policy, whatever it is called."""
+    if name and not is_name(name):
+        return None
     now_s = clock.monotonic_s()
     with _lock:
-        known = _states.get((project_id, name))
+        known, forgotten = _states.get((project_id, name)), _forgotten
     if known and now_s - known[0] < STATE_SECONDS:
         return known[1]
-    with db.away_is_unavailable():
-        found = _read_state(project_id, name)
+    found = _read_again(project_id, name, known)
     with _lock:
-        _states[project_id, name] = (now_s, found)
+        if forgotten == _forgotten:
+            _states[project_id, name] = (now_s, found)
         if len(_states) > MAX_COMPILED * 4:
             _states.popitem(last=False)
     return found
+
+
+def _read_again(project_id: int, name: str, known: tuple[float, State | None] | None) -> State | None:
+    try:
+        with db.away_is_unavailable():
+            return _read_state(project_id, name)
+    except Unavailable:
+        if known is None:
+            raise
+        return known[1]
 
 
 def _names(project_id: int, name: str) -> list[str]:
@@ -209,7 +230,7 @@ def _check_one(
     verdict = _judge(project_id, state, choice.judge, subject, manner)
     beside = []
     if choice.shadow is not None and choice.shadow != choice.judge:
-        shadow = _judge(project_id, state, choice.shadow, subject, manner)
+        shadow = _judge_beside(project_id, state, choice.shadow, subject, manner)
         beside.append(Judgement(name, choice.shadow, "shadow", shadow))
     return Judgement(name, choice.judge, choice.mode, verdict), beside
 
@@ -217,6 +238,15 @@ def _check_one(
 def _judge(project_id: int, state: State, number: int, subject: Subject, manner: Manner) -> Verdict:
     verdict = _run(guard_of(project_id, state.policy_id, number), subject, manner)
     return replace(verdict, policy=state.name, policy_version=str(number))
+
+
+def _judge_beside(project_id: int, state: State, number: int, subject: Subject, manner: Manner) -> Verdict:
+    """A shadow that cannot judge says so, and costs the caller no answer."""
+    try:
+        return _judge(project_id, state, number, subject, manner)
+    except (SenderError, Unavailable) as error:
+        reason = f"version {number} cannot judge: {getattr(error, 'code', 'unavailable')}"
+        return replace(_unjudged(state, subject, reason), policy_version=str(number))
 
 
 def _run(guard: Guard, subject: Subject, manner: Manner) -> Verdict:
@@ -229,10 +259,10 @@ def built_in(name: str) -> Guard:
         raise SenderError("policy_not_found", f"There is no policy “{name[:80]}”. Use “default”, or make it.", 404)
     number = policies.BUILT_IN.index(name)
     with _lock:
-        found = _compiled.get((0, number))
+        found = _compiled.get((0, 0, number))
     guard = found or Guard(policies.named(name))
     with _lock:
-        return _compiled.setdefault((0, number), guard)
+        return _compiled.setdefault((0, 0, number), guard)
 
 
 def _unjudged(state: State, subject: Subject, reason: str) -> Verdict:

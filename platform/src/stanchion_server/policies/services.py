@@ -105,6 +105,7 @@ def set_switch(project_id: int, policy_id: int, switch: str, reason: str, actor:
 def enforce(project_id: int, policy_id: int, actor: str) -> Policy:
     """Makes this the one policy that judges every check of the project; another one loses that place."""
     with transaction.atomic():
+        _one_at_a_time(project_id)
         for other in Policy.objects.select_for_update().filter(project_id=project_id, is_enforced=True):
             if other.pk != policy_id:
                 _apply(other, actor, "enforce", {"is_enforced": False})
@@ -118,6 +119,8 @@ def release(project_id: int, policy_id: int, actor: str) -> Policy:
 @transaction.atomic
 def roll_out(project_id: int, policy_id: int, wanted: Mapping[str, Any], actor: str) -> Policy:
     """Several of the changes above at once, all or none; only what is named in `wanted` changes."""
+    if "is_enforced" in wanted:
+        _one_at_a_time(project_id)
     policy = _locked(project_id, policy_id)
     if "live" in wanted:
         policy = set_live(project_id, policy_id, wanted["live"], actor)
@@ -186,6 +189,11 @@ def _apply(policy: Policy, actor: str, action: str, changes: Mapping[str, Any]) 
     project_id, name = policy.project_id, policy.name
     transaction.on_commit(lambda: engine.forget(project_id, name))
     return policy
+
+
+def _one_at_a_time(project_id: int) -> None:
+    """Who changes the enforced policy waits here for others who do, before locking any policy."""
+    Project.objects.select_for_update().filter(pk=project_id).first()
 
 
 def _locked(project_id: int, policy_id: int) -> Policy:

@@ -29,6 +29,8 @@ HINTS: Mapping[str, str] = {
     "bad_time": "The rating's time_ns is not in nanoseconds, older than what is kept, or ahead of our clock.",
     "id_taken": "The id belongs to another rating. Use one id per rating, and a later time_ns to change one.",
     "overload": "The server was busy and asked the sender to come again; exporters do so by themselves.",
+    "decision_dropped": "Guard checks were judged, but the database was away for too long to keep their decisions.",
+    "decision_unwritable": "The database refused these guard decisions. The server's log names the error.",
     "invalid_utf8": "Bytes that are no UTF-8 were replaced by �. Encode texts before setting attributes.",
     "nul_replaced": "NUL characters cannot be stored and were replaced by �.",
     "surrogate_replaced": "Half of a character pair was replaced by �. Cut texts by characters, not by UTF-16 units.",

@@ -1,0 +1,57 @@
+"""The check API through faults: switches over several web processes, and a database that dies while checks are made."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+
+import pytest
+
+from kit import product
+from kit.guard_door import Door, open_key, published, second_web
+from kit.guarding import CANARY, document
+from kit.product import Product
+from kit.sending import wait_until
+
+pytestmark = [pytest.mark.faults, pytest.mark.slow]
+BITES_WITHIN_S = 5.0
+SLACK_S = 1.5  # a request that was already being judged, and this machine
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Product]:
+    with product.running(tmp_path_factory.mktemp("guard")) as running:
+        yield running
+
+
+def test_a_kill_switch_bites_in_every_web_process_within_five_seconds(server: Product) -> None:
+    key = open_key(server)
+    with Door(server.port, key) as here, second_web(server) as port, Door(port, key) as there:
+        published(here, "chat", document())
+        for switch, action in (("off", "allow"), ("on", "block"), ("block_all", "block")):
+            for door in (here, there):
+                door.check(CANARY, "chat")
+            assert here.send("POST", "policies/chat/rollout", {"switch": switch})[0] == 200
+            thrown_s = time.monotonic()
+            text = "good morning" if switch == "block_all" else CANARY
+            assert here.check(text, "chat")[1]["action"] == action, "at once where it was thrown"
+            while there.check(text, "chat")[1]["action"] != action:
+                assert time.monotonic() - thrown_s < BITES_WITHIN_S + SLACK_S
+                time.sleep(0.02)
+
+
+def test_checks_go_on_while_the_database_dies_and_every_one_is_recorded(server: Product) -> None:
+    answered: list[str] = []
+    with Door(server.port, open_key(server)) as door:
+        assert door.check("warm")[0] == 200
+        server.kill("bin/postgres", "-D")
+        ends_s = time.monotonic() + 3
+        while time.monotonic() < ends_s:
+            check_id = f"fault-{len(answered)}"
+            assert door.check("good morning", check_id=check_id)[0] == 200
+            answered.append(check_id)
+    wait_until(server.answers, 60, "recovery")
+    count = "SELECT count(*), count(DISTINCT check_id) FROM guard_decisions WHERE check_id LIKE 'fault-%'"
+    wait_until(lambda: server.ask(count)[0][0] >= len(answered), 60, "writing the decisions")
+    assert server.ask(count) == [(len(answered), len(answered))]
+    assert len(answered) > 10
