@@ -44,11 +44,15 @@ def _install(folder: Path, lock: Path) -> None:
         _give_up(lock, "uv is not installed")
         return
     python = folder / "bin" / "python"
+    # uv does not read pip's setting for wheels that lie in a folder.
+    where = {"UV_FIND_LINKS": os.environ["PIP_FIND_LINKS"]} if "PIP_FIND_LINKS" in os.environ else {}
     for command in (
         [uv, "venv", "--quiet", "--clear", "--python", sys.executable, str(folder)],
         [uv, "pip", "install", "--quiet", "--python", str(python), "-r", str(lock)],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, timeout=INSTALL_LIMIT_S, check=False)
+        done = subprocess.run(
+            command, capture_output=True, text=True, timeout=INSTALL_LIMIT_S, check=False, env=where | os.environ
+        )
         if done.returncode:
             _give_up(lock, done.stderr[-1500:])
 
@@ -60,7 +64,9 @@ def _give_up(lock: Path, why: str) -> None:
     pytest.skip(text)
 
 
-def run_app(environment: str, script: str, *arguments: str, variables: dict[str, str]) -> str:
+def run_app(
+    environment: str, script: str, *arguments: str, variables: dict[str, str], limit_s: float = APP_LIMIT_S
+) -> str:
     """Runs tests/contract/clients/`script` to its end in `environment` and returns its output; fails when it fails.
 
     The app sees nothing of our own configuration: a fresh environment with `variables`, and no way out but loopback.
@@ -76,7 +82,7 @@ def run_app(environment: str, script: str, *arguments: str, variables: dict[str,
     }
     command = [str(python_of(environment)), str(APPS / script), *arguments]
     done = subprocess.run(
-        command, capture_output=True, text=True, timeout=APP_LIMIT_S, check=False, env=base | variables, cwd="/tmp"
+        command, capture_output=True, text=True, timeout=limit_s, check=False, env=base | variables, cwd="/tmp"
     )
     output = done.stdout + done.stderr
     assert done.returncode == 0, f"{script} ended with {done.returncode}:\n{output[-4000:]}"

@@ -19,15 +19,17 @@ class FakeDetoxify:
         assert given["device"] == "cpu"
         assert Path(given["checkpoint"]).exists()
 
-    def predict(self, texts: list[str]) -> dict[str, list[float]]:
+    def predict(self, texts: list[str]) -> dict[str, Any]:
         said = [0.9 if "vile" in text else 0.1 for text in texts]
-        return {"toxicity": said, "identity_attack": [score / 2 for score in said], "female": [1.0 for _ in texts]}
+        scores = {"toxicity": said, "identity_attack": [score / 2 for score in said], "female": [1.0 for _ in texts]}
+        return scores if len(texts) > 1 else {label: values[0] for label, values in scores.items()}
 
 
 @pytest.fixture
 def files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, str]:
     monkeypatch.setenv("STANCHION_GUARD_MODELS", str(tmp_path))
     (tmp_path / "toxic.ckpt").touch()
+    (tmp_path / "config.json").write_text('{"num_labels": 3}')
     return {"checkpoint": str(tmp_path / "toxic.ckpt"), "config": str(tmp_path)}
 
 
@@ -36,6 +38,13 @@ def detector(files: dict[str, str], monkeypatch: pytest.MonkeyPatch) -> Detector
     module = ModuleType("detoxify")
     module.Detoxify = FakeDetoxify  # type: ignore[attr-defined]
     monkeypatch.setitem(sys.modules, "detoxify", module)
+    torch = ModuleType("torch")
+    arguments = {"model_type": files["config"]}
+    checkpoint = {
+        "config": {"dataset": {"args": {"classes": ["toxic", "hate", "female"]}}, "arch": {"args": arguments}}
+    }
+    torch.load = lambda *_, **__: checkpoint  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "torch", torch)
     return build("detoxify", files)
 
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
+import pickle
 import threading
 from collections.abc import Mapping
 from functools import lru_cache
 from importlib import import_module
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +30,9 @@ OURS: Mapping[str, str] = {
 """Detoxify's labels and ours. Its unbiased model also scores which groups are named, which is no offence."""
 WINDOW, OVERLAP, BATCH = 1_000, 100, 16
 """Characters of one window: some 250 tokens of English, so that the model's 512 are rarely passed."""
+
+
+_UNREADABLE = (OSError, ValueError, KeyError, TypeError, RuntimeError, EOFError, AttributeError, pickle.UnpicklingError)
 
 
 class DetoxifyModel:
@@ -81,10 +87,15 @@ class _Model:
         os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read when transformers is imported: nothing may be fetched
         os.environ.setdefault("TRANSFORMERS_OFFLINE", "1")
         try:
-            made = import_module("detoxify").Detoxify
+            made, torch = import_module("detoxify").Detoxify, import_module("torch")
         except ImportError as error:
             raise Unavailable("detoxify is not installed: pip install 'stanchion-guard[detoxify]'") from error
-        self._detoxify = made(kind, checkpoint=str(checkpoint), device="cpu", huggingface_config_path=str(config))
+        try:
+            source = _of_local_files(torch, checkpoint, config)
+            self._detoxify = made(kind, checkpoint=source, device="cpu", huggingface_config_path=str(config))
+        except _UNREADABLE as error:
+            said = str(error).partition("\n")[0][:200]
+            raise Unavailable(f"Detoxify cannot load the checkpoint with this folder: {said}") from error
         self._lock = threading.Lock()
 
     def scores(self, windows: list[str]) -> dict[str, list[float]]:
@@ -93,8 +104,32 @@ class _Model:
             with self._lock:
                 answer = self._detoxify.predict(windows[at : at + BATCH])
             for label, values in answer.items():
-                gathered.setdefault(label, []).extend(float(value) for value in values)
+                # For a list of one text Detoxify answers with bare numbers.
+                listed = values if isinstance(values, list) else [values]
+                gathered.setdefault(label, []).extend(float(value) for value in listed)
         return gathered
+
+
+def _of_local_files(torch: Any, checkpoint: Path, config: Path) -> str | BytesIO:
+    """What Detoxify can load without a network. Before it looks into the folder it asks for the base model by the name
+    in the checkpoint ("bert-base-uncased"), so unless that is a folder too, a copy that names ours is made."""
+    loaded = torch.load(str(checkpoint), map_location="cpu", weights_only=False)
+    wanted = len(loaded["config"]["dataset"]["args"]["classes"])
+    stated = json.loads((config / "config.json").read_text("utf-8"))
+    there = stated.get("num_labels", len(stated.get("id2label", "12")))
+    if there != wanted:
+        raise Unavailable(
+            f"the folder's config.json is for {there} labels and the checkpoint has {wanted}:"
+            f' put "num_labels": {wanted} there'
+        )
+    arguments = loaded["config"]["arch"]["args"]
+    if Path(arguments["model_type"]).is_dir():
+        return str(checkpoint)
+    arguments["model_type"] = str(config)
+    copy = BytesIO()
+    torch.save({"config": loaded["config"], "state_dict": loaded["state_dict"]}, copy)
+    copy.seek(0)
+    return copy
 
 
 @lru_cache(maxsize=3)

@@ -12,6 +12,8 @@ from stanchion_server.quality.scorers import (
     Unavailable,
     bias,
     detecting,
+    detoxified,
+    embedded,
     formats,
     grounded,
     languages,
@@ -24,7 +26,18 @@ from stanchion_server.quality.scorers.known import Kind, Known
 
 __all__ = ["Known", "known", "scorers", "unavailable"]
 
-_MODULES = (detecting, bias, grounded, formats, languages, matching, sentiment, text_quality)
+_MODULES = (
+    detecting,
+    bias,
+    grounded,
+    formats,
+    languages,
+    matching,
+    sentiment,
+    text_quality,
+    detoxified,
+    embedded,
+)
 
 
 def kinds() -> tuple[Kind, ...]:

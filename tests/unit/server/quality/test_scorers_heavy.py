@@ -1,0 +1,64 @@
+"""Scorers of the slow lane, with a sentence model of one layer; Detoxify itself is in tests/contract."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kit.scoring import call, judged, result, scorer
+from kit.tiny_models import tiny_model
+from stanchion_server.quality.scorers import registry
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    pytest.importorskip("tokenizers")
+    monkeypatch.setenv("STANCHION_GUARD_MODELS", str(tmp_path))
+    return str(tiny_model(tmp_path / "tiny"))
+
+
+def test_the_same_text_means_the_same_and_the_reference_goes_first(model: str) -> None:
+    example = call("", "boat sail sea", reference="boat sail sea", previous="soup")
+    same = result("semantic_similarity", example, model=model)
+    assert (same.score, same.label) == (pytest.approx(1.0, abs=1e-4), "to_reference")
+    other = result("semantic_similarity", call("", "boat sail sea", previous="soup salt"), model=model)
+    assert other.label == "to_previous"
+    assert other.score < 1.0
+    assert judged("semantic_similarity", call("", "boat"), model=model) is None
+
+
+def test_a_batch_is_read_at_once_and_each_call_gets_its_own_answer(model: str) -> None:
+    calls = [call("boat", "boat"), call("", "boat"), call("soup salt", "soup salt")]
+    found = scorer("semantic_relevance", model=model).score(calls)
+    assert [one is None for one in found] == [False, True, False]
+    assert [one.score for one in found if one] == pytest.approx([1.0, 1.0], abs=1e-4)
+
+
+def test_claims_unlike_every_sentence_of_the_sources_are_listed(model: str) -> None:
+    example = call("", "The boat can sail the sea. Soup has salt.", contexts=("The boat can sail the sea.",))
+    found = result("semantic_groundedness", example, model=model)
+    assert found.reason.endswith("of 2 claims are like a sentence of the sources")
+    assert all(one.place == "response" for one in found.evidence)
+    exact = result("semantic_groundedness", call("", example.contexts[0], contexts=example.contexts), model=model)
+    assert exact.score == pytest.approx(1.0, abs=1e-4)
+    assert judged("semantic_groundedness", call("", "The boat can sail."), model=model) is None
+
+
+def test_the_version_tells_models_apart(model: str, tmp_path: Path) -> None:
+    other = str(tiny_model(tmp_path / "other"))
+    assert scorer("semantic_relevance", model=model).version != scorer("semantic_relevance", model=other).version
+
+
+def test_a_model_that_nobody_allowed_is_not_loaded(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STANCHION_GUARD_MODELS", "")
+    missing = registry.unavailable({"semantic_relevance": {"model": model}})
+    assert "STANCHION_GUARD_MODELS" in missing["semantic_relevance"]
+
+
+def test_detoxify_without_package_or_files_says_what_to_do() -> None:
+    missing = registry.unavailable({})
+    for name in ("detoxify_prompt", "detoxify_response"):
+        assert missing[name].startswith("not available: ")
+        told = next(one for one in registry.known() if one.id == name).availability()
+        assert told == missing[name]
