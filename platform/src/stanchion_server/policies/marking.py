@@ -5,10 +5,22 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-
-from stanchion_guard.records import Finding
+from typing import Protocol
 
 MAX_MARKS = 500
+
+
+class Place(Protocol):
+    """A range of a text in code points, and what it is called."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+    @property
+    def label(self) -> str: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +46,7 @@ class Marked:
     unmarked: int
 
 
-def mark(text: str, findings: Sequence[Finding]) -> Marked:
+def mark(text: str, findings: Sequence[Place]) -> Marked:
     """Offsets count code points of `text`; those outside it are drawn in. A finding that spans the whole text is a mark
     only when no narrower one is there."""
     placed = [(max(0, one.start), min(len(text), one.end), one.label) for one in findings]

@@ -29,6 +29,12 @@ def floor_to(time: datetime, grain: timedelta) -> datetime:
     return time - (time - EPOCH) % grain
 
 
+def steps(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
+    """Beginnings of all steps that touch the range."""
+    first = floor_to(start - MONDAY_OFFSET, step) + MONDAY_OFFSET
+    return [first + place * step for place in range(-(-(end - first) // step))]
+
+
 def floor_minute(time: datetime) -> datetime:
     return floor_to(time, MINUTE)
 

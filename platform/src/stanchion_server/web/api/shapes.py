@@ -14,7 +14,7 @@ from typing import Any
 
 CONTENT_FIELDS = frozenset({
     "input_preview", "output_preview", "status_message", "content", "parameters", "body", "attributes", "events",
-    "links", "resource", "comment", "correction",
+    "links", "resource", "comment", "correction", "explanation",
 })  # fmt: skip
 """What only `read:content` may see; null for everyone else."""
 
@@ -56,6 +56,8 @@ def schema_of(kind: Any) -> dict[str, Any]:
     if origin in (typing.Union, types.UnionType):
         rest = [argument for argument in arguments if argument is not type(None)]
         return _nullable(schema_of(rest[0])) if len(rest) == 1 else {}
+    if origin is typing.Literal:
+        return {"type": "string", "enum": list(arguments)}
     if origin is tuple:
         return {"type": "array", "items": schema_of(arguments[0])}
     if origin is not None and issubclass(origin, Mapping):

@@ -16,6 +16,8 @@ from stanchion_server.web.api import (
     metrics,
     policies,
     prices,
+    scorers,
+    scores,
     traces,
 )
 
@@ -51,5 +53,11 @@ urlpatterns = [
     path("v1/drift/runs/<int:number>", drift.OneRun.as_view(), name="api-drift-run"),
     path("v1/drift/runs/<int:number>/retry", drift.Retry.as_view(), name="api-drift-retry"),
     path("v1/drift/runs/<int:number>/report", drift.Report.as_view(), name="api-drift-report"),
+    path("v1/scores", scores.Scores.as_view(), name="api-scores"),
+    path("v1/scores/distributions", scores.Distributions.as_view(), name="api-score-distributions"),
+    path("v1/scorers", scorers.Scorers.as_view(), name="api-scorers"),
+    path("v1/scorers/<str:name>/rule", scorers.OneScorer.as_view(), name="api-scorer-rule"),
+    path("v1/scoring/queue", scores.Queue.as_view(), name="api-scoring-queue"),
+    path("v1/scoring/quarantine", scores.Quarantine.as_view(), name="api-quarantine"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]

@@ -60,7 +60,12 @@ def charts(rows: Sequence[MetricRow], step_s: int) -> tuple[dict[str, Any], ...]
 
 def twin(chart: dict[str, Any]) -> dict[str, Any]:
     """The chart's numbers as a table: headings and rows of texts."""
-    shows: dict[str, Callable[[Any], str]] = {"usd": _usd, "ms": formats.duration, "percent": formats.percent}
+    shows: dict[str, Callable[[Any], str]] = {
+        "usd": _usd,
+        "ms": formats.duration,
+        "percent": formats.percent,
+        "ratio": _ratio,
+    }
     show = shows.get(chart["unit"], formats.count)
     columns = [series["values"] for series in chart["series"]]
     lines = [
@@ -69,6 +74,10 @@ def twin(chart: dict[str, Any]) -> dict[str, Any]:
         if any(column[place] for column in columns)
     ]
     return {"head": [series["label"] for series in chart["series"]], "lines": lines}
+
+
+def _ratio(value: float | None) -> str:
+    return formats.UNKNOWN if value is None else f"{value:.3f}"
 
 
 def _usd(value: float | None) -> str:

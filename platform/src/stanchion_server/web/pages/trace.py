@@ -15,7 +15,7 @@ from stanchion_server.feedback.selectors import RatingView, Tally
 from stanchion_server.ingest.records import Charge, SpanKind, Status
 from stanchion_server.traces import selectors
 from stanchion_server.traces.selectors import CallDetail, SpanContent, SpanNode, TraceView
-from stanchion_server.web.pages import deciding, rating, spantexts
+from stanchion_server.web.pages import deciding, rating, scored, spantexts
 from stanchion_server.web.pages.frame import Visit, project_page
 from stanchion_wire.decisions import PREFIX
 
@@ -141,6 +141,7 @@ def _span(visit: Visit, trace_id: str, span_id: str) -> dict[str, Any]:
         "raw": _raw(content) if visit.may_read else (),
         "parameters": _parameters(detail) if detail and visit.may_read else (),
         "winners": sorted(detail.mapping.winners.items()) if detail and detail.mapping else (),
+        "scores": scored.of_span(visit, trace_id, rated_span_id) if detail else (),
         "decisions": deciding.of_span(visit, trace_id, span_id) if f"{PREFIX}policy" in content.attributes else (),
         "trace_id": trace_id,
         "span_id": span_id,
