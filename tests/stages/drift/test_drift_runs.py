@@ -12,7 +12,7 @@ from django.db import connection
 
 from kit import drifting
 from kit.drifting import Traffic
-from stanchion_server.drift import runs, services
+from stanchion_server.drift import reports, runs, services
 from stanchion_server.drift.models import DriftMonitor, DriftReport, DriftResult, DriftRun
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
@@ -265,6 +265,20 @@ def test_without_evidently_the_run_says_how_to_get_the_report(project: Project) 
     seed(project)
     report = DriftReport.objects.get(run=finished(project))
     assert (report.state, report.reason) == ("unavailable", "not available: pip install 'stanchion[drift]'")
+
+
+def test_a_report_that_fails_says_so_and_can_be_made_again(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The package is said to be there, and is not: the process that imports it ends."""
+    monkeypatch.setattr(reports, "PACKAGE", "django")
+    monitor_of(project)
+    seed(project)
+    run = finished(project)
+    assert reports.step() and not reports.step()
+    report = DriftReport.objects.get(run=run)
+    assert report.state == "failed" and "No module named" in report.reason
+    assert run.verdict == "no_drift"
+    assert services.retry_report(project.pk, run.pk) and not services.retry_report(project.pk + 1, run.pk)
+    assert DriftReport.objects.get(run=run).state == "waiting"
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -34,6 +35,7 @@ MAX_HTML_BYTES = 24 << 20
 KEEP_REPORTS = 10
 MAX_ATTEMPTS = 2
 LEASE = timedelta(seconds=TIME_LIMIT_S + 60)
+PYTHON = sys.executable
 SCRIPT = Path(__file__).with_name("evidently_page.py")
 State = DriftReport.State
 
@@ -59,7 +61,7 @@ def rows_of(sample: Sample) -> dict[str, Any]:
     """The scalar columns of both windows. Users and texts stay here."""
     numbers = {name: sample.numbers[name] for name in columns.NUMBERS if name in sample.numbers}
     numbers |= {f"{columns.SCORE}{name}": values for name, values in sample.scores.items()}
-    labels = {name: sample.labels[name] for name in columns.CATEGORIES if name in sample.labels}
+    labels = {name: _harmless(sample.labels[name]) for name in columns.CATEGORIES if name in sample.labels}
     split = {
         window: {
             name: [values[int(row)] for row in np.flatnonzero(flags)] for name, values in {**numbers, **labels}.items()
@@ -67,6 +69,11 @@ def rows_of(sample: Sample) -> dict[str, Any]:
         for window, flags in (("reference", ~sample.is_current), ("current", sample.is_current))
     }
     return {"numbers": list(numbers), "categories": list(labels), **split}
+
+
+def _harmless(values: Sequence[str | None]) -> list[str | None]:
+    """Strangers' words without the character that opens a tag: Evidently writes them into a script of its page."""
+    return [None if value is None else value.replace("<", "\u2039")[:200] for value in values]
 
 
 def step() -> bool:
@@ -91,11 +98,11 @@ class NotMade(Exception):
     """The message says why, for the run's page."""
 
 
-def make(rows: bytes, python: str = sys.executable) -> bytes:
+def make(rows: bytes) -> bytes:
     """The page. Raises NotMade when the process fails, takes too long, or its page is too large."""
     with tempfile.TemporaryDirectory(prefix="stanchion-drift-") as folder:
         target = Path(folder) / "report.html"
-        command = [python, "-I", str(SCRIPT), str(target), str(MEMORY_LIMIT_BYTES)]
+        command = [PYTHON, "-I", str(SCRIPT), str(target), str(MEMORY_LIMIT_BYTES)]
         try:
             done = subprocess.run(  # noqa: S603 - our own script
                 command, input=rows, capture_output=True, timeout=TIME_LIMIT_S, check=False, cwd=folder,
