@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
 
 from stanchion_guard.detectors import Unavailable as DetectorUnavailable
 from stanchion_guard.schema_check import faults
@@ -16,15 +15,20 @@ from stanchion_server.quality.scorers import (
     embedded,
     formats,
     grounded,
+    judged,
     languages,
     matching,
     plugins,
     sentiment,
     text_quality,
 )
-from stanchion_server.quality.scorers.known import Kind, Known
+from stanchion_server.quality.scorers.known import Kind, Known, Parameters
 
 __all__ = ["Known", "known", "scorers", "unavailable"]
+
+Settings = Mapping[str, Parameters]
+"""Parameters by scorer id."""
+NOTHING: Settings = {}
 
 _MODULES = (
     detecting,
@@ -40,46 +44,53 @@ _MODULES = (
 )
 
 
-def kinds() -> tuple[Kind, ...]:
-    own = tuple(kind for module in _MODULES for kind in module.KINDS)
+def kinds(parameters: Settings) -> tuple[Kind, ...]:
+    """ValueError for parameters of the judge that make no sense: they say which rubrics there are."""
+    shared = parameters.get(judged.SHARED, {})
+    _check_parameters(judged.SHARED, judged.SHARED_PARAMETERS, shared)
+    try:
+        judges = judged.kinds(shared)
+    except ValueError as problem:
+        raise ValueError(f"{judged.SHARED}: {problem}") from problem
+    own = (*(kind for module in _MODULES for kind in module.KINDS), *judges)
     return (*own, *plugins.kinds([kind.known.id for kind in own]))
 
 
-def known() -> tuple[Known, ...]:
-    """Every scorer there is, whether or not it can run here."""
-    return tuple(kind.known for kind in kinds())
+def known(parameters: Settings = NOTHING) -> tuple[Known, ...]:
+    """Every scorer there is, whether or not it can run here. With parameters, rubrics of one's own among them."""
+    return tuple(kind.known for kind in kinds(parameters))
 
 
-def scorers(parameters: Mapping[str, Mapping[str, Any]]) -> tuple[Scorer, ...]:
+def scorers(parameters: Settings) -> tuple[Scorer, ...]:
     """Every scorer that can run here, with the parameters stated under its id. Raises ValueError, naming the scorer and
     the remedy, for an id that is not known and for parameters that make no sense."""
     return tuple(built for _, built in _built(parameters) if not isinstance(built, str))
 
 
-def unavailable(parameters: Mapping[str, Mapping[str, Any]]) -> Mapping[str, str]:
+def unavailable(parameters: Settings) -> Mapping[str, str]:
     """Why each of the others cannot run with these parameters, by id."""
     return {one.id: built for one, built in _built(parameters) if isinstance(built, str)}
 
 
-def _built(parameters: Mapping[str, Mapping[str, Any]]) -> Iterator[tuple[Known, Scorer | str]]:
-    there = kinds()
+def _built(parameters: Settings) -> Iterator[tuple[Known, Scorer | str]]:
+    there = kinds(parameters)
     names = {kind.known.id for kind in there}
     for name in parameters:
         if name not in names:
             raise ValueError(f"there is no scorer '{name}'; there are {', '.join(sorted(names))}")
     for kind in there:
         given = parameters.get(kind.known.id, {})
-        _check(kind.known, given)
+        _check_parameters(kind.known.id, kind.known.parameters, given)
         yield kind.known, _one(kind, given)
 
 
-def _check(one: Known, given: Mapping[str, Any]) -> None:
-    for path, sentence, _ in faults(dict(given), one.parameters):
+def _check_parameters(name: str, schema: Parameters, given: Parameters) -> None:
+    for path, sentence, _ in faults(dict(given), schema):
         where = ".".join(map(str, path))
-        raise ValueError(f"{one.id}: {where + ': ' if where else ''}{sentence}")
+        raise ValueError(f"{name}: {where + ': ' if where else ''}{sentence}")
 
 
-def _one(kind: Kind, given: Mapping[str, Any]) -> Scorer | str:
+def _one(kind: Kind, given: Parameters) -> Scorer | str:
     try:
         return kind.make(kind.known, given)
     except (Unavailable, DetectorUnavailable) as problem:
