@@ -97,14 +97,14 @@ def web_answers(port: int) -> bool:
 
 
 @contextmanager
-def running(folder: Path, variables: Mapping[str, str] | None = None) -> Iterator[Product]:
-    """Starts the product in `folder` and stops it; its output goes to `folder`/test.log."""
-    port = free_port()
+def running(folder: Path, variables: Mapping[str, str] | None = None, *, port: int | None = None) -> Iterator[Product]:
+    """Starts the product in `folder`, on `port` or a free one, and stops it; its output goes to `folder`/test.log."""
+    port = port or free_port()
     left_out = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "STANCHION_ALLOW_EPHEMERAL_SECRET", "PYTHONPATH")
     env = {name: value for name, value in os.environ.items() if name not in left_out}
     command = [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port), "--data-dir", str(folder)]
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / "test.log").open("ab") as log:
+    with (folder / "test.log").open("wb") as log:
         process = subprocess.Popen(
             command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=folder, env={**env, **(variables or {})}
         )

@@ -7,9 +7,11 @@ from typing import Any
 
 import pytest
 
+import stanchion_sdk as stanchion
 from kit.guarding import CANARY, document
 from stanchion_guard import Guard, load
 from stanchion_sdk.guarding import bundles, guards, sources
+from stanchion_sdk.testing import MemoryExporter, recording
 
 KEY = bytes(32)
 
@@ -53,3 +55,53 @@ def test_where_the_engine_breaks_the_policys_own_when_failed_decides(action: str
     verdict = guards.AppGuard(sources.Local((entry,)), "chat", "allow").check("good morning")
     assert verdict.action == action
     assert verdict.coverage.not_run == (("canary", "failed: the engine raised RuntimeError"),)
+
+
+def decisions(memory: MemoryExporter) -> list[tuple[Any, ...]]:
+    prefix = "stanchion.guard."
+    rows = [span.attributes for span in memory.spans if span.scope == "stanchion.guard"]
+    return [tuple(each[prefix + name] for name in ("mode", "policy_version", "action", "is_complete")) for each in rows]
+
+
+def test_a_canary_judges_its_share_and_a_session_stays_on_its_side() -> None:
+    guard = app_guard(row("chat", document(), document("word-two"), canary=2, canary_percent=30))
+    sides = []
+    for number in range(400):
+        with stanchion.session(f"s-{number}"):
+            told = {guard.check("word-two").policy_version for _ in range(3)}
+            assert len(told) == 1
+            sides += told
+            streamed = guard.stream(["word", "-two"])
+            assert "".join(streamed) == ("" if told == {"2"} else "word-two")
+    assert 0.2 < sides.count("2") / len(sides) < 0.4
+
+
+def test_a_shadow_is_told_of_and_has_no_effect() -> None:
+    guard = app_guard(row("chat", document(), document("word-two"), shadow=2))
+    with recording() as recorded:
+        assert guard.check("word-two").action == "allow"
+        streamed = guard.stream(["word", "-two"])
+        assert "".join(streamed) == "word-two"
+    expected = [("live", "1", "allow", True), ("shadow", "2", "block", True)]
+    assert decisions(recorded) == expected * 2
+    assert streamed.verdict is not None and streamed.verdict.action == "allow"
+
+
+@pytest.mark.parametrize(("switch", "action"), [("off", "allow"), ("block_all", "block")])
+def test_a_thrown_switch_is_obeyed_and_the_coverage_says_that_nothing_ran(switch: str, action: str) -> None:
+    guard = app_guard(row("chat", document(), switch=switch, switch_reason="incident 7"))
+    with recording() as recorded:
+        verdict = guard.check(CANARY)
+        streamed = guard.stream(["good ", "morning"])
+        shown = "".join(streamed)
+    assert (verdict.action, verdict.coverage.ran, verdict.coverage.complete) == (action, 0, False)
+    assert "incident 7" in verdict.coverage.not_run[0][1]
+    assert shown == ("good morning" if action == "allow" else "")
+    assert decisions(recorded) == [("live", "", action, False)] * 2
+
+
+def test_a_switched_off_policy_leaves_the_enforced_one_in_force() -> None:
+    guard = app_guard(row("chat", document("word-one"), switch="off"), row("house", document()))
+    assert guard.check(CANARY).action == "block"
+    verdict = guard.check("good morning")
+    assert (verdict.action, verdict.coverage.complete, verdict.coverage.guarded_characters) == ("allow", False, 0)
