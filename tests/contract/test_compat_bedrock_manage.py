@@ -205,6 +205,57 @@ def test_a_policy_whose_draft_is_no_policy_is_refused_with_the_line() -> None:
     assert (answer.status_code, answer["x-amzn-ErrorType"]) == (400, "ValidationException")
 
 
+ENFORCED = "/bedrock/enforcedGuardrailsConfiguration"
+
+
+def enforce(shop: Compat, identifier: str, version: str = "1", **more: Any) -> Any:
+    config = {"guardrailIdentifier": identifier, "guardrailVersion": version, **more}
+    return shop.send("PUT", ENFORCED, {"guardrailInferenceConfig": config})
+
+
+def test_an_enforced_guardrail_judges_what_asks_for_another_until_it_is_released() -> None:
+    shop = admin()
+    identifier = created(shop)
+    assert enforce(shop, identifier).status_code == 404, "there is no version yet"
+    assert shop.post(f"{ALL}/{identifier}", {}).status_code == 202
+    answer = enforce(shop, identifier, modelEnforcement={"includedModels": ["ALL"], "excludedModels": []})
+    assert (answer.status_code, answer.json()["configId"]) == (200, identifier)
+    [row] = shop.send("GET", ENFORCED).json()["guardrailsConfig"]
+    assert (row["guardrailId"], row["guardrailVersion"], row["owner"]) == (identifier, "1", "ACCOUNT")
+    assert apply(shop, "observe", "", "of acme")["action"] == "GUARDRAIL_INTERVENED"
+    assert shop.send("DELETE", f"{ENFORCED}/gr0000000000").status_code == 404
+    assert shop.send("DELETE", f"{ENFORCED}/{identifier}").status_code == 200
+    assert shop.send("GET", ENFORCED).json() == {"guardrailsConfig": []}
+    assert apply(shop, "observe", "", "of acme")["action"] == "NONE"
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {"selectiveContentGuarding": {"messages": "SELECTIVE"}}, {"modelEnforcement": {"includedModels": ["a"]}},
+        {"guardrailVersion": "DRAFT"}, {"guardrailVersion": ""}, {"guardrailVersion": 1}, {"inputTags": "HONOR"},
+        {"modelEnforcement": [[]]}, {"guardrailIdentifier": None}, {"selectiveContentGuarding": {"system": {}}},
+    ],
+)  # fmt: skip
+def test_what_would_leave_a_part_unjudged_is_not_enforced(more: dict[str, Any]) -> None:
+    shop = admin()
+    policy = policy_in_force(shop.project)
+    answer = enforce(shop, policy.name, **more)
+    assert (answer.status_code, answer["x-amzn-ErrorType"]) == (400, "ValidationException")
+    assert shop.send("GET", ENFORCED).json() == {"guardrailsConfig": []}
+
+
+def test_only_an_admins_key_enforces_and_only_in_its_own_project() -> None:
+    shop, other = admin(), compat("Other", Scope.ADMIN)
+    policy = policy_in_force(shop.project)
+    assert enforce(other, policy.name).status_code == 404
+    assert enforce(compat("Third"), "default").status_code == 403
+    assert enforce(shop, policy.name).status_code == 200
+    config_id = shop.send("GET", ENFORCED).json()["guardrailsConfig"][0]["configId"]
+    assert other.send("DELETE", f"{ENFORCED}/{config_id}").status_code == 404
+    assert other.send("GET", ENFORCED).json() == {"guardrailsConfig": []}
+
+
 @pytest.mark.clients
 @pytest.mark.slow
 def test_stock_boto3_makes_changes_versions_applies_and_deletes(live_server: Any, tmp_path: Path) -> None:
@@ -213,7 +264,7 @@ def test_stock_boto3_makes_changes_versions_applies_and_deletes(live_server: Any
         said = run_app(
             "many", "bedrock_manage_app.py", json.dumps(FULL), variables=boto_variables(front, shop.key)
         )  # fmt: skip
-    assert said.splitlines()[-6:] == [
+    assert said.splitlines()[-8:] == [
         "created DRAFT", "read READY Not in. ['EMAIL', 'AWS_ACCESS_KEY']", "version 1", "applied GUARDRAIL_INTERVENED",
-        "listed ['DRAFT', '1']", "deleted ResourceNotFoundException",
+        "listed ['DRAFT', '1']", "enforced [('1', True)]", "released []", "deleted ResourceNotFoundException",
     ]  # fmt: skip

@@ -26,6 +26,12 @@ given = {"source": "INPUT", "content": [{"text": {"text": "of Acme"}}]}
 print("applied", runtime.apply_guardrail(guardrailIdentifier=arn, guardrailVersion=version, **given)["action"])
 listed = manage.list_guardrails(guardrailIdentifier=arn)["guardrails"]
 print("listed", [row["version"] for row in listed])
+enforced = {"guardrailIdentifier": arn, "guardrailVersion": version}
+config = manage.put_enforced_guardrail_configuration(guardrailInferenceConfig=enforced)["configId"]
+rows = manage.list_enforced_guardrails_configuration()["guardrailsConfig"]
+print("enforced", [(row["guardrailVersion"], row["configId"] == config) for row in rows])
+manage.delete_enforced_guardrail_configuration(configId=config)
+print("released", manage.list_enforced_guardrails_configuration()["guardrailsConfig"])
 manage.delete_guardrail(guardrailIdentifier=arn)
 try:
     manage.get_guardrail(guardrailIdentifier=arn)

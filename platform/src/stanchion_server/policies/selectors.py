@@ -193,6 +193,11 @@ def policy(project_id: int, name: str) -> Policy | None:
     return Policy.objects.filter(project_id=project_id, name=name, archived_at=None).first()
 
 
+def enforced(project_id: int) -> Policy | None:
+    """The policy that judges every check of the project."""
+    return Policy.objects.filter(project_id=project_id, is_enforced=True, archived_at=None).first()
+
+
 def versions(project_id: int, policy_id: int) -> tuple[PolicyVersion, ...]:
     """The newest first."""
     rows = PolicyVersion.objects.filter(project_id=project_id, policy_id=policy_id)
