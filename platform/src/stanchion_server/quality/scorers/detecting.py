@@ -75,7 +75,7 @@ _ON = {"prompt": PromptDetector, "response": ResponseDetector, "context": Contex
 
 def kind(place: Place, detector: str, name: str, title: str, family: str, threshold: float = 0.5) -> Kind:
     """A scorer of the fast lane for every call, low being good."""
-    known = Known(name, title, family, "fast", "low_is_good", threshold, 1.0, blind_to(detector))
+    known = Known(name, title, family, "fast", "low_is_good", threshold, 1.0, blind_to(detector), detector=detector)
     return Kind(known, lambda told, parameters: _ON[place](told, build(detector, {})))
 
 

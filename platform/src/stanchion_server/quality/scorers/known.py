@@ -22,7 +22,8 @@ def always() -> None:
 @dataclass(frozen=True, slots=True)
 class Known:
     """`usual_ratio` is the share of calls it is meant for. `availability` says why it cannot run here and what helps,
-    None where it can. `parameters` is the JSON Schema of what it takes."""
+    None where it can. `parameters` is the JSON Schema of what it takes. `detector` names the engine's detector behind
+    it, "" where it is none alone: guards that run it in line say the same."""
 
     id: str
     title: str
@@ -34,6 +35,7 @@ class Known:
     blind_to: str
     availability: Callable[[], str | None] = always
     parameters: Parameters = field(default_factory=lambda: NO_PARAMETERS)
+    detector: str = ""
 
 
 @dataclass(frozen=True, slots=True)

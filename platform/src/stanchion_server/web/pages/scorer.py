@@ -14,6 +14,7 @@ from stanchion_server.quality.selectors import scores
 from stanchion_server.quality.selectors.distributions import GROUPS, Distribution, ScoreQuery, distributions
 from stanchion_server.quality.selectors.scores import ScoreFilter
 from stanchion_server.reports import quality as reports
+from stanchion_server.reports import truth as truths
 from stanchion_server.reports.quality import Standing
 from stanchion_server.traces.selectors import grains
 from stanchion_server.traces.selectors.overview import step_for
@@ -46,6 +47,7 @@ def scorer(visit: Visit, name: str) -> HttpResponse:
     wanted = ScoreFilter(visit.span.start, visit.span.end, scorer=name, version=version, facts=filters)
     worst = scores.worst(visit.project.pk, wanted, standing.direction, MOST_WORST) if found else ()
     charts = _charts(visit, name, version, filters, standing) if found else ()
+    window = truths.Window(visit.project.pk, visit.span.start, visit.span.end)
     return visit.render(
         "pages/scorer.html",
         "quality",
@@ -59,6 +61,7 @@ def scorer(visit: Visit, name: str) -> HttpResponse:
         groups=_groups(visit, name, version, filters, by, standing) if found else (),
         charts=[(chart, tiles.twin(chart)) for chart in charts],
         worst=reports.shown(visit.project.pk, worst),
+        truth=truths.truth(window, name, version, visit.request.GET.get("against", "")) if found else None,
         chips=chips,
     )
 

@@ -90,12 +90,18 @@ def _keep(visit: Visit, form: WishForm) -> None:
         services.remove_rule(visit.project.pk, name, feature)
         messages.success(visit.request, f"{where}: back to the usual.")
         return
-    percent = said["sample_percent"]
-    before = settings.rules(visit.project.pk).by_place.get((name, feature), Rule())
-    share = None if percent is None else percent / 100
-    rule = replace(before, is_on=said["state"] == "on", sample_ratio=share, threshold=said["threshold"])
+    rule = _changed(settings.rules(visit.project.pk).by_place.get((name, feature), Rule()), visit.request.POST, said)
     services.set_rule(visit.project.pk, name, feature, rule, visit.who)
     messages.success(visit.request, f"{where}: kept. Calls that arrive from now on are scored so.")
+
+
+def _changed(rule: Rule, given: Mapping[str, Any], said: Mapping[str, Any]) -> Rule:
+    """What a form does not ask stays as it is; what is left empty goes back to the usual."""
+    rule = replace(rule, is_on=said["state"] == "on")
+    if "sample_percent" in given:
+        percent = said["sample_percent"]
+        rule = replace(rule, sample_ratio=None if percent is None else percent / 100)
+    return replace(rule, threshold=said["threshold"]) if "threshold" in given else rule
 
 
 def _rows(visit: Visit) -> list[Row]:
