@@ -152,17 +152,19 @@ def test_a_worker_that_lost_its_lease_neither_doubles_nor_drops_a_score(project_
     assert open_jobs(project_id) == []
 
 
-def test_a_job_that_is_opened_anew_during_the_work_stays(project_id: int) -> None:
+def test_texts_that_arrive_during_the_work_are_read_before_anything_is_said(project_id: int) -> None:
     one = asked("Today.")
     deliver(project_id, one)
 
     def meanwhile(example: Example) -> Result | None:
         deliver_texts(project_id, one)
-        return length(example)
+        return Result(0.0)
 
     scoring.step(panel_of(Fake("length", meanwhile)), "fast", project_id, Shed.NOTHING, clock.now() + LATER)
-    assert kept(project_id) == [("length", "1", 0.6)]
+    assert kept(project_id) == []
     assert [job.attempts for job in open_jobs(project_id)] == [0]
+    scored.score(panel_of(Fake("length", length)), project_id)
+    assert kept(project_id) == [("length", "1", 0.6)] and open_jobs(project_id) == []
 
 
 def test_a_new_version_adds_scores_and_keeps_the_old(project_id: int) -> None:

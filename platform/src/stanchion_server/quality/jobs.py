@@ -28,6 +28,8 @@ PATIENCE = timedelta(minutes=1)
 """How long it waits at most for settling to say whether it is charged."""
 LEASE = {"fast": timedelta(seconds=60), "slow": timedelta(minutes=10)}
 BATCH = {"fast": 200, "slow": 16}
+BATCH_AGAIN = {0: 200, 1: 14, 2: 1}
+"""How many jobs are taken together at most, by the attempts they have behind them."""
 MAX_ERROR_CHARS = 300
 _OPEN, _QUARANTINED = 0, 1
 _KEY = "project_id = %(project_id)s AND lane = %(lane)s"
@@ -193,8 +195,8 @@ def due(lane: Lane, now: datetime) -> list[Due]:
 def claim(lane: Lane, project_id: int, now: datetime, limit: int | None = None) -> Claim:
     """Takes due jobs for one lease, the longest waiting first.
 
-    A job whose worker died or failed before is taken alone, so that it can harm no other a second time; one that has
-    used up its attempts goes to quarantine instead.
+    Jobs that were left by a worker that died are taken in small groups, and alone the last time: one that kills its
+    worker takes no other along. One that has used up its attempts goes to quarantine instead.
     """
     leased_until = now + LEASE[lane]
     values = {"project_id": project_id, "lane": LANES.index(lane), "now": now, "leased_until": leased_until}
@@ -204,7 +206,8 @@ def claim(lane: Lane, project_id: int, now: datetime, limit: int | None = None) 
         if found and found[0][3] >= MAX_ATTEMPTS:
             _give_up(cursor, values, found[0])
             return Claim(project_id, lane, leased_until, ())
-        taken = found[:1] if found and found[0][3] else [row for row in found if not row[3]]
+        attempts = found[0][3] if found else 0
+        taken = [row for row in found if row[3] == attempts][: BATCH_AGAIN[attempts]]
         if taken:
             cursor.execute(_LEASE_SQL, {**values, **_columns(row[:3] for row in taken)})
     jobs = tuple(
@@ -243,31 +246,33 @@ def _give_up(cursor: db.CursorType, values: dict[str, object], row: Sequence[obj
     )
 
 
-def finish(cursor: db.CursorType, claim: Claim, keys: Iterable[CallKey]) -> int:
-    """Removes jobs that are done, in the transaction that stores what came of them. Those opened anew stay."""
-    places = sorted((key.trace_id, key.span_id, key.start_time) for key in keys)
-    if not places:
-        return 0
-    cursor.execute(_MINE_SQL, {**_of(claim), **_columns(places)})
+def hold(cursor: db.CursorType, claim: Claim) -> set[CallKey]:
+    """Locks what is still this claim's and returns it. Rows are locked in the order in which the door locks them: the
+    two wait for each other and never dead-lock."""
+    cursor.execute(_MINE_SQL, {**_of(claim), **_columns(sorted(place_of(job.key) for job in claim.jobs))})
+    return {CallKey(claim.project_id, row[0], row[1], row[2]) for row in cursor.fetchall()}
+
+
+def finish(cursor: db.CursorType, claim: Claim, keys: Iterable[CallKey]) -> None:
+    """Removes jobs that are done, in the transaction that stores what came of them."""
     cursor.execute(
         f"DELETE FROM score_jobs USING {_KEYS} AS mine(t, s, a) WHERE {_KEY} AND trace_id = t AND span_id = s"
         " AND start_time = a AND leased_until = %(leased_until)s".encode(),
-        {**_of(claim), **_columns(places)},
+        {**_of(claim), **_columns(place_of(key) for key in keys)},
     )
-    return cursor.rowcount
 
 
-# Rows are locked in the order in which the door locks them, so that the two wait for each other and never dead-lock.
 _MINE_SQL = f"""
-SELECT 1 FROM score_jobs JOIN {_KEYS} AS mine(t, s, a) ON trace_id = t AND span_id = s AND start_time = a
+SELECT trace_id, span_id, start_time FROM score_jobs JOIN {_KEYS} AS mine(t, s, a)
+    ON trace_id = t AND span_id = s AND start_time = a
 WHERE {_KEY} AND leased_until = %(leased_until)s
 ORDER BY trace_id, span_id, start_time FOR UPDATE OF score_jobs
 """.encode()
 
 
-def fail(cursor: db.CursorType, claim: Claim, failures: Sequence[Failure], now: datetime) -> list[CallKey]:
+def fail(cursor: db.CursorType, claim: Claim, failures: Sequence[Failure], now: datetime) -> set[CallKey]:
     """Puts jobs back for a later attempt, or into quarantine after the last one; returns those quarantined."""
-    quarantined = []
+    quarantined = set()
     for failure in sorted(failures, key=lambda one: (one.key.trace_id, one.key.span_id)):
         is_last = failure.attempts >= MAX_ATTEMPTS
         cursor.execute(
@@ -281,7 +286,7 @@ def fail(cursor: db.CursorType, claim: Claim, failures: Sequence[Failure], now: 
             },
         )  # fmt: skip
         if is_last and cursor.rowcount:
-            quarantined.append(failure.key)
+            quarantined.add(failure.key)
     return quarantined
 
 

@@ -14,7 +14,7 @@ from typing import Any
 import psycopg
 from django.db import transaction
 
-from stanchion_server.kernel import db
+from stanchion_server.kernel import clock, db
 from stanchion_server.quality import gather, jobs, judging, keeping, sampling
 from stanchion_server.quality.gather import Gathered
 from stanchion_server.quality.jobs import Claim, Failure, Job
@@ -48,8 +48,8 @@ class _Outcome:
     scores: list[Score] = field(default_factory=list)
     finished: list[CallKey] = field(default_factory=list)
     failures: list[Failure] = field(default_factory=list)
-    later: list[CallKey] = field(default_factory=list)
-    unscored: list[Unscored] = field(default_factory=list)
+    later: dict[CallKey, str] = field(default_factory=dict)
+    unscored: dict[CallKey, list[Unscored]] = field(default_factory=dict)
 
 
 PanelOf = Callable[[Mapping[str, Mapping[str, Any]]], Panel]
@@ -67,7 +67,7 @@ def step(panel_of: PanelOf, lane: Lane, project_id: int, shed: Shed, now: dateti
     found = gather.gather(project_id, [job.key for job in claim.jobs])
     by_key = {job.key: job for job in claim.jobs}
     tasks = [_task(by_key[call.example.key], call, by_feature, rules, lane, shed) for call in found.calls]
-    scores = _run(tasks, rules, _done(project_id, claim.jobs), now)
+    scores = _run(tasks, rules, _done(project_id, claim.jobs))
     outcome = _outcome(claim, tasks, found.unreadable, scores)
     _store(claim, outcome, now)
     return len(claim.jobs)
@@ -89,7 +89,7 @@ def _done(project_id: int, claimed: Sequence[Job]) -> Done:
     return stored_versions(project_id, again) if again else frozenset()
 
 
-def _run(tasks: Sequence[_Task], rules: Rules, done: Done, now: datetime) -> list[Score]:
+def _run(tasks: Sequence[_Task], rules: Rules, done: Done) -> list[Score]:
     """Scorer by scorer, each with all the calls it is to see at once."""
     groups: dict[tuple[int, str], list[_Task]] = {}
     for task in tasks:
@@ -101,11 +101,11 @@ def _run(tasks: Sequence[_Task], rules: Rules, done: Done, now: datetime) -> lis
                 groups.setdefault((id(task.panel), name), []).append(task)
     scores: list[Score] = []
     for (_panel, name), group in groups.items():
-        scores += _of_group(name, group, rules, now)
+        scores += _of_group(name, group, rules)
     return scores
 
 
-def _of_group(name: str, group: Sequence[_Task], rules: Rules, now: datetime) -> list[Score]:
+def _of_group(name: str, group: Sequence[_Task], rules: Rules) -> list[Score]:
     scorer = group[0].panel.scorers[name]
     verdicts = judging.judge(scorer, [task.call.example for task in group])
     by_key = {task.job.key: task for task in group}
@@ -113,7 +113,7 @@ def _of_group(name: str, group: Sequence[_Task], rules: Rules, now: datetime) ->
         by_key[key].failed[name] = reason
     for key, reason in verdicts.absent.items():
         by_key[key].absent[name] = reason
-    scores = []
+    scores, now = [], clock.now()
     for judged in verdicts.judged:
         facts = by_key[judged.key].call.example.facts
         rule = rules.of(name, facts["feature"])
@@ -135,11 +135,10 @@ def _outcome(claim: Claim, tasks: Sequence[_Task], unreadable: Mapping[CallKey, 
         else:
             outcome.finished.append(job.key)
     for task in tasks:
-        if task.failed and task.job.attempts < jobs.MAX_ATTEMPTS:
-            continue  # its next attempt counts what it lacks, and opens the other lane
-        outcome.unscored += _unscored(task)
-        if claim.lane == "fast" and _runs_later(task, outcome):
-            outcome.later.append(task.job.key)
+        is_fast = claim.lane == "fast"
+        outcome.unscored[task.job.key] = [*_unscored(task), *(_absent_later(task) if is_fast else ())]
+        if is_fast and any(name in task.panel.scorers for name in task.choice.later):
+            outcome.later[task.job.key] = task.job.reason
     return outcome
 
 
@@ -149,11 +148,10 @@ def _unscored(task: _Task) -> Iterable[Unscored]:
     yield from (Unscored(name, "quarantined", 1, reason) for name, reason in task.failed.items())
 
 
-def _runs_later(task: _Task, outcome: _Outcome) -> bool:
-    """Whether a scorer of the slow lane is wanted and can run; those that cannot are counted here."""
-    absent = [name for name in task.choice.later if name not in task.panel.scorers]
-    outcome.unscored += [Unscored(name, "unavailable", 1, task.panel.absent[name]) for name in absent]
-    return len(absent) < len(task.choice.later)
+def _absent_later(task: _Task) -> Iterable[Unscored]:
+    """Scorers of the slow lane that cannot run here: no job is made for them alone, so they are counted now."""
+    absent = (name for name in task.choice.later if name not in task.panel.scorers)
+    return (Unscored(name, "unavailable", 1, task.panel.absent[name]) for name in absent)
 
 
 def _store(claim: Claim, outcome: _Outcome, now: datetime) -> None:
@@ -173,11 +171,16 @@ def _store(claim: Claim, outcome: _Outcome, now: datetime) -> None:
 
 
 def _write(cursor: db.CursorType, claim: Claim, outcome: _Outcome, now: datetime, *, is_new: bool) -> None:
-    keeping.add(cursor, claim.project_id, outcome.scores, is_new=is_new)
-    reasons = {job.key: job.reason for job in claim.jobs}
-    for reason in sorted({reasons[key] for key in outcome.later}):
-        places = [jobs.place_of(key) for key in outcome.later if reasons[key] == reason]
+    """Only of jobs that are still this claim's: a worker that lost its lease leaves all of it to the next, and texts
+    that arrived during the work are read before anything is said of them."""
+    mine = jobs.hold(cursor, claim)
+    keeping.add(cursor, claim.project_id, [score for score in outcome.scores if score.key in mine], is_new=is_new)
+    done = mine.intersection(outcome.finished)
+    jobs.finish(cursor, claim, done)
+    failures = [failure for failure in outcome.failures if failure.key in mine]
+    ended = done | jobs.fail(cursor, claim, failures, now)
+    for reason in sorted({outcome.later[key] for key in ended if key in outcome.later}):
+        places = [jobs.place_of(key) for key, why in outcome.later.items() if why == reason and key in ended]
         jobs.open_later(cursor, claim.project_id, places, now, reason)
-    keeping.count(cursor, claim.project_id, outcome.unscored, now)
-    jobs.finish(cursor, claim, outcome.finished)
-    jobs.fail(cursor, claim, outcome.failures, now)
+    unscored = (one for key in ended for one in outcome.unscored.get(key, ()))
+    keeping.count(cursor, claim.project_id, unscored, now)
