@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from stanchion_server.policies.gaps import RuleStep, Step, idle_rules, silences
+from stanchion_server.policies.gaps import RuleStep, Step, idle_rules, silences, together
 
 STEP = timedelta(minutes=15)
 START = datetime(2026, 11, 20, tzinfo=UTC)
@@ -82,3 +82,18 @@ def test_stretches_near_to_each_other_are_told_of_once() -> None:
     on_and_off = [(50, 20), (50, 1), (50, 1)] * 5
     (gap,) = idle_rules("chat", "toxic", rule_steps(*[(50, 1)] * 8, *on_and_off), STEP)
     assert (gap.start, gap.is_open) == (START + 8 * STEP, False)
+
+
+def test_rules_of_a_policy_that_did_not_run_at_the_same_time_are_one_group_with_the_worst_first() -> None:
+    slow = idle_rules("chat", "slow", rule_steps(*[(50, 0)] * 4, *[(50, 20)] * 4), STEP)
+    slower = idle_rules("chat", "slower", rule_steps(*[(50, 0)] * 5, *[(50, 40)] * 3), STEP)
+    elsewhere = idle_rules("other", "slow", rule_steps(*[(50, 0)] * 4, *[(50, 20)] * 4), STEP)
+    over = idle_rules("chat", "slow", rule_steps(*[(50, 20)] * 4, *[(50, 0)] * 4), STEP)
+    gone = silences("chat", "support", steps(*[(10, 10)] * 4, *[(10, 0)] * 4), STEP)
+    groups = together([*slow, *gone, *slower, *elsewhere, *over])
+    assert [[(gap.policy, gap.rule, gap.is_open) for gap in group] for group in groups] == [
+        [("chat", "slower", True), ("chat", "slow", True)],
+        [("chat", "", True)],
+        [("other", "slow", True)],
+        [("chat", "slow", False)],
+    ]

@@ -125,6 +125,28 @@ def idle_rules(policy: str, rule: str, steps: Sequence[RuleStep], length: timede
     return tuple(found)
 
 
+def together(found: Sequence[Gap]) -> tuple[tuple[Gap, ...], ...]:
+    """The gaps in their order, with those of several rules of a policy at the same time as one group, the worst first:
+    they mostly have one cause."""
+    groups: list[list[Gap]] = []
+    for gap in found:
+        beside = next((group for group in groups if _is_beside(gap, group[0])), None)
+        if beside is None:
+            groups.append([gap])
+        else:
+            beside.append(gap)
+    return tuple(tuple(sorted(group, key=lambda gap: -gap.missed_ratio)) for group in groups)
+
+
+def _is_beside(gap: Gap, other: Gap) -> bool:
+    return (
+        bool(gap.rule and other.rule)
+        and (gap.policy, gap.is_open) == (other.policy, other.is_open)
+        and gap.start < other.end
+        and other.start < gap.end
+    )
+
+
 def _expected(steps: Sequence[Step], length: timedelta) -> list[float]:
     """Decisions to be expected in each step; 0 before the first, and where nothing can be said."""
     judged = [step for step in steps if step.decisions]

@@ -108,8 +108,20 @@ class Disagreement:
     shadow_version: str
     checks: int
     pairs: tuple[tuple[str, str, int], ...]
-    examples: tuple[tuple[str, str, str, str], ...]
-    """check_id, trace_id, action, action of the shadow: the newest differing ones."""
+    examples: tuple[Differing, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Differing:
+    """A check on which the two differ; `rules` triggered in either of them, `labels` were found by either."""
+
+    check_id: str
+    trace_id: str
+    time: datetime
+    action: str
+    shadow_action: str
+    rules: tuple[str, ...]
+    labels: tuple[str, ...]
 
 
 _COLUMNS = (
@@ -165,22 +177,24 @@ def disagreement(
     project_id: int, policy: str, shadow_version: str, start: datetime, end: datetime
 ) -> Disagreement | None:
     """The shadow's decisions beside those that counted, check by check; None when it judged nothing in the window."""
-    sql = """SELECT d.policy_version, d.action, s.action, d.check_id, d.trace_id, d.start_time
+    sql = """SELECT d.policy_version, d.action, s.action AS action_1, d.check_id, d.trace_id, d.start_time,
+            d.rules, s.rules AS rules_1, d.labels, s.labels AS labels_1
         FROM guard_decisions s JOIN guard_decisions d ON d.project_id = s.project_id AND d.check_id = s.check_id
             AND d.policy = s.policy AND d.mode <> 'shadow'
         WHERE s.project_id = %(project)s AND s.policy = %(policy)s AND s.policy_version = %(shadow)s
             AND s.mode = 'shadow' AND s.start_time >= %(start)s AND s.start_time < %(end)s
             AND d.start_time >= %(start)s - interval '1 minute' AND d.start_time < %(end)s + interval '1 minute'"""
     params = {"project": project_id, "policy": policy, "shadow": shadow_version, "start": start, "end": end}
-    counted = f"SELECT policy_version, action, action_1, count(*) FROM ({_renamed(sql)}) t GROUP BY 1, 2, 3"  # noqa: S608
-    differing = f"""SELECT check_id, trace_id, action, action_1 FROM ({_renamed(sql)}) t WHERE action <> action_1
+    counted = f"SELECT policy_version, action, action_1, count(*) FROM ({sql}) t GROUP BY 1, 2, 3"  # noqa: S608
+    differing = f"""SELECT check_id, trace_id, start_time, action, action_1, rules, rules_1, labels, labels_1
+        FROM ({sql}) t WHERE action <> action_1
         ORDER BY start_time DESC LIMIT {MAX_EXAMPLES}"""  # noqa: S608 - texts of our own
     with reading.bounded():
         rows, examples = reading.named_rows(counted, params), reading.named_rows(differing, params)
     if not rows:
         return None
     pairs = tuple((ACTIONS[live], ACTIONS[shadow], count) for _version, live, shadow, count in rows)
-    named = tuple((check, trace.hex, ACTIONS[live], ACTIONS[other]) for check, trace, live, other in examples)
+    named = tuple(_differing(row) for row in examples)
     versions = "/".join(sorted({row[0] for row in rows}))
     return Disagreement(versions, shadow_version, sum(row[3] for row in rows), pairs, named)
 
@@ -226,8 +240,12 @@ def review_of(project_id: int, check_id: str) -> DecisionReview | None:
     return DecisionReview.objects.filter(project_id=project_id, check_id=check_id).first()
 
 
-def _renamed(sql: str) -> str:
-    return sql.replace("s.action,", "s.action AS action_1,", 1)
+def _differing(row: Sequence[Any]) -> Differing:
+    check_id, trace_id, time, action, shadow_action, rules, shadow_rules, labels, shadow_labels = row
+    return Differing(
+        check_id, trace_id.hex, time, ACTIONS[action], ACTIONS[shadow_action],
+        tuple(sorted(set(rules) | set(shadow_rules))), tuple(sorted(set(labels) | set(shadow_labels))),
+    )  # fmt: skip
 
 
 def conditions(project_id: int, wanted: DecisionFilter) -> tuple[str, list[Any]]:

@@ -51,20 +51,22 @@ class BenchForm(forms.Form):
 @project_page
 def bench(visit: Visit) -> HttpResponse:
     """POST shows the verdict beside the form; HTMX asks for the verdict alone."""
-    tried, refusal = None, ""
+    tried, refusal, judged_by = None, "", ""
     if visit.request.method == "POST":
         try:
             tried = _tried(visit, BenchForm(visit.request.POST))
+            judged_by = _named(visit.request.POST.get("which", ""))
         except SenderError as error:
             refusal = error.message
     if visit.request.headers.get("HX-Request"):
-        return visit.render("pages/_verdict.html", "guardrails", tried=tried, refusal=refusal)
+        return visit.render("pages/_verdict.html", "guardrails", tried=tried, refusal=refusal, judged_by=judged_by)
     params = visit.request.POST or visit.request.GET
     return visit.render(
         "pages/bench.html",
         "guardrails",
         400 if refusal else 200,
         tried=tried,
+        judged_by=judged_by,
         refusal=refusal,
         choices=_all_choices(visit),
         chosen=params.get("which", ""),
@@ -118,6 +120,12 @@ def _all_choices(visit: Visit) -> list[Choice]:
         found += _choices(policy, sorted(set(numbers), reverse=True))
     own = {policy.name for policy in policies}
     return [*found, *(Choice(f"{name}:", f"{name}, built in") for name in engine.BUILT_IN if name not in own)]
+
+
+def _named(which: str) -> str:
+    """A policy's text may call itself otherwise."""
+    name, _, version = which.partition(":")
+    return f"{name}, {f'version {version}' if version.isdecimal() else version or 'built in'}"
 
 
 def _unix(value: Any) -> Any:

@@ -130,6 +130,11 @@ def of_span(visit: Visit, trace_id: str, span_id: str) -> tuple[DecisionView, ..
     return selectors.decisions(visit.project.pk, wanted, limit=MAX_OF_SPAN).items
 
 
+def of_trace(visit: Visit, trace_id: str) -> tuple[DecisionView, ...]:
+    """The newest of a trace's decisions."""
+    return selectors.decisions(visit.project.pk, replace(_ever(), trace_id=trace_id), limit=selectors.MAX_PAGE).items
+
+
 def check_rows(found: DecisionView) -> list[CheckRow]:
     return [
         CheckRow(

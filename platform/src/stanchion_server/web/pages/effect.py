@@ -12,7 +12,7 @@ from django.http import Http404, HttpResponse
 from django.views.decorators.http import require_GET
 
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.policies import engine, measures, selectors
+from stanchion_server.policies import engine, gaps, measures, selectors
 from stanchion_server.policies.selectors import DecisionFilter
 from stanchion_server.reports import guardrails as reports
 from stanchion_server.traces.selectors.overview import step_for
@@ -58,6 +58,7 @@ def effect(visit: Visit, name: str) -> HttpResponse:
     step = step_for(span.end - span.start)
     rules = measures.rules(project_id, counted, step)
     moments = measures.over_time(project_id, counted, step)
+    coverage = reports.coverage_gaps(project_id, span.start, span.end)
     charts = _charts(moments, span.start, span.end, step)
     return visit.render(
         "pages/policy_effect.html",
@@ -70,7 +71,7 @@ def effect(visit: Visit, name: str) -> HttpResponse:
         deeds=deeds,
         total=_total(deeds, version),
         rated=reports.rated_after_acting(project_id, counted),
-        gaps=[gap for gap in reports.coverage_gaps(project_id, span.start, span.end) if gap.policy == name],
+        groups=gaps.together([one for one in coverage if one.policy == name]),
         rules=rules,
         sample=measures.MAX_SAMPLE,
         rows=_rows(rules, measures.reviewed_by_rule(project_id, counted), _times(span.start, span.end, step)),
@@ -144,9 +145,13 @@ def _spark(moments: Sequence[measures.RuleMoment], times: Sequence[datetime]) ->
     bars = []
     for place, time in enumerate(times):
         if (one := by_time.get(time)) and (asked := one.runs + one.not_run):
-            triggered, missed = SPARK_HEIGHT * one.triggered / asked, SPARK_HEIGHT * one.not_run / asked
-            bars.append((place * SPARK_STEP, round(triggered, 1), round(missed, 1)))
+            bars.append((place * SPARK_STEP, _height(one.triggered / asked), _height(one.not_run / asked)))
     return Spark(max(1, len(times)) * SPARK_STEP, tuple(bars))
+
+
+def _height(share: float) -> float:
+    """A little is seen, nothing is not."""
+    return max(2.0, round(SPARK_HEIGHT * share, 1)) if share else 0.0
 
 
 def _charts(

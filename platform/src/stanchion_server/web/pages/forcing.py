@@ -56,16 +56,27 @@ FORMS: Mapping[str, type[forms.Form]] = {
 @project_page
 def force(visit: Visit, name: str) -> HttpResponse:
     """POST changes one thing: `what` says which."""
-    policy = policy_of(visit, name)
+    policy, refusal = policy_of(visit, name), ""
     if visit.request.method == "POST":
         visit.require_admin()
-        wanted = _wanted(visit)
-        services.roll_out(visit.project.pk, policy.pk, wanted, visit.who)
-        messages.success(visit.request, "Changed. It is obeyed everywhere within five seconds.")
-        return redirect("policy_force", visit.project.slug, policy.name)
+        try:
+            services.roll_out(visit.project.pk, policy.pk, _wanted(visit), visit.who)
+        except SenderError as error:
+            if error.http_status != 400:
+                raise
+            refusal = error.message
+        else:
+            messages.success(
+                visit.request,
+                "Changed. The server obeys within five seconds, applications that judge by themselves within ten.",
+            )
+            return redirect("policy_force", visit.project.slug, policy.name)
     return visit.render(
         "pages/policy_force.html",
         "guardrails",
+        400 if refusal else 200,
+        refusal=refusal,
+        said=visit.request.POST,
         policy=policy,
         tab="force",
         versions=selectors.versions(visit.project.pk, policy.pk),
@@ -121,7 +132,7 @@ def _until(text: str) -> datetime | None:
 def _told(detail: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What changed: name, before, after."""
     if "after" not in detail:
-        return [(name, "", _plain(value)) for name, value in detail.items()]
+        return [("version" if name == "number" else name, "", _plain(value)) for name, value in detail.items()]
     before = detail.get("before") or {}
     changed = [(name, before.get(name), value) for name, value in detail["after"].items() if before.get(name) != value]
     return [(name.replace("_", " ").removeprefix("is "), _plain(old), _plain(new)) for name, old, new in changed]

@@ -11,7 +11,7 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.policies import engine, selectors, services
+from stanchion_server.policies import engine, gaps, selectors, services
 from stanchion_server.policies.models import Policy
 from stanchion_server.reports import guardrails as reports
 from stanchion_server.web.pages import snippets
@@ -64,7 +64,7 @@ def guardrails(visit: Visit) -> HttpResponse:
         400 if form.errors else 200,
         policies=policies,
         deeds=[deed(one) for one in found],
-        gaps=reports.coverage_gaps(visit.project.pk, span.start, span.end),
+        groups=gaps.together(reports.coverage_gaps(visit.project.pk, span.start, span.end)),
         own={policy.name for policy in policies},
         form=form,
         starts=STARTS,

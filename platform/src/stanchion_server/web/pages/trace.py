@@ -13,6 +13,7 @@ from django.views.decorators.http import require_GET
 from stanchion_server.feedback import selectors as feedback
 from stanchion_server.feedback.selectors import RatingView, Tally
 from stanchion_server.ingest.records import Charge, SpanKind, Status
+from stanchion_server.policies.selectors import DecisionView
 from stanchion_server.traces import selectors
 from stanchion_server.traces.selectors import CallDetail, SpanContent, SpanNode, TraceView
 from stanchion_server.web.pages import deciding, rating, scored, spantexts
@@ -35,6 +36,7 @@ class Row:
     first_token_x: float | None
     is_duplicate: bool
     tally: Tally | None
+    decision: DecisionView | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,12 +60,13 @@ def trace(visit: Visit, trace_id: str, span_id: str = "") -> HttpResponse:
     ratings, ratings_in_all = feedback.of_trace(visit.project.pk, trace_id, _sessions(view))
     tallies = _tallies(ratings)
     names = {node.span_id: node.name for node in view.spans}
+    decided = _decided(visit, view)
     limit = len(view.spans) if visit.request.GET.get("rows") == "all" else ROWS_AT_FIRST
     return visit.render(
         "pages/trace.html",
         "calls",
         view=view,
-        rows=[_row(node, view.duration_ms, tallies.get(node.span_id)) for node in _kept(view, limit, opened)],
+        rows=[_row(node, view.duration_ms, tallies, decided) for node in _kept(view, limit, opened)],
         hidden=max(0, len(view.spans) - limit),
         ratings=[Rated(found, names.get(found.span_id or "")) for found in ratings],
         tally=_tally(ratings),
@@ -105,7 +108,14 @@ def _first_interesting(view: TraceView) -> str:
     return (failed or answer or model or view.spans[0]).span_id
 
 
-def _row(node: SpanNode, total_ms: float, tally: Tally | None) -> Row:
+def _decided(visit: Visit, view: TraceView) -> Mapping[str, DecisionView]:
+    """Decisions by the spans that tell of them."""
+    if not any(node.kind is SpanKind.GUARDRAIL for node in view.spans):
+        return {}
+    return {found.span_id: found for found in deciding.of_trace(visit, view.trace_id)}
+
+
+def _row(node: SpanNode, total_ms: float, tallies: Mapping[str, Tally], decided: Mapping[str, DecisionView]) -> Row:
     scale = 1000 / total_ms if total_ms > 0 else 0
     start = min(max(node.offset_ms * scale, 0), 996)
     first = node.call.time_to_first_token_ms if node.call else None
@@ -116,7 +126,8 @@ def _row(node: SpanNode, total_ms: float, tally: Tally | None) -> Row:
         bar_width=round(min(max(node.duration_ms * scale, 4), 1000 - start), 2),
         first_token_x=None if first is None else round(min((node.offset_ms + first) * scale, 1000), 2),
         is_duplicate=_is_duplicate(node),
-        tally=tally,
+        tally=tallies.get(node.span_id),
+        decision=decided.get(node.span_id),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -78,8 +78,8 @@ def from_below(height: float) -> str:
 
 
 @register.filter
-def closed(gaps: Iterable[Gap]) -> list[Gap]:
-    return [gap for gap in gaps if not gap.is_open]
+def closed(groups: Iterable[Sequence[Gap]]) -> list[Sequence[Gap]]:
+    return [group for group in groups if not group[0].is_open]
 
 
 @register.filter
