@@ -195,6 +195,14 @@ def test_what_cannot_be_read_is_refused_with_the_remedy(project: Project, body: 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+def test_a_body_beyond_eight_mebibytes_is_refused_unread(project: Project) -> None:
+    key = tenants.create_key(project, "app", [Scope.GUARD])
+    answer = Client(headers={"x-api-key": key}).post(
+        "/api/v1/guard/check", b" " * ((8 << 20) + 1), content_type="application/json"
+    )
+    assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
 def test_hostile_characters_come_back_whole(project: Project) -> None:
     policy_in_force(project)
     body = f'{{"policy": "chat", "text": "a\\u0000\\ud800 {CANARY}", "feature": "f\\u0000", "check_id": "\\ud800"}}'

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -132,6 +133,24 @@ def test_a_shadow_that_cannot_be_compiled_any_more_costs_nobody_an_answer(projec
     [shadow] = checked.shadows
     assert (shadow.number, shadow.verdict.coverage.complete) == (2, False)
     assert "version 2 cannot judge" in shadow.verdict.coverage.not_run[0][1]
+
+
+def test_one_deadline_is_shared_by_the_enforced_policy_and_shadows(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Five seconds pass whenever the clock is read: after the first policy nothing is left of twelve."""
+    first = policy_in_force(project, "chat", document(), document(action="flag"))
+    services.set_shadow(project.pk, first.pk, 2, "tester")
+    services.enforce(project.pk, policy_in_force(project, "house").pk, "tester")
+    judged(project)
+    seconds = itertools.count(clock.monotonic_s(), 5)
+    monkeypatch.setattr(clock, "monotonic_s", lambda: next(seconds))
+    subject = Subject((Part("input", CANARY),))
+    checked = engine.check(project.pk, "chat", subject, key="k", manner=engine.Manner(deadline_ms=600_000))
+    assert [one.verdict.coverage.complete for one in (*checked.judged, *checked.shadows)] == [True, True, True]
+    late = engine.check(project.pk, "chat", subject, key="k", manner=engine.Manner(deadline_ms=12_000))
+    assert [one.verdict.coverage.complete for one in (*late.judged, *late.shadows)] == [True, False, False]
+    assert late.judged[1].verdict.action == "block", "the policy says what being late means"
 
 
 def test_two_who_enforce_two_policies_at_once_leave_one_enforced(project: Project) -> None:

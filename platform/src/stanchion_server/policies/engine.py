@@ -47,10 +47,17 @@ _forgotten = 0
 
 @dataclass(frozen=True, slots=True)
 class Manner:
-    """How a check is to be made: which parts are judged (None for all), and how long it may take."""
+    """How a check is to be made: which parts are judged (None for all), and how long all of it may take, the enforced
+    policy and shadows included."""
 
     judged: tuple[int, ...] | None = None
     deadline_ms: float | None = None
+
+    def left(self, began_s: float) -> Manner:
+        """The same with what is left of the time; with next to none, every check of the next policy is late."""
+        if self.deadline_ms is None:
+            return self
+        return replace(self, deadline_ms=max(1e-6, self.deadline_ms - 1000 * (clock.monotonic_s() - began_s)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,9 +124,9 @@ def check(project_id: int, name: str, subject: Subject, *, key: str, manner: Man
     the check falls. Raises SenderError 404 for a policy that the project does not have."""
     judged: list[Judgement] = []
     shadows: list[Judgement] = []
-    now = clock.now()
+    now, began_s = clock.now(), clock.monotonic_s()
     for state_name in _names(project_id, name):
-        one, beside = _check_one(project_id, state_name, subject, key, now, manner)
+        one, beside = _check_one(project_id, state_name, subject, key, now, manner.left(began_s))
         judged.append(one)
         shadows.extend(beside)
     return together(subject, tuple(judged), tuple(shadows))
@@ -227,10 +234,10 @@ def _check_one(
     choice = choose(state, key, now)
     if choice.judge is None:
         return Judgement(name, None, "live", _unjudged(state, subject, choice.reason)), []
+    beside, began_s = [], clock.monotonic_s()
     verdict = _judge(project_id, state, choice.judge, subject, manner)
-    beside = []
     if choice.shadow is not None and choice.shadow != choice.judge:
-        shadow = _judge_beside(project_id, state, choice.shadow, subject, manner)
+        shadow = _judge_beside(project_id, state, choice.shadow, subject, manner.left(began_s))
         beside.append(Judgement(name, choice.shadow, "shadow", shadow))
     return Judgement(name, choice.judge, choice.mode, verdict), beside
 

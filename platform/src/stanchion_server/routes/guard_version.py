@@ -53,7 +53,7 @@ class Own:
 def _beside_enforced(
     caller: Caller, own: Own, subject: Subject, origin: Origin, manner: engine.Manner
 ) -> engine.Checked:
-    start_ns = clock.now_ns()
+    start_ns, began_s = clock.now_ns(), clock.monotonic_s()
     verdict = own.guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
     verdict = replace(verdict, policy=own.policy, policy_version=own.version)
     judged = engine.Judgement(own.policy, own.number, "live", verdict)
@@ -62,7 +62,7 @@ def _beside_enforced(
     enforced = engine.state_of(caller.project_id, "")
     if enforced is None or enforced.name == own.policy:
         return engine.together(subject, (judged,), ())
-    beside = guard_check.check(caller, enforced.name, subject, origin, manner)
+    beside = guard_check.check(caller, enforced.name, subject, origin, manner.left(began_s))
     return engine.together(subject, (judged, *beside.judged), beside.shadows)
 
 

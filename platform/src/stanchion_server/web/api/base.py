@@ -19,6 +19,8 @@ from stanchion_server.kernel.errors import SenderError, Unavailable
 from stanchion_server.tenants.models import Scope
 from stanchion_server.web.api import access, parameters, shapes
 
+MAX_BODY_BYTES = 8 << 20
+"""The longest text that the check API reads, escaped as JSON, with room for what stands around it."""
 ERRORS = {
     400: "The request is not readable; the message says which value, and what to do.",
     401: "No valid key and no session.",
@@ -52,6 +54,10 @@ class Resource(APIView):
         )
         self.values = parameters.read_all(request.query_params, (parameters.PROJECT, *self.known))
         self.values.pop("project", None)
+        if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY_BYTES:
+            raise SenderError(
+                "too_large", f"The body is larger than {MAX_BODY_BYTES >> 20} MiB. Send less at once.", 413
+            )
 
     @property
     def hidden(self) -> frozenset[str]:
