@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stanchion_guard.classifiers import linear
 from stanchion_guard.detectors import Detector, build
 from stanchion_guard.records import Detection, Finding, Part, Subject
@@ -18,8 +20,8 @@ def version_of(detector: Detector, own: str = "1") -> str:
     return f"{own}.{detector.name}-{detector.version}{weights}"
 
 
-def evidence_of(place: Place, finding: Finding, place_index: int = 0) -> Evidence:
-    return Evidence(place, finding.start, finding.end, finding.label, finding.score, finding.reason, place_index)
+def evidence_of(place: Place, finding: Finding) -> Evidence:
+    return Evidence(place, finding.start, finding.end, finding.label, finding.score, finding.reason)
 
 
 def loudest(detection: Detection) -> str:
@@ -55,14 +57,14 @@ class ResponseDetector(PromptDetector):
 
 
 class ContextDetector(PromptDetector):
-    """The worst of the contexts, each judged as a retrieved document."""
+    """The worst of the sources, each judged by itself: joined, a harmless one would dilute an attack in another."""
 
     def judge(self, example: Example) -> Result | None:
         found: list[tuple[float, str, list[Evidence]]] = []
         for index, text in enumerate(example.contexts):
             detection = self._detector.detect(reading_of(text), 0, Subject((Part("retrieved", text),)))
             if detection.score is not None:
-                evidence = [evidence_of("context", finding, index) for finding in detection.findings]
+                evidence = [replace(evidence_of("context", one), place_index=index) for one in detection.findings]
                 found.append((detection.score, loudest(detection), evidence))
         if not found:
             return None
@@ -73,9 +75,9 @@ class ContextDetector(PromptDetector):
 _ON = {"prompt": PromptDetector, "response": ResponseDetector, "context": ContextDetector}
 
 
-def kind(place: Place, detector: str, name: str, title: str, family: str, threshold: float = 0.5) -> Kind:
-    """A scorer of the fast lane for every call, low being good."""
-    known = Known(name, title, family, "fast", "low_is_good", threshold, 1.0, blind_to(detector), detector=detector)
+def kind(place: Place, detector: str, name: str, title: str, family: str, usual_ratio: float = 1.0) -> Kind:
+    """A scorer of the fast lane with the detectors' own threshold, low being good."""
+    known = Known(name, title, family, "fast", "low_is_good", 0.5, usual_ratio, blind_to(detector), detector=detector)
     return Kind(known, lambda told, parameters: _ON[place](told, build(detector, {})))
 
 
@@ -84,7 +86,7 @@ KINDS = (
     kind("response", "toxicity", "toxicity_response", "Toxicity of the answer", "toxicity"),
     kind("prompt", "harmful_intent", "harm_prompt", "Request for harm", "safety"),
     kind("prompt", "prompt_injection", "injection_prompt", "Prompt injection", "safety"),
-    kind("context", "prompt_injection", "injection_context", "Injection in what was retrieved", "safety"),
+    kind("context", "prompt_injection", "injection_context", "Injection in what was retrieved", "safety", 0.25),
     kind("prompt", "pii", "pii_prompt", "Personal data in the prompt", "privacy"),
     kind("response", "pii", "pii_response", "Personal data in the answer", "privacy"),
     kind("response", "secrets", "secrets_response", "Secrets in the answer", "privacy"),

@@ -8,11 +8,14 @@ from stanchion_server.quality.records import Example, Result
 from stanchion_server.quality.scorers.known import Kind, Known, Parameters, Single, blind_to
 from stanchion_server.quality.scorers.texts import reading_of
 
+MOST_CHARACTERS = 600
+"""Of a text's beginning, by which its language is told."""
+
 
 def language_of(text: str) -> tuple[str | None, float]:
     """Code and confidence; None where too little tells."""
     reading = reading_of(text)
-    return reading.keep("language", lambda: identify(reading.raw))
+    return reading.keep("scorers.language", lambda: identify(reading.raw[:MOST_CHARACTERS]))
 
 
 class _Named(Single):
@@ -46,7 +49,7 @@ class LanguageMatch(_Named):
         return self.result(1.0 - min(sure, surer), f"{asked}-{answered}", f"asked in {asked}, answered in {answered}")
 
 
-_BLIND = blind_to("language")
+_BLIND = blind_to("language", f"Only the first {MOST_CHARACTERS} characters are read.")
 KINDS = (
     Kind(
         Known(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from stanchion_guard.grounding.lexicon import word_set
 from stanchion_guard.views import Reading
@@ -64,34 +65,50 @@ def strength_of(word: str) -> int:
     return 0
 
 
+class _Role(NamedTuple):
+    """What a word does to feelings: its own, how it changes the next ones, whether it turns the sentence."""
+
+    strength: int
+    factor: float
+    turns: bool
+
+
 @lru_cache(maxsize=20_000)
-def _role(word: str) -> tuple[bool, float, bool]:
-    """Whether it negates, by how much it changes the next feeling, whether it turns the sentence."""
-    lower = word.lower().replace("’", "'")
-    return lower in _NEGATIONS, _DEGREES.get(lower, 1.0), lower in _TURNS
+def _role(word: str) -> _Role | None:
+    """None for the many words that do nothing."""
+    lower, strength = word.lower().replace("’", "'"), strength_of(word)
+    factor = TURNED if lower in _NEGATIONS else _DEGREES.get(lower, 1.0)
+    turns = lower in _TURNS
+    return _Role(strength, factor, turns) if strength or factor != 1.0 or turns else None
 
 
 def feelings(words: list[str]) -> list[tuple[int, float]]:
     """Place and strength of each word with a feeling, negations, degrees and turns taken into account: what stands
     after a "but" weighs more than what stands before."""
     found: list[tuple[int, float]] = []
+    changes: list[tuple[int, float]] = []
     turned_at = -1
-    for place, word in enumerate(words):
-        strength = strength_of(word)
-        if strength:
-            found.append((place, _in_context(words, place, float(strength))))
-        elif _role(word)[2]:
+    for place, role in enumerate(map(_role, words)):
+        if role is None:
+            continue
+        if role.strength:
+            found.append((place, role.strength * _change(changes, place)))
+        elif role.turns:
             turned_at = place
+        if role.factor != 1.0:
+            changes.append((place, role.factor))
     if turned_at <= 0 or len(words) > _LONGEST_TURN:
         return found
     return [(place, strength * (0.6 if place < turned_at else 1.3)) for place, strength in found]
 
 
-def _in_context(words: list[str], place: int, strength: float) -> float:
-    for before in words[max(0, place - _REACH) : place]:
-        negates, degree, _ = _role(before)
-        strength *= TURNED if negates else degree
-    return strength
+def _change(changes: list[tuple[int, float]], place: int) -> float:
+    factor = 1.0
+    for before, change in reversed(changes):
+        if before < place - _REACH:
+            break
+        factor *= change
+    return factor
 
 
 def tone(strengths: list[float]) -> float:
@@ -121,7 +138,8 @@ class Sentiment(Single):
             return None
         score, found = tone_of(reading)
         label = "positive" if score >= POSITIVE else "negative" if score <= NEGATIVE else "neutral"
-        return self.result(score, label, f"{len(found)} words that carry a feeling", _evidence(reading, place, found))
+        marked = [] if label == "neutral" else _evidence(reading, place, found)
+        return self.result(score, label, f"{len(found)} words that carry a feeling", marked)
 
 
 def _evidence(reading: Reading, place: Place, found: list[tuple[int, float]]) -> list[Evidence]:

@@ -31,6 +31,8 @@ _LOW_BITS, _HIGH_BITS = 2.5, 5.4
 """Shannon entropy of running text lies between these, in bits a character, in alphabets of up to some 60 letters."""
 _NOISE_FROM = 100
 """Characters, before their entropy says anything."""
+_FEWEST_BLANKS = 1 / 12
+"""Of the characters: with more blanks than that, a text has words, which are looked at one by one."""
 _TAIL = 60
 _ENDS = ".!?…。！？؟।:;)]}>\"'”’»`*_|~%"
 _HANGING = word_set("the a an and or but of to in with for that which is are was were because if by from as")
@@ -38,6 +40,7 @@ _LIST_LINE = re.compile(r"\s{0,12}(?:[-*•–#>|]|\d{1,3}[.)]|[a-zA-Z][.)])\s?"
 _ADDRESS = re.compile(r"[@./]")
 _VOWELS = frozenset("aeiouyàáâãäåæèéêëìíîïòóôõöøùúûüýāēīōūąęěőűœ")
 _CLUSTER = re.compile(r"[bcdfghjklmnpqrstvwxz]{6}")
+_LAST_LATIN = "\u024f"
 _SCRIPT_STARTS = ((0x0370, "greek"), (0x0400, "cyrillic"), (0x0530, "other"), (0x3040, "cjk"), (0xFF00, "other"))
 
 
@@ -58,7 +61,8 @@ def gibberish(text: str, words: list[str]) -> float:
     """The share of odd words, raised by replacement characters and by an entropy that running text does not have."""
     odd = sum(map(is_odd, words)) / len(words) if words else 0.0
     broken = text.count("�") / len(text)
-    noise = _noise(text) if len(text) >= _NOISE_FROM else 0.0
+    blanks = text.count(" ") + text.count("\n")
+    noise = _noise(text) if len(text) >= _NOISE_FROM and blanks < _FEWEST_BLANKS * len(text) else 0.0
     return min(1.0, max(2.0 * odd, 20.0 * broken, noise))
 
 
@@ -93,7 +97,7 @@ def cut_off(text: str, words: list[str]) -> float:
 def mixed_scripts(text: str, words: list[str]) -> float:
     """Twice the share of letters outside the commonest script, and every word that mixes two counts ten letters.
     Japanese and Chinese signs beside Latin names are usual: up to a third of the letters is free."""
-    if text.isascii():
+    if not any(letter > _LAST_LATIN and letter.isalpha() for letter in set(text)):
         return 0.0
     counts = Counter(_script(letter) for letter in text if letter.isalpha())
     total = counts.total()
