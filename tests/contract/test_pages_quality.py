@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from uuid import uuid4
 
 import pytest
 from django.test import Client
 
 from kit import scored, traffic
 from kit.scorers import Fake, panel_of
+from stanchion_server.feedback import services as feedback
+from stanchion_server.feedback.ratings import Rating, Source
 from stanchion_server.ingest.records import CallRecord
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.ids import span_id_to_hex
@@ -175,6 +178,41 @@ def test_a_rule_that_makes_no_sense_says_why(shop: Shop, change: dict[str, str],
     answer = client_of("ada").post("/p/shop/settings/scorers", said)
     assert answer.status_code == 400 and message in answer.content.decode()
     assert not ScorerSetting.objects.exists()
+
+
+def test_a_judge_is_stated_as_json_and_its_rubrics_become_scorers(shop: Shop) -> None:
+    said = {"scorer": "llm_judge", "state": "on", "parameters": '{"base_url": "http://127.0.0.1:9/v1", "model": "m",'
+            ' "rubrics": ["helpfulness", {"name": "tone", "criteria": "Is it kind?"}]}'}  # fmt: skip
+    assert client_of("ada").post("/p/shop/settings/scorers", said).status_code == 302
+    text = page("ada", "/p/shop/settings/scorers")
+    assert "judge_tone" in text and "Judge: tone" in text
+    helpful = text[text.index("judge_helpfulness") :][:400]
+    assert "no judge is stated" not in helpful
+    assert "127.0.0.1:9" not in page("vera", "/p/shop/settings/scorers")
+    share = {"scorer": "judge_tone", "state": "on", "sample_percent": "50", "threshold": ""}
+    assert client_of("ada").post("/p/shop/settings/scorers", share).status_code == 302
+    for wrong, message in (("[1]", "JSON object"), ('{"rubrics": ["no"]}', "no rubric"), ("{", "valid JSON")):
+        answer = client_of("ada").post("/p/shop/settings/scorers", {**said, "parameters": wrong})
+        assert answer.status_code == 400 and message in answer.content.decode()
+    assert ScorerSetting.objects.get(scorer="llm_judge").parameters["model"] == "m"
+
+
+def test_a_judge_carries_its_agreement_with_people(shop: Shop) -> None:
+    calls = scored_calls(shop, *["rude answer", "kind answer"] * 16, name="judge_coherence")
+    assert "not enough data" not in page("ann", f"{BASE}/scorers/toxicity_response")
+    rate(shop, calls[:10], "coherence")
+    assert "not enough data" in page("ann", f"{BASE}/scorers/judge_coherence")
+    rate(shop, calls[10:], "judge_coherence")
+    assert 'badge ok">calibrated' in page("ann", f"{BASE}/scorers/judge_coherence")
+
+
+def rate(shop: Shop, calls: list[CallRecord], name: str) -> None:
+    now = clock.now()
+    feedback.keep(shop.project.pk, [
+        Rating(uuid4().hex, name, 0.9 if "rude" in call.output_preview else 0.1, "", "", "", call.trace_id,
+               call.span_id, "", "ada", Source.API, now)
+        for call in calls
+    ])  # fmt: skip
 
 
 def test_a_quarantined_job_says_what_failed_and_is_tried_again_or_discarded(shop: Shop) -> None:

@@ -171,25 +171,3 @@ class ScorerSetting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scorer} for {self.feature or 'all features'}"
-
-
-class Rubric(models.Model):
-    """What a judge is asked, as an immutable version: a change is a new row with the next number. `scale` is "0-1" or
-    "1-5"; `criteria` describes what each end means."""
-
-    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
-    name = models.CharField(max_length=63)
-    version = models.PositiveIntegerField()
-    scale = models.CharField(max_length=3)
-    criteria = models.TextField()
-    needs_context = models.BooleanField(default=False)
-    needs_reference = models.BooleanField(default=False)
-    created_at = models.DateTimeField()
-    created_by = models.CharField(max_length=150)
-    archived_at = models.DateTimeField(null=True)
-
-    class Meta:
-        constraints = [models.UniqueConstraint(fields=["project", "name", "version"], name="rubric_version_once")]
-
-    def __str__(self) -> str:
-        return f"{self.name} {self.version}"

@@ -32,7 +32,6 @@ class Panels:
         self._lock = threading.Lock()
 
     def of(self, parameters: Mapping[str, Mapping[str, Any]]) -> Panel:
-        """Raises ValueError for parameters that a scorer refuses."""
         name = _name(parameters)
         with self._lock:
             if name in self._held:
@@ -59,13 +58,12 @@ def _name(parameters: Mapping[str, Mapping[str, Any]]) -> str:
 
 
 def _built(parameters: Mapping[str, Mapping[str, Any]]) -> Panel:
-    known = {each.id: each for each in registry.known()}
-    scorers = {scorer.id: scorer for scorer in registry.scorers(parameters)}
-    offers = [Offer(each.id, each.lane, each.usual_ratio) for each in known.values()]
-    offers += [Offer(each.id, each.lane, 1.0) for each in scorers.values() if each.id not in known]
-    absent = {name: each.availability() or "It could not be built." for name, each in known.items()
-              if name not in scorers}  # fmt: skip
-    return Panel(tuple(offers), scorers, absent)
+    found = registry.every(parameters)
+    return Panel(
+        offers=tuple(Offer(known.id, known.lane, known.usual_ratio) for known, _built in found),
+        scorers={known.id: built for known, built in found if not isinstance(built, str)},
+        absent={known.id: built for known, built in found if isinstance(built, str)},
+    )
 
 
 panels = Panels()

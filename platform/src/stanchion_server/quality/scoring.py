@@ -53,12 +53,11 @@ class _Outcome:
 
 
 PanelOf = Callable[[Mapping[str, Mapping[str, Any]]], Panel]
-"""The scorers built with these parameters; ValueError for parameters that one of them refuses."""
+"""The scorers built with these parameters."""
 
 
 def step(panel_of: PanelOf, lane: Lane, project_id: int, shed: Shed, now: datetime) -> int:
-    """How many jobs were taken; 0 when none of the project's is due and settled. Raises ValueError before anything is
-    taken when a scorer refuses the project's parameters."""
+    """How many jobs were taken; 0 when none of the project's is due and settled."""
     rules = settings.rules(project_id)
     by_feature = {feature: panel_of(rules.parameters(feature)) for feature in {"", *(f for _s, f in rules.by_place)}}
     claim = jobs.claim(lane, project_id, now)

@@ -11,10 +11,10 @@ from django.db.models import Q, QuerySet
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.quality.models import ScoreJob, ScorerSetting
-from stanchion_server.quality.panels import panels
 from stanchion_server.quality.records import LANES, Lane
 from stanchion_server.quality.sampling import Rule
 from stanchion_server.quality.scorers import registry
+from stanchion_server.quality.selectors import settings
 
 Job = tuple[UUID, int, Lane]
 """Trace, span and lane."""
@@ -23,7 +23,7 @@ Job = tuple[UUID, int, Lane]
 def set_rule(project_id: int, scorer: str, feature: str, rule: Rule, actor: str) -> ScorerSetting:
     """Replaces the rule of this scorer for this feature ("" for all that have none of their own). SenderError names
     what of it cannot be."""
-    _check(scorer, rule)
+    _check(project_id, scorer, feature, rule)
     setting, _is_new = ScorerSetting.objects.update_or_create(
         project_id=project_id,
         scorer=scorer,
@@ -64,13 +64,17 @@ def _quarantined(project_id: int, jobs: Iterable[Job] | None) -> QuerySet[ScoreJ
     return rows.filter(wanted)
 
 
-def _check(scorer: str, rule: Rule) -> None:
-    if scorer not in {known.id for known in registry.known()}:
-        raise SenderError("no_such_scorer", f"There is no scorer {scorer[:80]!r}. The page “Scorers” lists them.", 404)
+def _check(project_id: int, scorer: str, feature: str, rule: Rule) -> None:
     for name, value in (("sample_ratio", rule.sample_ratio), ("threshold", rule.threshold)):
         if value is not None and not (math.isfinite(value) and 0 <= value <= 1):
             raise SenderError("out_of_range", f"{name}={value} must lie between 0 and 1.")
+    # With what stands beside it: a judge's rubrics are scorers of their own.
+    beside = settings.rules(project_id).parameters(feature)
+    together = {**beside, **({scorer: rule.parameters} if rule.parameters else {})}
     try:
-        panels.of({scorer: rule.parameters})
+        known = {one.id for one in registry.known(together)}
+        registry.scorers({name: given for name, given in together.items() if name in known})
     except ValueError as error:
-        raise SenderError("bad_parameters", str(error)) from error
+        raise SenderError("bad_parameters", f"The parameters are refused: {error}.") from error
+    if scorer not in known:
+        raise SenderError("no_such_scorer", f"There is no scorer {scorer[:80]!r}. The page “Scorers” lists them.", 404)

@@ -11,7 +11,7 @@ from uuid import UUID
 from stanchion_server.kernel.ids import span_id_to_hex
 from stanchion_server.quality.records import Lane
 from stanchion_server.quality.sampling import Rules
-from stanchion_server.quality.scorers import Direction, registry
+from stanchion_server.quality.scorers import Direction, judged, registry
 from stanchion_server.quality.scorers.known import Known
 from stanchion_server.quality.selectors import settings
 from stanchion_server.quality.selectors.distributions import Distribution, ScoreQuery, distributions
@@ -58,7 +58,7 @@ def standings(
     for row in distributions(project_id, ScoreQuery(start, end, filters=filters or {})):
         rows.setdefault(row.scorer, []).append(row)
     rules = settings.rules(project_id)
-    known = {one.id: one for one in registry.known()}
+    known = {one.id: one for one in registry.known(rules.parameters("")) if one.id != judged.SHARED}
     found = [_standing(name, known.get(name), rows.get(name, ()), rules) for name in {**known, **rows}]
     return tuple(sorted(found, key=lambda one: (one.family, one.found is None, one.title)))
 

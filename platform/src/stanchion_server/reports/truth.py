@@ -15,7 +15,8 @@ from uuid import UUID
 
 from stanchion_server.feedback.ratings import Tone
 from stanchion_server.ingest.records import Status
-from stanchion_server.quality import sampling, weak_labels
+from stanchion_server.quality import calibration, sampling, weak_labels
+from stanchion_server.quality.calibration import Correlation
 from stanchion_server.quality.sampling import Rules
 from stanchion_server.quality.scorers import registry
 from stanchion_server.quality.scorers.known import Known
@@ -75,6 +76,21 @@ def heavier(one: Known) -> tuple[str, ...]:
     side = one.id.rpartition("_")[2]
     slow = [each for each in registry.known() if each.lane == "slow" and each.family == one.family]
     return tuple(each.id for each in sorted(slow, key=lambda each: (not each.id.endswith(side), each.id)))
+
+
+def calibrated(window: Window, scorer: str, version: str) -> Correlation:
+    """How a judge's scores go with what people gave the same calls, under the scorer's name or its rubric's."""
+    sql = f"""SELECT c.score, avg(greatest(r.score, 0)) FROM scores c
+        JOIN ratings r ON r.project_id = c.project_id AND r.trace_id = c.trace_id
+            AND (r.span_id IS NULL OR r.span_id = c.span_id) AND r.score IS NOT NULL AND r.name = ANY (%(names)s)
+        WHERE c.project_id = %(project)s AND c.scorer = %(scorer)s AND c.scorer_version = %(version)s
+            AND c.start_time >= %(start)s AND c.start_time < %(end)s
+        GROUP BY c.trace_id, c.span_id, c.start_time, c.score LIMIT {MAX_ROWS}"""  # noqa: S608 - a number of our own
+    values = {"project": window.project_id, "start": window.start, "end": window.end, "scorer": scorer,
+              "version": version, "names": [scorer, scorer.removeprefix("judge_")]}  # fmt: skip
+    with reading.bounded():
+        found = reading.named_rows(sql, values)
+    return calibration.correlation([row[0] for row in found], [float(row[1]) for row in found])
 
 
 def truth(window: Window, scorer: str, version: str, against: str = "") -> Truth | None:

@@ -37,6 +37,15 @@ def test_parameters_that_make_no_sense_are_refused_by_name() -> None:
         registry.scorers({"bias_twins": {"detector": "magic"}})
 
 
+def test_kept_parameters_that_are_refused_meanwhile_cost_the_one_scorer_alone() -> None:
+    kept = {"gone": {"a": 1}, "refusal": {"level": 3}, "llm_judge": {"rubrics": ["gone"]}}
+    found = {known.id: built for known, built in registry.every(kept)}
+    assert "gone" not in found
+    assert "its parameters are refused" in str(found["refusal"])
+    assert found["toxicity_response"] is not None and not isinstance(found["toxicity_response"], str)
+    assert "judge_helpfulness" in found
+
+
 def test_the_page_lists_every_scorer_as_it_is() -> None:
     row = r"^\| `(\w+)` \| (\w+) \| (\w+) \| ([\d.]+|-) \| ([\d.]+) \| [^|]+ \| [^|]+ \| [^|]+ \|$"
     rows = re.findall(row, PAGE.read_text("utf-8"), re.MULTILINE)

@@ -118,25 +118,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name='Rubric',
-            fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(max_length=63)),
-                ('version', models.PositiveIntegerField()),
-                ('scale', models.CharField(max_length=3)),
-                ('criteria', models.TextField()),
-                ('needs_context', models.BooleanField(default=False)),
-                ('needs_reference', models.BooleanField(default=False)),
-                ('created_at', models.DateTimeField()),
-                ('created_by', models.CharField(max_length=150)),
-                ('archived_at', models.DateTimeField(null=True)),
-                ('project', models.ForeignKey(on_delete=django.db.models.deletion.CASCADE, related_name='+', to='tenants.project')),
-            ],
-            options={
-                'constraints': [models.UniqueConstraint(fields=('project', 'name', 'version'), name='rubric_version_once')],
-            },
-        ),
-        migrations.CreateModel(
             name='ScorerSetting',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),

@@ -39,6 +39,7 @@ _ENDPOINT: dict[str, Any] = {
     "input_price": {"type": "number", "minimum": 0},
     "output_price": {"type": "number", "minimum": 0},
 }
+_NEEDED = frozenset({"base_url", "model"})
 PARAMETERS: dict[str, Any] = {"type": "object", "properties": _ENDPOINT, "additionalProperties": False}
 SHARED_PARAMETERS: dict[str, Any] = {
     "type": "object",
@@ -86,7 +87,7 @@ def _form(rubric: Rubric) -> dict[str, Any]:
 
 class Judge(Single):
     def __init__(self, known: Known, parameters: Parameters, rubric: Rubric) -> None:
-        if not {"base_url", "model"} <= parameters.keys():
+        if not parameters.keys() >= _NEEDED:
             raise Unavailable(_UNSTATED)
         self._chat = Chat(
             parameters["base_url"],
@@ -197,15 +198,17 @@ def _messages(rubric: Rubric, parts: Sequence[tuple[str, str]]) -> list[dict[str
     return [{"role": "system", "content": system}, {"role": "user", "content": "\n\n".join(texts)}]
 
 
-def _kind(rubric: Rubric, shared: Parameters | None) -> Kind:
-    """`shared` is what was stated for all judges, None where this rubric is not among theirs."""
-    title = f"Judge: {rubric.name.replace('_', ' ')}"
+def _kind(rubric: Rubric, shared: Parameters, own: Parameters) -> Kind:
+    """`shared` is what was stated for all judges, nothing where this rubric is not among theirs."""
+    name, title = f"judge_{rubric.name}", f"Judge: {rubric.name.replace('_', ' ')}"
+    is_stated = {**shared, **own}.keys() >= _NEEDED
     known = Known(
-        f"judge_{rubric.name}", title, "judge", "slow", "high_is_good", 0.5, 0.05, _BLIND, lambda: _UNSTATED, PARAMETERS
-    )
+        name, title, "judge", "slow", "high_is_good", 0.5, 0.05, _BLIND, lambda: None if is_stated else _UNSTATED,
+        PARAMETERS,
+    )  # fmt: skip
 
     def make(known: Known, parameters: Parameters) -> Scorer:
-        return Judge(known, {**(shared or {}), **parameters}, rubric)
+        return Judge(known, {**shared, **parameters}, rubric)
 
     return Kind(known, make)
 
@@ -214,8 +217,10 @@ def _no_scorer(known: Known, parameters: Parameters) -> Scorer:
     raise Unavailable(_NO_SCORER)
 
 
-def kinds(shared: Parameters) -> tuple[Kind, ...]:
-    """A scorer for each rubric of the library and of one's own. Raises ValueError for a rubric that makes no sense."""
+def kinds(parameters: Mapping[str, Parameters]) -> tuple[Kind, ...]:
+    """A scorer for each rubric of the library and of one's own, with the parameters stated under each id. Raises
+    ValueError for a rubric that makes no sense."""
+    shared = parameters.get(SHARED, {})
     endpoint = {name: value for name, value in shared.items() if name != "rubrics"}
     stated = {rubric.name: rubric for rubric in map(rubrics.of, shared.get("rubrics", ()))}
     all_rubrics = rubrics.STARTERS | stated
@@ -223,5 +228,8 @@ def kinds(shared: Parameters) -> tuple[Kind, ...]:
         SHARED, "Language model as judge", "judge", "slow", "high_is_good", None, 0.0, _BLIND,
         lambda: _NO_SCORER, SHARED_PARAMETERS,
     )  # fmt: skip
-    judges = tuple(_kind(rubric, endpoint if name in stated else None) for name, rubric in all_rubrics.items())
+    judges = tuple(
+        _kind(rubric, endpoint if name in stated else {}, parameters.get(f"judge_{name}", {}))
+        for name, rubric in all_rubrics.items()
+    )
     return (*judges, Kind(settings, _no_scorer))

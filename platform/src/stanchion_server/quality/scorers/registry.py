@@ -24,7 +24,7 @@ from stanchion_server.quality.scorers import (
 )
 from stanchion_server.quality.scorers.known import Kind, Known, Parameters
 
-__all__ = ["Known", "known", "scorers", "unavailable"]
+__all__ = ["Known", "every", "known", "scorers", "unavailable"]
 
 Settings = Mapping[str, Parameters]
 """Parameters by scorer id."""
@@ -49,7 +49,7 @@ def kinds(parameters: Settings) -> tuple[Kind, ...]:
     shared = parameters.get(judged.SHARED, {})
     _check_parameters(judged.SHARED, judged.SHARED_PARAMETERS, shared)
     try:
-        judges = judged.kinds(shared)
+        judges = judged.kinds(parameters)
     except ValueError as problem:
         raise ValueError(f"{judged.SHARED}: {problem}") from problem
     own = (*(kind for module in _MODULES for kind in module.KINDS), *judges)
@@ -70,6 +70,24 @@ def scorers(parameters: Settings) -> tuple[Scorer, ...]:
 def unavailable(parameters: Settings) -> Mapping[str, str]:
     """Why each of the others cannot run with these parameters, by id."""
     return {one.id: built for one, built in _built(parameters) if isinstance(built, str)}
+
+
+def every(parameters: Settings) -> tuple[tuple[Known, Scorer | str], ...]:
+    """Each scorer with what was built of it, or why it was not. For parameters that were kept: what has become unknown
+    or is refused meanwhile, as after an upgrade, costs the one scorer and not the others."""
+    try:
+        there = kinds(parameters)
+    except ValueError:
+        there = kinds(NOTHING)
+    return tuple((kind.known, _kept(kind, parameters.get(kind.known.id, {}))) for kind in there)
+
+
+def _kept(kind: Kind, given: Parameters) -> Scorer | str:
+    try:
+        _check_parameters(kind.known.id, kind.known.parameters, given)
+        return _one(kind, given)
+    except ValueError as problem:
+        return f"not available: its parameters are refused: {problem}"
 
 
 def _built(parameters: Settings) -> Iterator[tuple[Known, Scorer | str]]:

@@ -14,6 +14,7 @@ from stanchion_server.quality.models import ScorerSetting
 from stanchion_server.quality.sampling import Rule
 from stanchion_server.quality.scorers import registry
 from stanchion_server.quality.scorers.known import Known
+from stanchion_server.quality.selectors import settings
 from stanchion_server.tenants.models import Scope
 from stanchion_server.web.api import base, shapes
 from stanchion_server.web.api.policies import checked
@@ -59,10 +60,11 @@ class NewRule(serializers.Serializer[Any]):
 class Scorers(base.Resource):
     @base.described("list_scorers", "All scorers", shapes.list_schema(ScorerView), (), tag="quality")
     def get(self, request: Request) -> Response:
+        known = registry.known(settings.rules(self.asker.project_id).parameters(""))
         rules: dict[str, list[RuleView]] = {}
         for row in ScorerSetting.objects.filter(project_id=self.asker.project_id).order_by("scorer", "feature"):
             rules.setdefault(row.scorer, []).append(rule_view(row))
-        return self.answer({"items": [view_of(one, tuple(rules.get(one.id, ()))) for one in registry.known()]})
+        return self.answer({"items": [view_of(one, tuple(rules.get(one.id, ()))) for one in known]})
 
 
 class OneScorer(base.Resource):

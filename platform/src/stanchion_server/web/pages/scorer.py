@@ -62,6 +62,7 @@ def scorer(visit: Visit, name: str) -> HttpResponse:
         charts=[(chart, tiles.twin(chart)) for chart in charts],
         worst=reports.shown(visit.project.pk, worst),
         truth=truths.truth(window, name, version, visit.request.GET.get("against", "")) if found else None,
+        calibration=truths.calibrated(window, name, version) if found and standing.family == "judge" else None,
         chips=chips,
     )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -20,6 +21,7 @@ from stanchion_server.quality import services
 from stanchion_server.quality.models import ScorerSetting
 from stanchion_server.quality.records import LANES
 from stanchion_server.quality.sampling import Rule
+from stanchion_server.quality.scorers import judged, rubrics
 from stanchion_server.quality.selectors import queue, settings
 from stanchion_server.reports import quality as reports
 from stanchion_server.reports.quality import Standing
@@ -39,7 +41,7 @@ SHEDS = {
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """A scorer and what is asked of it; `own` are the wishes of single features."""
+    """A scorer and what is asked of it; `own` are the rules of single features."""
 
     standing: Standing
     general: ScorerSetting | None
@@ -54,6 +56,7 @@ class WishForm(forms.Form):
     state = forms.ChoiceField(choices=[("on", "on"), ("off", "off"), ("usual", "usual")])
     sample_percent = forms.FloatField(min_value=0, max_value=100, required=False)
     threshold = forms.FloatField(min_value=0, max_value=1, required=False)
+    parameters = forms.JSONField(required=False)
 
 
 @require_http_methods(["GET", "POST"])
@@ -75,6 +78,9 @@ def scoring(visit: Visit) -> HttpResponse:
         400 if refusal else 200,
         rows=rows,
         refusal=refusal,
+        judge=visit.request.POST.get("parameters") or (_judge(visit) if visit.may_administer else ""),
+        shared=judged.SHARED,
+        rubrics=sorted(rubrics.STARTERS),
         cost_usd=sum((row.cost_usd for row in rows), Decimal(0)),
     )
 
@@ -101,7 +107,21 @@ def _changed(rule: Rule, given: Mapping[str, Any], said: Mapping[str, Any]) -> R
     if "sample_percent" in given:
         percent = said["sample_percent"]
         rule = replace(rule, sample_ratio=None if percent is None else percent / 100)
+    if "parameters" in given:
+        rule = replace(rule, parameters=_parameters(said["parameters"]))
     return replace(rule, threshold=said["threshold"]) if "threshold" in given else rule
+
+
+def _parameters(said: Any) -> Mapping[str, Any]:
+    if said is not None and not isinstance(said, dict):
+        raise SenderError("bad_parameters", 'Parameters are a JSON object, like {"model": "small"}.')
+    return said or {}
+
+
+def _judge(visit: Visit) -> str:
+    """What is stated for all judges, as JSON."""
+    rule = settings.rules(visit.project.pk).of(judged.SHARED, "")
+    return json.dumps(rule.parameters, indent=2, ensure_ascii=False) if rule.parameters else ""
 
 
 def _rows(visit: Visit) -> list[Row]:
