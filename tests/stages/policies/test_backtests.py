@@ -133,7 +133,7 @@ def test_what_would_be_stopped_now_and_was_not_stands_with_its_trace(project: Pr
     [example] = told["newly_stopped"]
     assert (example["trace_id"], example["before"], example["after"]) == (second.trace_id.hex, "allow", "block")
     assert (told["matrix"], told["rules"]) == ({"allow>allow": 1, "allow>block": 1}, {"canary": 1})
-    assert told["without_baseline"] == 2
+    assert (told["without_baseline"], told["mean_before_us"]) == (2, None)
     assert first.trace_id != second.trace_id
 
 
@@ -142,6 +142,7 @@ def test_a_version_is_compared_with_what_another_would_have_done(project: Projec
     told = run(policy, replace(WINDOW, number=2, baseline=1)).result
     assert (told["newly_passed_count"], told["newly_stopped_count"], told["without_baseline"]) == (1, 0, 0)
     assert told["newly_passed"][0]["before"] == "block"
+    assert told["mean_us"] > 0 and told["mean_before_us"] > 0
     assert told["matrix"] == {"allow>allow": 1, "block>flag": 1}
 
 

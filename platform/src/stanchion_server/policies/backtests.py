@@ -124,8 +124,9 @@ def _outcome(call: recorded.Call, texts: recorded.Texts, guard: Guard, known: _K
     if not told.judged:
         return None
     verdict = guard.judge(told.subject, judged=told.judged)
+    before, before_us = known.before(call, told)
     return comparing.Outcome(
-        trace_id=call.trace_id.hex, span_id=span_id_to_hex(call.span_id), before=known.before(call, told),
+        trace_id=call.trace_id.hex, span_id=span_id_to_hex(call.span_id), before=before, before_us=before_us,
         after=verdict.action, rules=summary.rules(verdict), labels=summary.labels(verdict),
         elapsed_us=verdict.elapsed_us, is_complete=verdict.coverage.complete and told.is_whole and not texts.is_cut,
         is_violation=known.reviews.of(call),
@@ -150,11 +151,13 @@ class _Known:
         decided = recorded.decided(project_id, backtest.policy.name, () if guard else calls)
         return cls(guard, decided, recorded.reviewed(project_id, calls), recorded.rated(project_id, calls))
 
-    def before(self, call: recorded.Call, told: replay.Replayed) -> Action | None:
+    def before(self, call: recorded.Call, told: replay.Replayed) -> tuple[Action | None, int | None]:
+        """What the baseline did, and the time it took now; None for what is not known."""
         if self.guard:
-            return self.guard.judge(told.subject, judged=told.judged).action
+            verdict = self.guard.judge(told.subject, judged=told.judged)
+            return verdict.action, verdict.elapsed_us
         action = self.decided.of(call)
-        return None if action is None else ACTIONS[action]
+        return None if action is None else ACTIONS[action], None
 
 
 def _save(backtest: Backtest, tally: comparing.Tally, calls: Sequence[recorded.Call], *, is_last: bool) -> None:

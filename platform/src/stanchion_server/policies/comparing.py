@@ -14,7 +14,8 @@ _STOPPING = frozenset({"block", "fallback", "reask"})
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """One call: what the baseline did (None: nothing is known), what the tested text does, and what people said."""
+    """One call: what the baseline did (None: nothing is known), what the tested text does, and what people said.
+    `before_us` is the baseline's time where it judged again, so that the two can be compared."""
 
     trace_id: str
     span_id: str
@@ -26,6 +27,7 @@ class Outcome:
     is_complete: bool
     is_violation: bool | None
     is_rated_good: bool | None = None
+    before_us: int | None = None
 
 
 @dataclass(slots=True)
@@ -40,6 +42,8 @@ class Tally:
     incomplete: int = 0
     elapsed_us: int = 0
     max_us: int = 0
+    before_us: int = 0
+    before_calls: int = 0
     matrix: dict[str, int] = field(default_factory=dict)
     rules: dict[str, int] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
@@ -56,7 +60,13 @@ class Tally:
 
     def as_json(self) -> dict[str, Any]:
         told = asdict(self)
-        return {**told, "precision": self.precision, "recall": self.recall, "mean_us": self.mean_us}
+        return {
+            **told,
+            "precision": self.precision,
+            "recall": self.recall,
+            "mean_us": self.mean_us,
+            "mean_before_us": self.mean_before_us,
+        }
 
     @property
     def precision(self) -> float | None:
@@ -73,6 +83,10 @@ class Tally:
     def mean_us(self) -> float | None:
         return self.elapsed_us / self.calls if self.calls else None
 
+    @property
+    def mean_before_us(self) -> float | None:
+        return self.before_us / self.before_calls if self.before_calls else None
+
     def take(self, outcome: Outcome | None) -> None:
         """Counts one call; None is one whose texts are not kept."""
         if outcome is None:
@@ -87,6 +101,8 @@ class Tally:
         self.calls += 1
         self.elapsed_us += outcome.elapsed_us
         self.max_us = max(self.max_us, outcome.elapsed_us)
+        if outcome.before_us is not None:
+            self.before_us, self.before_calls = self.before_us + outcome.before_us, self.before_calls + 1
         self.incomplete += not outcome.is_complete
         self.without_baseline += outcome.before is None
         for name in outcome.rules:
