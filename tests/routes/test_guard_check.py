@@ -195,6 +195,15 @@ def test_what_cannot_be_read_is_refused_with_the_remedy(project: Project, body: 
     assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
 
 
+def test_a_warm_check_asks_the_database_nothing(project: Project, django_assert_num_queries: Any) -> None:
+    policy_in_force(project)
+    key = tenants.create_key(project, "app", [Scope.GUARD])
+    client, body = Client(headers={"x-api-key": key}), {"policy": "chat", "text": CANARY}
+    assert client.post("/api/v1/guard/check", body, content_type="application/json").status_code == 200
+    with django_assert_num_queries(0):
+        assert client.post("/api/v1/guard/check", body, content_type="application/json").status_code == 200
+
+
 def test_a_body_beyond_eight_mebibytes_is_refused_unread(project: Project) -> None:
     key = tenants.create_key(project, "app", [Scope.GUARD])
     answer = Client(headers={"x-api-key": key}).post(
