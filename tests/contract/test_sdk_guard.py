@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
 import stanchion_sdk
+from kit.client_envs import ROOT, run_app
 from kit.contract import Door
 from kit.guarding import CANARY, document, policy_in_force
 from stanchion_sdk.guarding import guards, sources
 from stanchion_sdk.guarding.pulling import Pulled
 from stanchion_sdk.settings import Settings
+from stanchion_server.commands.fake_llm.server import FakeLlm
 from stanchion_server.policies import services
 from stanchion_server.policies.recording import recorder
 from stanchion_server.tenants import access
@@ -77,3 +80,44 @@ def test_the_server_judges_for_a_remote_guard_and_records_it(live_door: Door, mo
     access.forget_everything()
     missing = stanchion_sdk.guard("not-there", remote="always", deadline_ms=10_000).check("hello")
     assert "HTTP 404" in missing.coverage.not_run[0][1]
+
+
+SHOP = """policy: chat
+version: 1
+defaults: {when_late: block, when_failed: block}
+message: This cannot be said here.
+rules:
+  - {id: pii, stages: [input, output, tool_call], detector: pii, action: redact}
+  - {id: words, stages: [input], detector: words, parameters: {words: [open sesame]}, action: block}
+"""
+
+
+@pytest.mark.clients
+@pytest.mark.slow
+def test_an_older_client_without_the_engine_is_guarded_by_the_server(live_door: Door) -> None:
+    access.forget_everything()
+    project = Project.objects.get(pk=live_door.project_id)
+    policy_in_force(project, "chat", SHOP)
+    key = tenants.create_key(project, "app", ["guard", "ingest"])
+    with FakeLlm(latency_ms=1, chunk_ms=1) as fake:
+        variables = {
+            "PYTHONPATH": str(ROOT / "collectors" / "src"),
+            "STANCHION_ENDPOINT": live_door.url,
+            "STANCHION_API_KEY": key,
+            "STANCHION_SPOOL_DIR": "off",
+            "OPENAI_BASE_URL": fake.url + "/v1",
+            "OPENAI_API_KEY": "x",
+        }
+        output = run_app("openai-v2", str(ROOT / "tests/contract/sdk/guard_sdk_app.py"), variables=variables)
+        served = len(fake.calls)
+    seen = json.loads(next(line for line in reversed(output.splitlines()) if line.startswith("{")))
+    masked = "You asked: I am [EMAIL]"
+    assert seen == {
+        "version": "2", "engine": False, "plain": masked, "stream": masked, "tools": '{"to": "[EMAIL]"}', "raw": masked,
+        "response": masked, "blocked": ["This cannot be said here.", "input"],
+        "answered": "This cannot be said here.", "answered_stream": "This cannot be said here.",
+        "async": masked, "async_stream": masked,
+    }  # fmt: skip
+    assert served == 7
+    assert recorder.flush()
+    assert GuardDecision.objects.filter(project_id=project.pk).count() == 2 * served + 3

@@ -18,7 +18,10 @@ from ..settings import Settings
 from .bundles import Entry, read
 
 POLL_S = 10.0
-TIMEOUT_S = 2.0
+TIMEOUT_S = 10.0
+FIRST_TIMEOUT_S = 2.0
+"""While a check waits for the policy's first copy."""
+
 MAX_BUNDLE_BYTES = 8 * 1024 * 1024
 
 
@@ -40,10 +43,10 @@ class Pulled:
             self._begin()
         return self._entries
 
-    def refresh(self) -> bool:
+    def refresh(self, timeout_s: float = TIMEOUT_S) -> bool:
         """Asks the server now; whether it answered with a usable bundle, or that ours is still the newest."""
         try:
-            body, etag = self._ask()
+            body, etag = self._ask(timeout_s)
             if body:
                 self._entries, self._etag = read(body, self._hash_key), etag
                 self._keep(body)
@@ -64,7 +67,7 @@ class Pulled:
             if self._entries is None:
                 self._load()
             if self._entries is None:
-                self.refresh()
+                self.refresh(FIRST_TIMEOUT_S)
             self._pid = os.getpid()
             threading.Thread(target=self._poll, name="stanchion-guard-policy", daemon=True).start()
 
@@ -73,7 +76,7 @@ class Pulled:
             self.refresh()
             time.sleep(random.uniform(POLL_S / 2, POLL_S))  # noqa: S311 - spreads the load, guards nothing
 
-    def _ask(self) -> tuple[bytes, str]:
+    def _ask(self, timeout_s: float) -> tuple[bytes, str]:
         if not self._url.startswith(("http://", "https://")):
             raise ValueError("no address")
         headers = {"Authorization": f"Bearer {self._settings.api_key}"}
@@ -81,7 +84,7 @@ class Pulled:
             headers["If-None-Match"] = self._etag
         request = urllib.request.Request(self._url, headers=headers)  # noqa: S310 - the scheme was looked at
         try:
-            with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
+            with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
                 body = answer.read(MAX_BUNDLE_BYTES)
                 return body, answer.headers.get("ETag") or ""
         except urllib.error.HTTPError as error:
