@@ -269,6 +269,27 @@ def test_fifty_tasks_get_each_its_own_answer(recorded: MemoryExporter) -> None:
     assert safety.failures.total() == before
 
 
+@pytest.mark.slow
+def test_a_tool_call_that_never_ends_is_stopped_while_it_is_held(recorded: MemoryExporter) -> None:
+    sent = []
+
+    def endless() -> Iterator[bytes]:
+        for number in range(100_000):
+            sent.append(number)
+            call = {"index": 0, "id": "t", "function": {"name": "f", "arguments": "x" * 100_000}}
+            yield f"data: {json.dumps(chat_chunks({'tool_calls': [call]})[1])}\n\n".encode()
+
+    def provider(request: httpx2.Request) -> httpx2.Response:
+        return httpx2.Response(200, content=endless(), headers={"content-type": "text/event-stream"})
+
+    http = httpx2.Client(transport=httpx2.MockTransport(provider))
+    client = guard_of(POLICY).openai(openai.OpenAI(api_key="x", base_url="http://p/v1", http_client=http))
+    with pytest.raises(Blocked) as raised:
+        list(client.chat.completions.create(**ASK, stream=True))
+    assert raised.value.stage == "tool_call"
+    assert 10 <= len(sent) < 20
+
+
 def test_a_wrong_shape_is_judged_by_nobody_and_says_so(recorded: MemoryExporter) -> None:
     guard = guard_of(with_rule(**find("zzz", action="flag")))
     strange: Any = [{"role": "assistant", "tool_calls": [{"id": "t", "function": "not an object"}]}]

@@ -7,6 +7,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import anthropic
 import openai
 import pydantic
 import pytest
@@ -330,6 +331,37 @@ def test_one_call_is_recorded_and_its_decisions_stand_in_its_trace(guard: AppGua
         assert [span.scope for span in family].count("stanchion.guard") == 2
         assert len({span.parent_id for span in family if span.parent_id}) == 1
         assert MASKED in call.attributes["gen_ai.input.messages"]  # recorded as it was sent
+
+
+def test_variants_of_the_clients_are_guarded_too(guard: AppGuard) -> None:
+    provider = Provider(message({"type": "text", "text": MAIL}))
+    beta = guard.anthropic(provider.anthropic()).beta.messages.create(**ASK_ANTHROPIC, betas=["x"])
+    assert (beta.content[0].text, provider.sent[0]["messages"][0]["content"]) == (MASKED, MASKED)
+    bedrock = anthropic.AnthropicBedrock(aws_access_key="a", aws_secret_key="s", aws_region="r", max_retries=0)
+    bad = {**ASK_ANTHROPIC, "messages": [{"role": "user", "content": "open sesame"}]}
+    answering = guard.anthropic(bedrock, when_blocked="answer")
+    assert answering.messages.create(**bad).content[0].text == BLOCKED
+    texts = [event.delta.text for event in answering.messages.create(**bad, stream=True) if hasattr(event, "delta")
+             and hasattr(event.delta, "text")]  # fmt: skip
+    assert texts == [BLOCKED]
+    azure = openai.AzureOpenAI(azure_endpoint="http://azure", api_key="x", api_version="2024-10-21", max_retries=0)
+    stopped = guard.openai(azure, when_blocked="answer").chat.completions.create(model="m", messages=bad["messages"])
+    assert stopped.choices[0].message.content == BLOCKED
+
+
+def test_texts_of_fields_that_other_servers_add_are_judged_or_told_of(
+    guard: AppGuard, recorded: MemoryExporter
+) -> None:
+    answer = chat("hello", reasoning_content=MAIL, reasoning_details=[{"text": MAIL}])
+    told = guard.openai(Provider(answer).openai()).chat.completions.create(**ASK).choices[0].message
+    assert told.reasoning_content == MASKED
+    last = [span for span in recorded.spans if span.scope == "stanchion.guard"][-1]
+    assert "reasoning_details: no check reads it" in last.attributes["stanchion.guard.detail"]
+    deltas = chat_chunks({"reasoning_content": MAIL[:12]}, {"reasoning_content": MAIL[12:], "reasoning_details": ["x"]})
+    chunks = list(guard.openai(Provider(deltas).openai()).chat.completions.create(**ASK, stream=True))
+    thoughts = [getattr(chunk.choices[0].delta, "reasoning_content", None) or "" for chunk in chunks]
+    assert "".join(thoughts) == MASKED
+    assert not any(hasattr(chunk.choices[0].delta, "reasoning_details") for chunk in chunks)
 
 
 def test_what_is_no_client_is_refused(guard: AppGuard) -> None:

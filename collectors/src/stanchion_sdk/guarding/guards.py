@@ -50,7 +50,10 @@ class AppGuard:
         told = [with_gaps(one, gaps) for one in self._told(ask)]
         for one in told:
             record(one, subject, ask.check_id)
-        return self._source.obeyed(subject, told)
+        try:
+            return self._source.obeyed(subject, told)
+        except Exception as error:
+            return self._nobody(ask, _reason("guard", error)).verdict
 
     async def ajudge(
         self, subject: Subject, *, judged: tuple[int, ...] | None = None, gaps: tuple[tuple[str, str], ...] = ()

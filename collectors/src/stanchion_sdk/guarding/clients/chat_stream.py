@@ -68,6 +68,7 @@ class ChatFlow:
         out = [self._chunk(index, {key: text}) for key, text in rest.items() if text]
         calls = self._calls.pop(index, None)
         if calls is not None:
+            calls = _joined(calls)
             texts = Texts()
             _chat_calls(texts, calls)
             if self.valve.judge(texts):
@@ -85,20 +86,28 @@ class ChatFlow:
             whole = next((call for call in calls if call["index"] == number), None)
             if whole is None:
                 calls.append(whole := {"index": number})
-            _merge(whole, piece)
+            self._merge(whole, piece)
         if isinstance(delta.get("function_call"), dict):
-            _merge(self._calls.setdefault(index, {}).setdefault("function_call", {}), delta["function_call"])
+            self._merge(self._calls.setdefault(index, {}).setdefault("function_call", {}), delta["function_call"])
+
+    def _merge(self, whole: Json, piece: Json) -> None:
+        """Arguments grow by each piece; names and ids are said once."""
+        for key, value in piece.items():
+            if isinstance(value, dict):
+                self._merge(whole.setdefault(key, {}), value)
+            elif key in ("arguments", "input") and isinstance(value, str):
+                whole.setdefault(key, []).append(value)
+                self.valve.hold(value)
+            elif value is not None:
+                whole[key] = value
 
 
-def _merge(whole: Json, piece: Json) -> None:
-    """Arguments grow by each piece; names and ids are said once."""
-    for key, value in piece.items():
-        if isinstance(value, dict):
-            _merge(whole.setdefault(key, {}), value)
-        elif key in ("arguments", "input") and isinstance(value, str):
-            whole[key] = whole.get(key, "") + value
-        elif value is not None:
-            whole[key] = value
+def _joined(calls: Any) -> Any:
+    """The calls with each argument's pieces as one text."""
+    if isinstance(calls, list):
+        is_text = all(isinstance(each, str) for each in calls)
+        return "".join(calls) if is_text else [_joined(each) for each in calls]
+    return {key: _joined(value) for key, value in calls.items()} if isinstance(calls, dict) else calls
 
 
 class TextFlow:

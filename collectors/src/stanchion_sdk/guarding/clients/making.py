@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import sys
+from functools import partial
 from typing import Any
 
 from opentelemetry import context as otel_context
@@ -26,8 +27,15 @@ def stand_in(client: Any, endpoint: Endpoint, body: Json, *, is_stream: bool, re
     clone._client = httpx.AsyncClient(transport=transport) if is_async else httpx.Client(transport=transport)
     clone._prepare_options = _same_async if is_async else _same
     clone._prepare_request = _nothing_async if is_async else _nothing
+    clone._make_sse_decoder = _plain_decoder(clone)
     clone._middleware = ()
     return clone
+
+
+def _plain_decoder(client: Any) -> Any:
+    """Of server-sent events, as we write them, also where the client's provider has a format of its own (Bedrock)."""
+    base: Any = next(each for each in reversed(type(client).__mro__) if "_make_sse_decoder" in vars(each))
+    return partial(base._make_sse_decoder, client)
 
 
 def unnamed(options: Any) -> Any:

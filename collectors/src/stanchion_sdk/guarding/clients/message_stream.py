@@ -69,6 +69,7 @@ class MessageFlow:
         kind = delta.get("type")
         if kind == "input_json_delta" and index in self._arguments:
             self._arguments[index].append(delta.get("partial_json") or "")
+            self.valve.hold(self._arguments[index][-1])
         elif kind in _TEXTS:
             text = self.valve.feed((index, _TEXTS[kind]), delta.get(_TEXTS[kind]) or "")
             return [{**event, "delta": {**delta, _TEXTS[kind]: text}}] if text else []

@@ -12,6 +12,9 @@ Json = dict[str, Any]
 SILENT = frozenset({"reasoning", "item_reference", "compaction"})
 """Items of a conversation whose content is encrypted or elsewhere: nobody outside the provider can read them."""
 
+READ = frozenset({"tool_calls", "function_call", "annotations", "parsed"})
+"""Fields of an answer that are read, or repeat what is."""
+
 
 def rows(value: object) -> Iterator[Json]:
     for row in value if isinstance(value, list) else ():
@@ -68,7 +71,9 @@ def chat_answered(body: Json) -> Texts:
             _chat_calls(found, message)
             if isinstance(message.get("audio"), dict):
                 found.add("output", message["audio"], "transcript", "assistant")
-                found.miss("audio")
+            for key in [key for key, value in message.items() if isinstance(value, dict | list) and value]:
+                if key not in READ:
+                    found.miss(key)
     return found
 
 

@@ -32,6 +32,7 @@ class ResponseFlow:
 
     def __init__(self, valve: Valve) -> None:
         self.valve = valve
+        valve.remembers = True
         self._held: dict[int, list[Json]] = {}
         self._items: dict[int, Json] = {}
         self._started: Json = {}
@@ -49,6 +50,7 @@ class ResponseFlow:
         item = event.get("item")
         if index in self._held or (isinstance(item, dict) and item.get("type") in _CALLS):
             self._held.setdefault(index, []).append(event)
+            self.valve.hold(str(event.get("delta") or ""))
             return []
         if base in _TEXTS:
             return self._text(event, base, verb)

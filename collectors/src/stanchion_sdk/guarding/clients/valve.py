@@ -7,9 +7,9 @@ from typing import Any, Protocol
 
 from opentelemetry import context as otel_context
 
-from ..judging import at_part, unmaskable
+from ..judging import at_part, unjudged, unmaskable
 from ..shapes import Part, Stage, Subject, Verdict
-from ..streams import TextStream
+from ..streams import MOST_HELD, TextStream
 from .texts import Texts
 
 Json = dict[str, Any]
@@ -43,6 +43,8 @@ class Valve:
         self._context = otel_context.get_current()
         self._channels: dict[Any, TextStream] = {}
         self._shown: dict[Any, list[str]] = {}
+        self._held_characters = 0
+        self.remembers = False
         self.stopped: tuple[Verdict, Stage] | None = None
         self.is_broken = False
 
@@ -57,7 +59,6 @@ class Valve:
                 stream = self._channels[channel] = self._open("output", self._background)
             finally:
                 otel_context.detach(token)
-            self._shown[channel] = []
         return self._noted(channel, stream, stream.feed(text))
 
     def finish(self, channel: Any) -> str:
@@ -67,8 +68,14 @@ class Valve:
             return ""
         return self._noted(channel, stream, stream.finish())
 
+    def hold(self, text: str) -> None:
+        """Counts what waits for a tool call to be whole; one that never ends is stopped."""
+        self._held_characters += len(text)
+        if self._held_characters > MOST_HELD and self.stopped is None:
+            self.stopped = unjudged(Subject(()), "", "block", "the tool calls are too long to be held"), "tool_call"
+
     def shown(self, channel: Any) -> str | None:
-        """All that was shown of a channel."""
+        """All that was shown of a channel, for a flow that set `remembers`."""
         return "".join(self._shown[channel]) if channel in self._shown else None
 
     def channels(self) -> list[Any]:
@@ -101,5 +108,6 @@ class Valve:
     def _noted(self, channel: Any, stream: TextStream, text: str) -> str:
         if stream.blocked and stream.verdict is not None:
             self.stopped = stream.verdict, stream.stage
-        self._shown[channel].append(text)
+        if self.remembers:
+            self._shown.setdefault(channel, []).append(text)
         return text
