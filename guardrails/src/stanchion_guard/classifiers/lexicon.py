@@ -27,6 +27,12 @@ def _read() -> dict[str, str]:
 
 _CLASSES = _read()
 CLASSES: tuple[str, ...] = tuple(_CLASSES)
+_ATTACK = """set_aside before orders persona unbound assistant reveal hidden refusing absolute carry_out link fiction
+    cipher mode from_now marker"""
+_TOXIC = "identity hostile_verb demeaning violent negation kind reported sexual self_harm addressed crowd swearing"
+_HARM = "how_to dangerous unlawful violent fiction persona addressed sexual self_harm"
+_TOGETHER = (_ATTACK, _TOXIC, _HARM)
+"""Classes that mean more together than each by itself."""
 IDENTITY = 1 << CLASSES.index("identity")
 
 
@@ -38,3 +44,10 @@ def masks() -> dict[str, int]:
             key = word[:5] + "*" if word.endswith("*") and len(word) > 5 else word.rstrip("*")
             found[key] = found.get(key, 0) | 1 << bit
     return found
+
+
+def combinations() -> tuple[int, ...]:
+    """Masks of every single class, then of the pairs of classes that are weighed together."""
+    groups = [[1 << CLASSES.index(name) for name in names.split()] for names in _TOGETHER]
+    found = {one | other for group in groups for one in group for other in group if one < other}
+    return (*(1 << bit for bit in range(len(CLASSES))), *sorted(found))

@@ -9,17 +9,17 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
-from stanchion_guard.classifiers import features, lexicon
+from stanchion_guard.classifiers import features
 from stanchion_guard.detectors import Unavailable
 
 Floats = npt.NDArray[np.float32]
+Sums = npt.NDArray[np.float64]
 
 WINDOWS = (1, 4, 16)
 """Segments in a window."""
@@ -27,50 +27,40 @@ WEIGHTS = Path(__file__).parent / "weights" / "linear.npz"
 
 
 @dataclass(frozen=True, slots=True)
-class Calibration:
-    """score = logistic(slope * (logit - centre - length_slope * ln(segments))): monotone in the logit."""
-
-    slope: float
-    centre: float
-    length_slope: float
-
-    def probability(self, logit: float, segments: int) -> float:
-        exponent = self.slope * (logit - self.centre - self.length_slope * math.log(max(segments, 1)))
-        return 1.0 / (1.0 + math.exp(-min(max(exponent, -30.0), 30.0)))
-
-
-@dataclass(frozen=True, slots=True)
 class Weights:
-    """`characters` and `words` have a row for each hash and a column for each target; `classes` and `pairs` weigh word
-    classes in one segment; `biases` has a row for each window size."""
+    """`table` has a row for each hash and a column for each target, in units of `scales`; the sum of a word's rows fits
+    16 bits. `classes` weighs word classes, or pairs of them,
+    that stand in one segment: a row for each of `masks`. `biases` has a row for each window size. A target's score is
+    logistic(slope * (logit - centre - length_slope * ln(segments))): monotone in the logit."""
 
     targets: tuple[str, ...]
-    characters: Floats
-    words: Floats
+    table: npt.NDArray[np.int16]
+    scales: Floats
+    masks: features.Codes
     classes: Floats
-    pairs: Floats
     biases: Floats
-    calibrations: tuple[Calibration, ...]
+    slopes: Floats
+    centres: Floats
+    length_slopes: Floats
     version: str
 
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Sums of one text's segments: a row for each segment, a column for each target, for each kind of gram."""
+    """Running sums over one text's segments, one row more than there are: the targets' sums over words, then those over
+    classes, then the count of words."""
 
-    characters: Floats
-    words: Floats
-    classes: Floats
+    sums: Sums
     grams: features.Grams
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """The window that speaks loudest for a target: its score in 0..1 and its range in the text that was read."""
+    """A window: its score in 0..1, its first and its last segment."""
 
     score: float
-    start: int
-    end: int
+    first: int
+    last: int
 
 
 @cache
@@ -81,68 +71,34 @@ def load(path: Path = WEIGHTS) -> Weights:
         raise Unavailable("the classifiers' weights are not installed; guardrails/train/train.py makes them")
     features.grams("a")  # makes its tables now: the first check has a deadline to keep
     with np.load(path, allow_pickle=False) as stored:
-        scales = stored["scales"].astype(np.float32)
+        slopes, centres, length_slopes = stored["calibrations"].astype(np.float32).T
         return Weights(
             targets=tuple(str(name) for name in stored["targets"]),
-            characters=stored["characters"].astype(np.float32) * scales[0],
-            words=stored["words"].astype(np.float32) * scales[1],
+            table=stored["table"],
+            scales=stored["scales"].astype(np.float32),
+            masks=stored["masks"],
             classes=stored["classes"].astype(np.float32),
-            pairs=stored["pairs"].astype(np.float32),
             biases=stored["biases"].astype(np.float32),
-            calibrations=tuple(Calibration(*map(float, row)) for row in stored["calibrations"]),
+            slopes=slopes,
+            centres=centres,
+            length_slopes=length_slopes,
             version=str(stored["version"]),
         )
-
-
-def _segment_sums(table: Floats, rows: features.Indexes, bounds: features.Indexes) -> Floats:
-    sums: Floats = np.add.reduceat(table.take(rows, axis=0), bounds[:-1], axis=0)
-    return sums
-
-
-def _class_sums(weights: Weights, classes: features.Codes) -> Floats:
-    bits = np.arange(len(lexicon.CLASSES), dtype=np.uint32)
-    present = ((classes[:, None] >> bits) & np.uint32(1)).astype(np.float32)
-    targets, size, _ = weights.pairs.shape
-    beside = (present @ weights.pairs.transpose(1, 0, 2).reshape(size, -1)).reshape(-1, targets, size)
-    pairs = (beside @ present[:, :, None])[:, :, 0]
-    return np.asarray(present @ weights.classes + pairs, dtype=np.float32)
 
 
 def sums(weights: Weights, text: str) -> Scores:
     """Everything that any target needs of a folded text."""
     found = features.grams(text)
-    if not len(found):
-        nothing = np.zeros((0, len(weights.targets)), dtype=np.float32)
-        return Scores(nothing, nothing, nothing, found)
-    return Scores(
-        characters=_segment_sums(weights.characters, found.characters, found.character_bounds),
-        words=_segment_sums(weights.words, found.words, found.word_bounds),
-        classes=_class_sums(weights, found.classes),
-        grams=found,
-    )
-
-
-def _runs(values: npt.NDArray[Any], size: int) -> npt.NDArray[Any]:
-    """Sums over every run of `size` rows, the whole if there are fewer."""
-    start = np.zeros((1, *values.shape[1:]))
-    total = np.concatenate((start, np.cumsum(values, axis=0, dtype=np.float64)))
-    runs: npt.NDArray[Any] = total[min(size, len(values)) :] - total[: len(total) - min(size, len(values))]
-    return runs
-
-
-def logits(weights: Weights, scores: Scores, size: int) -> npt.NDArray[np.float64]:
-    """One row for every window of `size` segments, one column for every target."""
-    found = scores.grams
-    letters = _runs(np.diff(found.character_bounds), size)[:, None]
-    words = _runs(np.diff(found.word_bounds), size)[:, None]
-    sentences = min(size, len(found))
-    result: npt.NDArray[np.float64] = (
-        _runs(scores.characters, size) / np.sqrt(letters)
-        + _runs(scores.words, size) / np.sqrt(words)
-        + _runs(scores.classes, size) / math.sqrt(sentences)
-        + weights.biases[WINDOWS.index(size)]
-    )
-    return result
+    width = len(weights.targets)
+    total = np.zeros((len(found) + 1, 2 * width + 1))
+    if len(found):
+        words = weights.table.take(found.rows, axis=0).sum(axis=0, dtype=np.int16)
+        present = ((found.classes[:, None] & weights.masks) == weights.masks).astype(np.float32)
+        segments = np.add.reduceat(words, found.firsts[:-1], axis=0, dtype=np.float32) * weights.scales
+        segments.cumsum(axis=0, out=total[1:, :width])
+        (present @ weights.classes).cumsum(axis=0, out=total[1:, width:-1])
+        total[:, -1] = found.firsts
+    return Scores(total, found)
 
 
 def sizes(segments: int) -> tuple[int, ...]:
@@ -150,26 +106,48 @@ def sizes(segments: int) -> tuple[int, ...]:
     return tuple(size for index, size in enumerate(WINDOWS) if index == 0 or segments > WINDOWS[index - 1])
 
 
+Numbers = npt.NDArray[np.int64]
+
+
+@lru_cache(maxsize=256)
+def _windows(segments: int) -> tuple[Numbers, Numbers, Numbers]:
+    """Of each window of a text of so many segments: its first segment, the one after its last, its size's number."""
+    first, after, number = [], [], []
+    for index, size in enumerate(sizes(segments)):
+        starts = np.arange(max(segments - size, 0) + 1)
+        first.append(starts)
+        after.append(np.minimum(starts + size, segments))
+        number.append(np.full(len(starts), index))
+    return np.concatenate(first), np.concatenate(after), np.concatenate(number)
+
+
+def _logits(weights: Weights, scores: Scores, first: Numbers, after: Numbers, number: Numbers) -> Sums:
+    """One row for every window, one column for every target."""
+    width = len(weights.targets)
+    parts = scores.sums.take(after, axis=0) - scores.sums.take(first, axis=0)
+    words = parts[:, :width] / np.sqrt(parts[:, -1:])
+    classes = parts[:, width:-1] / np.sqrt(after - first)[:, None]
+    found: Sums = words + classes + weights.biases.take(number, axis=0)
+    return found
+
+
+def _probabilities(weights: Weights, logits: Sums, segments: int) -> Sums:
+    exponents = weights.slopes * (logits - weights.centres - weights.length_slopes * math.log(segments))
+    found: Sums = 1.0 / (1.0 + np.exp(-exponents.clip(-30.0, 30.0)))
+    return found
+
+
 def worst(weights: Weights, scores: Scores) -> tuple[Hit, ...]:
     """The loudest window of a text for each target, in the targets' order; none for a text without letters."""
     count = len(scores.grams)
     if not count:
         return ()
-    best: list[tuple[float, int, int]] = [(-math.inf, 0, 0)] * len(weights.targets)
-    for size in sizes(count):
-        values = logits(weights, scores, size)
-        places = values.argmax(axis=0).tolist()
-        tops = values.max(axis=0).tolist()
-        for column, (top, place) in enumerate(zip(tops, places, strict=True)):
-            best[column] = max(best[column], (top, place, min(place + size, count) - 1), key=lambda one: one[0])
-    return tuple(
-        _hit(scores, weights.calibrations[column], *found, segments=count) for column, found in enumerate(best)
-    )
-
-
-def _hit(scores: Scores, calibration: Calibration, logit: float, first: int, last: int, *, segments: int) -> Hit:
-    start, end = int(scores.grams.starts[first]), int(scores.grams.ends[last])
-    return Hit(calibration.probability(logit, segments), start, end)
+    first, after, number = _windows(count)
+    logits = _logits(weights, scores, first, after, number)
+    places = logits.argmax(axis=0)
+    values = _probabilities(weights, logits.max(axis=0), count).tolist()
+    ends = (after.take(places) - 1).tolist()
+    return tuple(map(Hit, values, first.take(places).tolist(), ends))
 
 
 def loud_segments(weights: Weights, scores: Scores, target: str, threshold: float) -> tuple[Hit, ...]:
@@ -178,9 +156,7 @@ def loud_segments(weights: Weights, scores: Scores, target: str, threshold: floa
     count = len(scores.grams)
     if not count:
         return ()
-    values = logits(weights, scores, 1)[:, column].tolist()
-    hits = (
-        _hit(scores, weights.calibrations[column], logit, place, place, segments=count)
-        for place, logit in enumerate(values)
-    )
-    return tuple(hit for hit in hits if hit.score >= threshold)
+    first = np.arange(count)
+    logits = _logits(weights, scores, first, first + 1, np.zeros(count, dtype=np.int64))
+    values = _probabilities(weights, logits, count)[:, column]
+    return tuple(Hit(float(values[place]), place, place) for place in np.flatnonzero(values >= threshold).tolist())

@@ -37,7 +37,7 @@ class HarmfulIntent:
         return Detection(
             found[0].score,
             tuple(
-                Finding(self.name, "harmful_request", one.score, part, one.start, one.end, reason, one.view)
+                Finding(self.name, "harmful_request", one.score, part, *one.original(), reason, one.view.name)
                 for one in loud
             ),
         )

@@ -63,8 +63,9 @@ class PromptInjection:
         return Detection(score, tuple(self._finding(one, part, stage) for one in shown))
 
     def _finding(self, one: Judged, part: int, stage: Stage) -> Finding:
-        label = _label(one.classes, stage)
-        return Finding(self.name, label, one.score, part, one.start, one.end, _reason(one.classes), one.view)
+        classes = one.classes()
+        reason = _reason(classes)
+        return Finding(self.name, _label(classes, stage), one.score, part, *one.original(), reason, one.view.name)
 
 
 def _label(classes: frozenset[str], stage: Stage) -> str:

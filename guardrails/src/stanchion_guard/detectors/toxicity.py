@@ -50,4 +50,4 @@ class Toxicity:
 
     def _finding(self, label: str, one: Judged, part: int) -> Finding:
         reason = f"reads like {label.replace('_', ' ')} content" if label != "toxic" else "reads like toxic content"
-        return Finding(self.name, label, one.score, part, one.start, one.end, reason, one.view)
+        return Finding(self.name, label, one.score, part, *one.original(), reason, one.view.name)
