@@ -235,6 +235,16 @@ def test_a_draft_that_somebody_else_changed_meanwhile_is_not_lost(shop: Shop) ->
     assert "by-ada" in Policy.objects.get().draft
 
 
+def test_a_draft_that_is_too_long_is_refused_on_its_page_with_the_text_still_there(shop: Shop) -> None:
+    seen = re.search(r'name="seen" value="([^"]+)"', page("ada", CHAT))
+    assert seen
+    answer = client_of("ada").post(CHAT, {"document": "# long\n" * 80_000, "seen": seen[1]})
+    body = answer.content.decode()
+    assert answer.status_code == 413
+    assert "The draft is not saved. A policy has at most 524,288 characters." in body and body.count("# long") == 80_000
+    assert Policy.objects.get().draft == document()
+
+
 def test_what_a_person_types_is_checked_without_being_saved(shop: Shop) -> None:
     answer = client_of("ada").post(f"{CHAT}/problems", {"document": "policy: [", "seen": ""})
     assert answer.status_code == 200 and "problem" in answer.content.decode()

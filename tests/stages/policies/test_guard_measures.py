@@ -136,6 +136,17 @@ def test_a_short_range_is_measured_against_the_day_before_it(project: Project) -
     assert (gap.start, gap.is_open) == (NOON - 4 * HOUR, True)
 
 
+def test_a_gap_of_now_is_seen_in_a_long_range_too_whose_steps_are_coarser_than_it(project: Project) -> None:
+    guarded_day(project.pk, gap=range(22, 24), late=range(6, 8))
+    stored.deliver(project.pk, *(call(after_s=-7200 + 60 * place, feature="support") for place in range(60)))
+    (gap,) = guardrails.open_gaps(project.pk, NOON)
+    assert (gap.start, gap.is_open) == (NOON - 2 * HOUR, True)
+    found = guardrails.gaps_until_now(project.pk, NOON - 7 * 24 * HOUR, NOON)
+    assert [(one.rule, one.is_open, one.start) for one in found] == [
+        ("", True, NOON - 2 * HOUR), ("toxic", False, NOON - 18 * HOUR),
+    ]  # fmt: skip
+
+
 def test_a_project_without_decisions_has_no_gap(project: Project) -> None:
     stored.deliver(project.pk, *(call(after_s=60 * place, feature="support") for place in range(50)))
     assert guardrails.coverage_gaps(project.pk, NOON, NOON + HOUR) == ()

@@ -18,6 +18,8 @@ from stanchion_server.traces.selectors import reading
 
 LOOK_BACK = timedelta(days=1)
 """What is usual is read from the range itself and from so much before it."""
+LATELY = timedelta(hours=6)
+"""As far back as steps of five minutes are looked at."""
 STEPS = (
     (timedelta(hours=30), timedelta(minutes=5)), (timedelta(hours=49), timedelta(minutes=15)),
     (timedelta(days=32), timedelta(hours=1)),
@@ -54,7 +56,34 @@ def coverage_gaps(project_id: int, start: datetime, end: datetime) -> tuple[Gap,
     made = measures.counts(project_id, low, end, step)
     found = [*_silences(made, calls, times, step), *_idle_rules(project_id, made, times, step)]
     within = [gap for gap in found if gap.end > start]
-    return tuple(sorted(within, key=lambda gap: (not gap.is_open, -gap.start.timestamp()))[:MAX_GAPS])
+    return tuple(sorted(within, key=_first_open_then_newest)[:MAX_GAPS])
+
+
+def open_gaps(project_id: int, now: datetime) -> tuple[Gap, ...]:
+    """What does not run now, to five minutes; a policy that has not judged for longer than 30 hours is forgotten."""
+    return tuple(gap for gap in coverage_gaps(project_id, now - LATELY, now) if gap.is_open)
+
+
+def gaps_until_now(project_id: int, start: datetime, now: datetime) -> tuple[Gap, ...]:
+    """The gaps of a range that ends now; what is open is looked at more closely than the range's steps allow."""
+    found = coverage_gaps(project_id, start, now)
+    if now - start <= LATELY:
+        return found
+    is_open = open_gaps(project_id, now)
+    unseen = now - LATELY - LOOK_BACK
+    kept = [
+        gap for gap in found if gap.start < unseen or not (gap.is_open or any(_is_same(gap, one) for one in is_open))
+    ]
+    return tuple(sorted((*is_open, *kept), key=_first_open_then_newest)[:MAX_GAPS])
+
+
+def _is_same(gap: Gap, other: Gap) -> bool:
+    key, of_other = (gap.policy, gap.feature, gap.rule), (other.policy, other.feature, other.rule)
+    return key == of_other and gap.end > other.start
+
+
+def _first_open_then_newest(gap: Gap) -> tuple[bool, float]:
+    return not gap.is_open, -gap.start.timestamp()
 
 
 def rated_after_acting(project_id: int, wanted: DecisionFilter) -> Rated:

@@ -18,7 +18,7 @@ from stanchion_server.reports import guardrails as reports
 from stanchion_server.traces.selectors.overview import step_for
 from stanchion_server.web.pages import tiles
 from stanchion_server.web.pages.frame import Visit, project_page
-from stanchion_server.web.pages.guardrails import Deed, deed
+from stanchion_server.web.pages.guardrails import Deed, deed, gaps_of
 from stanchion_server.web.pages.templatetags.show import SPARK_HEIGHT
 
 SPARK_STEP = 3
@@ -58,7 +58,6 @@ def effect(visit: Visit, name: str) -> HttpResponse:
     step = step_for(span.end - span.start)
     rules = measures.rules(project_id, counted, step)
     moments = measures.over_time(project_id, counted, step)
-    coverage = reports.coverage_gaps(project_id, span.start, span.end)
     charts = _charts(moments, span.start, span.end, step)
     return visit.render(
         "pages/policy_effect.html",
@@ -71,7 +70,7 @@ def effect(visit: Visit, name: str) -> HttpResponse:
         deeds=deeds,
         total=_total(deeds, version),
         rated=reports.rated_after_acting(project_id, counted),
-        groups=gaps.together([one for one in coverage if one.policy == name]),
+        groups=gaps.together([one for one in gaps_of(visit) if one.policy == name]),
         rules=rules,
         sample=measures.MAX_SAMPLE,
         rows=_rows(rules, measures.reviewed_by_rule(project_id, counted), _times(span.start, span.end, step)),

@@ -12,6 +12,7 @@ from django.views.decorators.http import require_http_methods
 
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.policies import engine, gaps, selectors, services
+from stanchion_server.policies.gaps import Gap
 from stanchion_server.policies.models import Policy
 from stanchion_server.reports import guardrails as reports
 from stanchion_server.web.pages import snippets
@@ -64,7 +65,7 @@ def guardrails(visit: Visit) -> HttpResponse:
         400 if form.errors else 200,
         policies=policies,
         deeds=[deed(one) for one in found],
-        groups=gaps.together(reports.coverage_gaps(visit.project.pk, span.start, span.end)),
+        groups=gaps.together(gaps_of(visit)),
         own={policy.name for policy in policies},
         form=form,
         starts=STARTS,
@@ -80,6 +81,13 @@ def _made(visit: Visit, form: NewPolicyForm) -> Policy | None:
     except SenderError as error:
         form.add_error("name", error.message)
         return None
+
+
+def gaps_of(visit: Visit) -> tuple[Gap, ...]:
+    """Of the visit's range, the open ones first."""
+    span = visit.span
+    look = reports.gaps_until_now if span.raw_to == "now" else reports.coverage_gaps
+    return look(visit.project.pk, span.start, span.end)
 
 
 def deed(effect: selectors.Effect) -> Deed:

@@ -74,7 +74,12 @@ def policy(visit: Visit, name: str) -> HttpResponse:
     text = form.cleaned_data["document"]
     if form.cleaned_data["seen"] != _seen(found) and text != found.draft:
         return _page(visit, found, text, 409, is_overtaken=True)
-    services.save_draft(visit.project.pk, found.pk, text, visit.who)
+    try:
+        services.save_draft(visit.project.pk, found.pk, text, visit.who)
+    except SenderError as error:
+        if error.http_status != 413:
+            raise
+        return _page(visit, found, text, 413, refusal=f"The draft is not saved. {error.message}")
     messages.success(visit.request, "The draft is saved.")
     return redirect("policy", visit.project.slug, found.name)
 
