@@ -178,7 +178,7 @@ SETTLE_EVERY_S = 2.0
 BACKTEST_EVERY_S = 5.0
 SCORE_FAST_EVERY_S = 1.0
 SCORE_SLOW_EVERY_S = 2.0
-SUM_SCORES_EVERY_S = 2.0
+SUM_SCORES_EVERY_S = 5.0
 DRIFT_EVERY_S = 15.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.

@@ -84,7 +84,7 @@ def _slice(lane: Lane, due: Due) -> int:
 
 @shared_task
 def sum_scores() -> None:
-    """Every two seconds, for at most one: sums of the minutes whose scores changed."""
+    """Every five seconds, for at most one: sums of the minutes whose scores changed."""
     deadline_s = clock.monotonic_s() + 1
     while rollups.run(clock.now()) and clock.monotonic_s() < deadline_s:
         pass
