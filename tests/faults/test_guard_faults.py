@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 
@@ -55,3 +57,15 @@ def test_checks_go_on_while_the_database_dies_and_every_one_is_recorded(server: 
     wait_until(lambda: server.ask(count)[0][0] >= len(answered), 60, "writing the decisions")
     assert server.ask(count) == [(len(answered), len(answered))]
     assert len(answered) > 10
+
+
+def test_a_web_process_that_is_asked_to_end_writes_what_waits(server: Product) -> None:
+    """The last checks are younger than the pause in which decisions are gathered."""
+    with Door(server.port, open_key(server)) as door:
+        assert door.check("warm")[0] == 200
+        for number in range(20):
+            assert door.check("good morning", check_id=f"term-{number}")[0] == 200
+    os.kill(server.processes("granian")[0], signal.SIGTERM)
+    count = "SELECT count(*) FROM guard_decisions WHERE check_id LIKE 'term-%'"
+    wait_until(lambda: server.number(count) == 20, 20, "writing the last decisions")
+    wait_until(server.answers, 60, "the web process's return")

@@ -7,7 +7,6 @@ take. The counts stand in the ledger as soon as it can be written, and in the lo
 
 from __future__ import annotations
 
-import atexit
 import logging
 import os
 import struct
@@ -15,6 +14,7 @@ import threading
 from collections import Counter, deque
 from dataclasses import dataclass
 from itertools import groupby, islice
+from multiprocessing.util import Finalize
 
 import psycopg
 from django.db import DataError, IntegrityError, connection
@@ -103,7 +103,8 @@ class Recorder:
                 return
             self._pid = os.getpid()
         threading.Thread(target=self._run, name="guard-decisions", daemon=True).start()
-        atexit.register(self._finish)
+        # A web worker is a forked child of multiprocessing, which runs its own finalizers at the end, but no `atexit`.
+        Finalize(None, self._finish, exitpriority=100)
 
     def _run(self) -> None:
         pause = threading.Event()
