@@ -333,6 +333,21 @@ def test_one_call_is_recorded_and_its_decisions_stand_in_its_trace(guard: AppGua
         assert MASKED in call.attributes["gen_ai.input.messages"]  # recorded as it was sent
 
 
+def test_a_stream_that_is_left_early_is_judged_and_counted_once(guard: AppGuard, recorded: MemoryExporter) -> None:
+    text = LONG * 5
+    pieces = [text[at : at + 50] for at in range(0, len(text), 50)]
+    stream = guard.openai(Provider(said(pieces)).openai()).chat.completions.create(**ASK, stream=True)
+    for chunk in stream:
+        if chunk.choices[0].delta.content:
+            break
+    stream.close()
+    del stream
+    decided = [span for span in recorded.spans if span.scope == "stanchion.guard"]
+    assert [span.attributes["stanchion.guard.stage"] for span in decided] == ["input", "output"]
+    assert len(recorded.calls) == 1
+    assert len({span.trace_id for span in (*decided, *recorded.calls)}) == 1
+
+
 def test_variants_of_the_clients_are_guarded_too(guard: AppGuard) -> None:
     provider = Provider(message({"type": "text", "text": MAIL}))
     beta = guard.anthropic(provider.anthropic()).beta.messages.create(**ASK_ANTHROPIC, betas=["x"])

@@ -76,8 +76,9 @@ def send(connection: Any, body: bytes, status: str = "200 OK") -> None:
     connection.sendall(f"HTTP/1.1 {status}\r\nContent-Length: {len(body)}\r\n\r\n".encode() + body)
 
 
-def good(connection: Any, _request: bytes) -> None:
-    send(connection, json.dumps(ANSWER).encode())
+def good(connection: Any, request: bytes) -> None:
+    parts = len(json.loads(request)["parts"])
+    send(connection, json.dumps({**ANSWER, "texts": ["mail [EMAIL]"] * parts}).encode())
 
 
 def test_the_servers_verdict_is_the_guards(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,11 +88,12 @@ def test_the_servers_verdict_is_the_guards(monkeypatch: pytest.MonkeyPatch) -> N
         inner.setattr(startup, "_running", replace(startup._running, settings=address))
         with stanchion.session("s-1"), stanchion.feature("search"):
             verdict = stanchion.guard("chat", remote="always").check("mail ann@x", query="who?")
-    assert (verdict.action, verdict.texts, verdict.policy_version) == ("redact", ("mail [EMAIL]",), "3")
+    assert (verdict.action, verdict.texts[0], verdict.policy_version) == ("redact", "mail [EMAIL]", "3")
     assert (verdict.findings[0].label, verdict.checks[0].outcome, verdict.coverage.complete) == ("EMAIL", "ran", True)
     [question] = asked
     assert (question["policy"], question["judged"], question["session_id"]) == ("chat", [0], "s-1")
     assert [part["stage"] for part in question["parts"]] == ["input", "input"]
+    assert verdict.message is None
     assert recorded.spans == []  # the server has recorded it
 
 
@@ -121,6 +123,14 @@ CASES: dict[str, tuple[Answer, str]] = {
     "unknown policy": (lambda connection, _: send(connection, b"{}", "404 Not Found"), "HTTP 404"),
     "too large": (lambda connection, _: send(connection, b"{}", "413 Too Large"), "HTTP 413"),
     "a web page": (lambda connection, _: send(connection, b"<html>"), "JSONDecodeError"),
+    "an action of tomorrow": (
+        lambda connection, _: send(connection, json.dumps({**ANSWER, "action": "quarantine"}).encode()),
+        "none that this version understands",
+    ),
+    "texts of another check": (
+        lambda connection, _: send(connection, json.dumps({**ANSWER, "texts": []}).encode()),
+        "none that this version understands",
+    ),
     "another shape": (lambda connection, _: send(connection, b"[]"), "TypeError"),
 }
 

@@ -20,5 +20,5 @@ class Blocked(Exception):
 
 
 def message_of(verdict: Verdict) -> str:
-    """Of a policy that is not there or broke, no reason: that is the operator's to know."""
+    """Of a policy that is not there or switched to block everything, no reason: that is the operator's to know."""
     return (verdict.message if verdict.checks else None) or MESSAGE

@@ -37,7 +37,8 @@ class Turn:
         return Judgement(self.mode, self.named(_run(self.guard, ask)))
 
     def nobody(self, subject: Subject) -> Verdict:
-        return unjudged(subject, self.name or "", self.action, self.reason)
+        verdict = unjudged(subject, self.name or "", self.action, self.reason)
+        return replace(verdict, message=self.reason) if verdict.blocked else verdict
 
     def named(self, verdict: Verdict) -> Verdict:
         return replace(

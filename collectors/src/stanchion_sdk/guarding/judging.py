@@ -76,8 +76,7 @@ def unjudged(subject: Subject, policy: str, action: str, reason: str) -> Verdict
     """A verdict that no check stands behind, and that says so."""
     texts = tuple(part.text for part in subject.parts)
     coverage = Coverage(sum(map(len, texts)), 0, 0, (("policy", reason),))
-    message = reason if action == "block" else None
-    return Verdict("block" if action == "block" else "allow", texts, (), (), coverage, policy, "", message, 0)
+    return Verdict("block" if action == "block" else "allow", texts, (), (), coverage, policy, "", None, 0)
 
 
 def record(one: Judgement, subject: Subject, check_id: str, context: Context | None = None) -> None:

@@ -10,6 +10,8 @@ from collections.abc import Mapping
 from dataclasses import fields
 from typing import Any, TypeVar
 
+from stanchion_wire.decisions import ACTIONS
+
 from .. import attributes as names
 from .. import scope
 from ..settings import Settings, from_environment
@@ -48,7 +50,10 @@ class Remote:
         if answer.status != 200:
             raise Unanswered(f"the server gave no verdict within {deadline_ms:g} ms ({answer.reason})")
         told = json.loads(answer.body)
-        return [Judgement(str(told["mode"]), verdict_of(told), is_recorded=True)]
+        verdict = verdict_of(told)
+        if verdict.action not in ACTIONS or len(verdict.texts) != len(ask.subject.parts):
+            raise Unanswered("the server's verdict is none that this version understands")
+        return [Judgement(str(told["mode"]), verdict, is_recorded=True)]
 
     def lanes(self, stage: Stage, background: tuple[Part, ...], ask: Ask) -> list[Lane] | None:
         """None: a stream is held back and judged whole."""

@@ -264,11 +264,11 @@ def end_stream(call: Call, chunks: Chunks, error: BaseException | None = None) -
 
 def end_with_close(call: Call, chunks: Chunks, stream: Any) -> None:
     """`close()` on a half-read stream ends the span too."""
-    _notice(type(stream), "close")
+    notice(type(stream), "close")
     stream.__dict__["_stanchion_close"] = lambda _: end_stream(call, chunks)
 
 
-def _notice(kind: type, method: str) -> None:
+def notice(kind: type, method: str) -> None:
     """Makes a method of a class tell us its result, for those objects that carry `_stanchion_<method>`.
 
     On the class, as people call methods on objects that nothing else holds; a method put on the object would need the
@@ -310,7 +310,7 @@ def _watch_raw(call: Call, endpoint: Endpoint, raw: Any) -> None:
     ):
         _answered(call, endpoint, raw.parse())
         return
-    _notice(type(raw), "parse")
+    notice(type(raw), "parse")
     unparsed = weakref.finalize(raw, call.finish)
 
     def settled(parsed: Any) -> None:

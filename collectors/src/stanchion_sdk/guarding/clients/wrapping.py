@@ -15,6 +15,7 @@ from opentelemetry import context as otel_context
 from opentelemetry import trace
 
 from ... import safety
+from ...hooks.clients import notice
 from ...startup import running
 from ..blocking import Blocked, message_of
 from ..shapes import Part, Verdict
@@ -173,6 +174,7 @@ class _Request(_Either):
     def _through(self, answer: Any, flow: Flow, family: Family) -> Any:
         family.stays_open = True
         answer.__dict__["_iterator"] = self._pieces(answer._iterator, _builder(answer), answer.response, flow, family)
+        conclude_with_close(answer, flow, family)
         return answer
 
     def _pieces(
@@ -232,6 +234,7 @@ class _AsyncRequest(_Either):
                 flow = self._flow(endpoint, background)
                 pieces = self._pieces(answer._iterator, _builder(answer), answer.response, flow, family)
                 answer.__dict__["_iterator"] = pieces
+                conclude_with_close(answer, flow, family)
                 return answer
 
     async def _made(self, endpoint: Endpoint, body: Json, family: Family, asked: tuple[Any, Any, Any]) -> Any:
@@ -298,6 +301,20 @@ class Family:
         if self._span is not None:
             self._span.end()
             self._span = None
+
+
+def conclude_with_close(stream: Any, flow: Flow, family: Family) -> None:
+    """`close()` on a half-read stream judges what was held and tells of it, after our hook has ended the call."""
+    notice(type(stream), "close")
+    before = stream.__dict__.get("_stanchion_close")
+
+    def concluded(result: Any) -> None:
+        if before is not None:
+            before(result)
+        flow.valve.close()
+        family.end()
+
+    stream.__dict__["_stanchion_close"] = concluded
 
 
 def _header(options: Any, name: str) -> str:
