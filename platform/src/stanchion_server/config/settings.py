@@ -155,6 +155,7 @@ CELERY_INCLUDE = [
     "stanchion_server.routes.feedback",
     "stanchion_server.routes.backtest",
     "stanchion_server.routes.scoring",
+    "stanchion_server.routes.rescoring",
     "stanchion_server.routes.drift",
 ]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
@@ -169,6 +170,7 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.scoring.score_fast": {"queue": "score_fast"},
         "stanchion_server.routes.scoring.score_slow": {"queue": "score_slow"},
         "stanchion_server.routes.scoring.expire_scores": {"queue": "maintenance"},
+        "stanchion_server.routes.rescoring.open_rescorings": {"queue": "maintenance"},
         "stanchion_server.routes.drift.plan_drift": {"queue": "maintenance"},
         "stanchion_server.routes.drift.run_drift": {"queue": "score_slow"},
         "stanchion_server.routes.drift.make_drift_report": {"queue": "score_slow"},
@@ -179,6 +181,7 @@ BACKTEST_EVERY_S = 5.0
 SCORE_FAST_EVERY_S = 1.0
 SCORE_SLOW_EVERY_S = 2.0
 SUM_SCORES_EVERY_S = 5.0
+RESCORE_EVERY_S = 5.0
 DRIFT_EVERY_S = 15.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
@@ -206,6 +209,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "stanchion_server.routes.scoring.sum_scores",
         "schedule": SUM_SCORES_EVERY_S,
         "options": {"expires": SUM_SCORES_EVERY_S},
+    },
+    "open re-scorings": {
+        "task": "stanchion_server.routes.rescoring.open_rescorings",
+        "schedule": RESCORE_EVERY_S,
+        "options": {"expires": RESCORE_EVERY_S},
     },
     "expire scores": {
         "task": "stanchion_server.routes.scoring.expire_scores",

@@ -171,3 +171,33 @@ class ScorerSetting(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scorer} for {self.feature or 'all features'}"
+
+
+class Rescoring(models.Model):
+    """A wish to have recorded calls scored by named scorers, as after a new version. Jobs are opened a slice at a time,
+    oldest call first; `cursor` is the last call that has one."""
+
+    class State(models.TextChoices):
+        RUNNING = "running"
+        DONE = "done"
+        CANCELLED = "cancelled"
+
+    project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="+")
+    scorers = ArrayField(models.TextField())
+    features = ArrayField(models.TextField(), default=list)
+    window_start = models.DateTimeField()
+    window_end = models.DateTimeField()
+    max_calls = models.PositiveIntegerField()
+    state = models.CharField(max_length=9, choices=State.choices, default=State.RUNNING)
+    calls_total = models.PositiveIntegerField()
+    calls_opened = models.PositiveIntegerField(default=0)
+    cursor = models.JSONField(null=True)
+    created_at = models.DateTimeField()
+    created_by = models.CharField(max_length=150)
+    finished_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["project", "-created_at"], name="rescorings_recent")]
+
+    def __str__(self) -> str:
+        return f"{', '.join(self.scorers)} again"
