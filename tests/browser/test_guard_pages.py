@@ -182,7 +182,7 @@ def test_a_guard_that_stopped_is_the_first_thing_on_the_page_with_the_calls_nobo
     page.goto(shop.page("guardrails?from=now-6h&to=now"))
     alert = page.get_by_role("alert")
     expect(alert).to_have_count(1)
-    expect(alert).to_contain_text("chat does not judge support")
+    expect(alert).to_contain_text("Policy chat does not judge the calls of support")
     page.get_by_text("1 gap in guarding, over by now").click()
     expect(page.locator(".past")).to_contain_text("Rule slow-rule of chat did not run")
     expect(page.locator(".past")).to_contain_text("the deadline had passed")
