@@ -15,6 +15,7 @@ from stanchion_server.kernel import clock
 from stanchion_server.kernel.ids import span_id_to_hex
 from stanchion_server.quality import jobs, rollups, services
 from stanchion_server.quality.models import ScoreJob, ScorerSetting
+from stanchion_server.quality.panels import panels
 from stanchion_server.quality.records import Evidence, Example, Result
 from stanchion_server.quality.sampling import Rule
 from stanchion_server.tenants import access
@@ -219,3 +220,25 @@ def test_no_project_sees_or_changes_anything_of_another(shop: Tenant) -> None:
     assert all(one["rules"] == [] for one in other.items("scorers"))
     assert other.ask("POST", "scoring/quarantine", "admin", {"do": "discard"}).json() == {"jobs": 0}
     assert len(shop.items("scoring/quarantine")) == 1
+
+
+def test_a_judge_once_stated_has_its_rubrics_as_scorers_and_says_what_it_lacks(
+    shop: Tenant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STANCHION_GUARD_JUDGES", "https://llm.example/v1=")
+    tone = {"name": "tone", "scale": "0-1", "criteria": "0: cruel. 1: kind."}
+    stated = {"base_url": "https://llm.example/v1", "model": "small", "rubrics": ["honesty", tone]}
+    kept = shop.ask("PUT", "scorers/llm_judge/rule", "admin", {"parameters": stated})
+    assert kept.status_code == 200, kept.content
+    absent = {one["id"]: one["unavailable"] for one in shop.items("scorers", "admin")}
+    assert (absent["judge_honesty"], absent["judge_tone"]) == (None, None)
+    assert "no judge is stated" in absent["judge_coherence"]
+    assert shop.ask("PUT", "scorers/judge_tone/rule", "admin", {"sample_ratio": 0.5}).status_code == 200
+    refused = shop.ask("PUT", "scorers/llm_judge/rule", "admin", {"parameters": stated | {"rubrics": ["kindness"]}})
+    assert refused.status_code == 400
+    assert "there is no rubric 'kindness'" in refused.content.decode()
+    monkeypatch.setenv("STANCHION_GUARD_JUDGES", "")
+    panels.forget()
+    absent = {one["id"]: one["unavailable"] for one in shop.items("scorers", "admin")}
+    assert "STANCHION_GUARD_JUDGES" in absent["judge_honesty"]
+    panels.forget()

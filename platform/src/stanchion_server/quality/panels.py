@@ -11,6 +11,7 @@ from typing import Any
 
 from stanchion_server.quality.sampling import Offer
 from stanchion_server.quality.scorers import Scorer, registry
+from stanchion_server.quality.scorers.known import Known
 
 MAX_PANELS = 16
 
@@ -60,10 +61,17 @@ def _name(parameters: Mapping[str, Mapping[str, Any]]) -> str:
 def _built(parameters: Mapping[str, Mapping[str, Any]]) -> Panel:
     found = registry.every(parameters)
     return Panel(
-        offers=tuple(Offer(known.id, known.lane, known.usual_ratio) for known, _built in found),
+        offers=tuple(
+            Offer(known.id, known.lane, known.usual_ratio) for known, built in found if _is_meant(known, built)
+        ),
         scorers={known.id: built for known, built in found if not isinstance(built, str)},
         absent={known.id: built for known, built in found if isinstance(built, str)},
     )
+
+
+def _is_meant(known: Known, built: Scorer | str) -> bool:
+    """What cannot run and is meant for no call is nothing to miss: what only holds the judges' settings."""
+    return bool(known.usual_ratio) or not isinstance(built, str)
 
 
 panels = Panels()

@@ -8,7 +8,7 @@ import pytest
 
 from kit.scoring import call, judged, result, scorer
 from kit.tiny_models import tiny_model
-from stanchion_server.quality.scorers import registry
+from stanchion_server.quality.scorers import Unavailable, registry
 
 
 @pytest.fixture
@@ -56,9 +56,23 @@ def test_a_model_that_nobody_allowed_is_not_loaded(model: str, monkeypatch: pyte
     assert "STANCHION_GUARD_MODELS" in missing["semantic_relevance"]
 
 
+def test_a_model_that_is_there_and_broken_is_unavailable_when_it_is_needed(model: str) -> None:
+    (Path(model) / "model.safetensors").unlink()
+    with pytest.raises(Unavailable, match="folder lacks config"):
+        scorer("semantic_relevance", model=model).score([call("boat", "sea")])
+
+
 def test_detoxify_without_package_or_files_says_what_to_do() -> None:
     missing = registry.unavailable({})
     for name in ("detoxify_prompt", "detoxify_response"):
         assert missing[name].startswith("not available: ")
         told = next(one for one in registry.known() if one.id == name).availability()
         assert told == missing[name]
+
+
+def test_what_is_stated_counts_when_it_is_told_what_can_run(model: str) -> None:
+    def told(stated: dict[str, dict[str, str]]) -> str | None:
+        return next(one for one in registry.known(stated) if one.id == "semantic_relevance").availability()
+
+    assert told({"semantic_relevance": {"model": model}}) is None
+    assert "does not exist" in (told({"semantic_relevance": {"model": f"{model}-absent"}}) or "")

@@ -5,7 +5,9 @@ from __future__ import annotations
 from importlib.util import find_spec
 from typing import Any
 
-from stanchion_guard.detectors import build
+from stanchion_guard.detectors import Detector, build, detector_class
+from stanchion_guard.detectors import Unavailable as DetectorUnavailable
+from stanchion_guard.detectors.heavy import consent
 from stanchion_guard.records import Detection, Part, Subject
 from stanchion_server.quality.records import Example, Place, Result
 from stanchion_server.quality.scorers import Unavailable
@@ -28,30 +30,41 @@ _UNSTATED = (
 )
 
 
-def absent() -> str | None:
+def absent() -> str:
     if find_spec("detoxify") is None:
         return "not available: detoxify is not installed: pip install 'stanchion-guard[detoxify]'"
     return _UNSTATED
 
 
 class Detoxified(Single):
-    """The highest of Detoxify's scores. The version names the checkpoint's file, so keep another under another name."""
+    """The highest of Detoxify's scores. The version names the checkpoint's file, so keep another under another name.
+    The model is loaded when the first call is scored: whoever only asks what can run pays nothing."""
 
     place: Place
+    _detector: Detector | None
 
     def __init__(self, known: Known, parameters: Parameters) -> None:
-        if not {"checkpoint", "config"} <= parameters.keys():
-            raise Unavailable(absent() or _UNSTATED)
-        self._detector = build("detoxify", parameters)
-        name = parameters["checkpoint"].replace("\\", "/").rpartition("/")[2]
-        super().__init__(known, f"1.detoxify-{self._detector.version}.{name}"[:80])
+        if find_spec("detoxify") is None or not {"checkpoint", "config"} <= parameters.keys():
+            raise Unavailable(absent())
+        checkpoint = consent.model_path(parameters["checkpoint"])
+        consent.model_path(parameters["config"])
+        self._given, self._detector = parameters, None
+        super().__init__(known, f"1.detoxify-{detector_class('detoxify').version}.{checkpoint.name}"[:80])
 
     def judge(self, example: Example) -> Result | None:
         text = example.prompt if self.place == "prompt" else example.response
         if not text.strip():
             return None
         reading = reading_of(text)
-        return self._told(self._detector.detect(reading, 0, Subject((Part("output", reading.raw),))))
+        return self._told(self._ready().detect(reading, 0, Subject((Part("output", reading.raw),))))
+
+    def _ready(self) -> Detector:
+        if self._detector is None:
+            try:
+                self._detector = build("detoxify", self._given)
+            except DetectorUnavailable as problem:
+                raise Unavailable(f"not available: {problem}") from problem
+        return self._detector
 
     def _told(self, detection: Detection) -> Result | None:
         if detection.score is None:

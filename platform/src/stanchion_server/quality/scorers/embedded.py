@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from stanchion_guard.detectors import Unavailable as DetectorUnavailable
 from stanchion_guard.detectors.groundedness import MOST_CLAIMS, is_claim
 from stanchion_guard.detectors.heavy import consent, sentence_model
 from stanchion_guard.detectors.heavy.sentence_model import Array, SentenceModel
 from stanchion_guard.grounding.words import Sentence
 from stanchion_server.quality.records import Evidence, Example, Result
+from stanchion_server.quality.scorers import Unavailable
 from stanchion_server.quality.scorers.known import Kind, Known, Parameters, Single
 from stanchion_server.quality.scorers.texts import reading_of, sentences_of
 
@@ -41,19 +43,28 @@ def absent() -> str | None:
 
 
 class Embedding(Single):
-    """Reads all texts of a batch at once. The version names the model's folder, so keep another under another name."""
+    """Reads all texts of a batch at once. The version names the model's folder, so keep another under another name.
+    The model is loaded when the first batch is scored."""
 
     def __init__(self, known: Known, parameters: Parameters) -> None:
         stated = parameters.get("model")
         folder = sentence_model.installed_folder() if stated is None else consent.model_path(stated)
-        self._model: SentenceModel = sentence_model.load(folder)
+        if find_spec("tokenizers") is None:
+            raise Unavailable(absent() or "")
+        self._folder = folder
         name = sentence_model.PACKAGE if stated is None else folder.name
         super().__init__(known, f"1.{name}"[:80])
+
+    def _model(self) -> SentenceModel:
+        try:
+            return sentence_model.load(self._folder)
+        except DetectorUnavailable as problem:
+            raise Unavailable(f"not available: {problem}") from problem
 
     def rows(self, texts: Iterable[str]) -> dict[str, Array]:
         """A unit row for each text, the texts of like length together, so that little is padded."""
         distinct = sorted({text[:LONGEST] for text in texts}, key=len)
-        return dict(zip(distinct, self._model.embed(distinct), strict=True)) if distinct else {}
+        return dict(zip(distinct, self._model().embed(distinct), strict=True)) if distinct else {}
 
 
 class Pairwise(Embedding):

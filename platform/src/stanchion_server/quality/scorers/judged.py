@@ -22,6 +22,7 @@ from stanchion_server.quality.scorers import Scorer, Unavailable, rubrics
 from stanchion_server.quality.scorers.known import Kind, Known, Parameters, Single
 from stanchion_server.quality.scorers.rubrics import Rubric
 
+FAMILY = "judge"
 SHARED = "llm_judge"
 """The name under which the model, and the rubrics it judges by, are stated once for all of them."""
 PROMPT_VERSION = 1
@@ -203,7 +204,7 @@ def _kind(rubric: Rubric, shared: Parameters, own: Parameters) -> Kind:
     name, title = f"judge_{rubric.name}", f"Judge: {rubric.name.replace('_', ' ')}"
     is_stated = {**shared, **own}.keys() >= _NEEDED
     known = Known(
-        name, title, "judge", "slow", "high_is_good", 0.5, 0.05, _BLIND, lambda: None if is_stated else _UNSTATED,
+        name, title, FAMILY, "slow", "high_is_good", 0.5, 0.05, _BLIND, lambda: None if is_stated else _UNSTATED,
         PARAMETERS,
     )  # fmt: skip
 
@@ -225,7 +226,7 @@ def kinds(parameters: Mapping[str, Parameters]) -> tuple[Kind, ...]:
     stated = {rubric.name: rubric for rubric in map(rubrics.of, shared.get("rubrics", ()))}
     all_rubrics = rubrics.STARTERS | stated
     settings = Known(
-        SHARED, "Language model as judge", "judge", "slow", "high_is_good", None, 0.0, _BLIND,
+        SHARED, "Language model as judge", FAMILY, "slow", "high_is_good", None, 0.0, _BLIND,
         lambda: _NO_SCORER, SHARED_PARAMETERS,
     )  # fmt: skip
     judges = tuple(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 
 from stanchion_guard.detectors import Unavailable as DetectorUnavailable
 from stanchion_guard.schema_check import faults
@@ -57,8 +58,18 @@ def kinds(parameters: Settings) -> tuple[Kind, ...]:
 
 
 def known(parameters: Settings = NOTHING) -> tuple[Known, ...]:
-    """Every scorer there is, whether or not it can run here. With parameters, rubrics of one's own among them."""
-    return tuple(kind.known for kind in kinds(parameters))
+    """Every scorer there is, whether or not it can run here. With parameters, rubrics of one's own among them, and
+    availability with what is stated."""
+    return tuple(_stated(kind, parameters) for kind in kinds(parameters))
+
+
+def _stated(kind: Kind, parameters: Settings) -> Known:
+    def why() -> str | None:
+        built = _kept(kind, parameters.get(kind.known.id, {}))
+        return built if isinstance(built, str) else None
+
+    is_stated = kind.known.id in parameters or (kind.known.family == judged.FAMILY and judged.SHARED in parameters)
+    return replace(kind.known, availability=why) if is_stated else kind.known
 
 
 def scorers(parameters: Settings) -> tuple[Scorer, ...]:
