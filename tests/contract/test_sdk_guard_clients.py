@@ -379,6 +379,36 @@ def test_texts_of_fields_that_other_servers_add_are_judged_or_told_of(
     assert not any(hasattr(chunk.choices[0].delta, "reasoning_details") for chunk in chunks)
 
 
+def test_the_providers_errors_are_the_applications_to_handle(guard: AppGuard, recorded: MemoryExporter) -> None:
+    with FakeLlm(latency_ms=1, chunk_ms=0) as fake:
+        client = guard.openai(openai.OpenAI(base_url=fake.url + "/v1", api_key="x", max_retries=0))
+        with pytest.raises(openai.RateLimitError):
+            client.chat.completions.create(model="error-429", messages=[USER])
+        with pytest.raises(openai.RateLimitError):
+            client.chat.completions.create(model="error-429", messages=[USER], stream=True)
+        client.close()
+    assert [call.status for call in recorded.calls] == ["ERROR", "ERROR"]
+    assert sum(span.scope == "stanchion.guard" for span in recorded.spans) == 2
+
+
+def test_a_policy_that_holds_everything_shows_nothing_of_a_stream_before_its_end() -> None:
+    client = stanchion.guard(policy={**POLICY, "stream": {"hold": "everything"}}).openai(
+        Provider(said([LONG, MAIL, " and more. ", "open sesame"])).openai(), when_blocked="answer"
+    )
+    assert text_of(client.chat.completions.create(**ASK, stream=True)) == BLOCKED
+    good = stanchion.guard(policy={**POLICY, "stream": {"hold": "everything"}})
+    chunks = list(good.openai(Provider(said([LONG, MAIL])).openai()).chat.completions.create(**ASK, stream=True))
+    assert [chunk.choices[0].delta.content for chunk in chunks if chunk.choices[0].delta.content] == [LONG + MASKED]
+
+
+def test_a_stream_keeps_the_usage_that_was_asked_for(guard: AppGuard) -> None:
+    usage = {"prompt_tokens": 3, "completion_tokens": 2, "total_tokens": 5}
+    events = [*said(["Hel", "lo ", MAIL]), {**said(["x"])[0], "choices": [], "usage": usage}]
+    chunks = list(guard.openai(Provider(events).openai()).chat.completions.create(**ASK, stream=True))
+    assert text_of(chunk for chunk in chunks if chunk.choices) == "Hello " + MASKED
+    assert [chunk.usage.total_tokens for chunk in chunks if chunk.usage] == [5]
+
+
 def test_what_is_no_client_is_refused(guard: AppGuard) -> None:
     with pytest.raises(TypeError, match="no client of openai or anthropic"):
         guard.openai(object())

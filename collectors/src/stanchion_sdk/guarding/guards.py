@@ -92,6 +92,19 @@ class AppGuard:
         stream = self.open_stream(stage, background_parts(query, context))
         return AsyncStreamed(stream, chunks) if hasattr(chunks, "__aiter__") else Streamed(stream, chunks)
 
+    @overload
+    def guarded(self, function: F) -> F: ...
+
+    @overload
+    def guarded(
+        self, *, argument: str | None = None, when_blocked: Literal["raise", "answer"] = "raise"
+    ) -> Callable[[F], F]: ...
+
+    @overload
+    def guarded(
+        self, function: F, *, argument: str | None = None, when_blocked: Literal["raise", "answer"] = "raise"
+    ) -> F: ...
+
     def guarded(
         self,
         function: F | None = None,
