@@ -540,7 +540,8 @@ def test_a_report_shows_counts_examples_and_what_reviews_say(shop: Shop) -> None
         "newly_stopped": [example],
         "newly_passed": [], "newly_stopped_count": 4, "newly_passed_count": 0,
         "reviewed": {"caught": 3, "false_alarms": 1},
-        "precision": 0.75, "recall": 1.0, "mean_us": 500.0,
+        "precision": 0.75, "recall": 1.0, "mean_us": 500.0, "mean_before_us": 410.0,
+        "rated": {"good_stopped": 2, "bad_passed": 7},
     }  # fmt: skip
     row.state, row.calls_done, row.calls_total = "done", 12, 12
     row.save()
@@ -550,6 +551,8 @@ def test_a_report_shows_counts_examples_and_what_reviews_say(shop: Shop) -> None
         "0.50 ms",
         f"/p/shop/traces/{example['trace_id']}/{example['span_id']}",
         "3 of 10 calls were not",
+        "before 0.41 ms",
+        "0 passed; rated bad: 0 stopped, 7 passed",
     ):
         assert word in body, word
     assert "<script>alert" not in body and "no reviews" not in body
