@@ -12,8 +12,9 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from stanchion_server.drift import columns, selectors, services
+from stanchion_server.drift import columns, readings, selectors, services
 from stanchion_server.drift.models import DriftMonitor, DriftResult, DriftRun, Reference
+from stanchion_server.kernel import clock
 from stanchion_server.tenants.models import Project, Scope
 from stanchion_server.web import sandbox
 from stanchion_server.web.api import base, parameters, shapes
@@ -35,6 +36,8 @@ RUNS = (
     CURSOR,
     LIMIT,
 )
+
+BANDS = (Parameter("feature", parameters.text, "Only calls of this feature."),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -251,6 +254,18 @@ class Report(base.Resource):
         if html is None:
             raise base.not_found("report of the drift run", str(number))
         return sandbox.page(html, f"drift-{number}.html", is_download=True)
+
+
+class Anomalies(base.Resource):
+    known = BANDS
+
+    @base.described(
+        "list_anomalies", "The newest values against their bands, anomalies first", shapes.list_schema(readings.Told),
+        BANDS, tag="drift",
+    )  # fmt: skip
+    def get(self, request: Request) -> Response:
+        told = readings.readings(self.asker.project_id, clock.now(), self.values.get("feature", ""))
+        return self.answer({"items": told})
 
 
 def monitor_of(resource: base.Resource, number: int) -> DriftMonitor:

@@ -46,6 +46,7 @@ urlpatterns = [
     path("v1/decisions/effects", decisions.Effects.as_view(), name="api-effects"),
     path("v1/decisions/<str:check_id>/review", decisions.Review.as_view(), name="api-review"),
     path("v1/guard/check", guard.Check.as_view(), name="api-guard-check"),
+    path("v1/drift/anomalies", drift.Anomalies.as_view(), name="api-drift-anomalies"),
     path("v1/drift/monitors", drift.Monitors.as_view(), name="api-drift-monitors"),
     path("v1/drift/monitors/<int:number>", drift.OneMonitor.as_view(), name="api-drift-monitor"),
     path("v1/drift/monitors/<int:number>/runs", drift.RunNow.as_view(), name="api-drift-run-now"),

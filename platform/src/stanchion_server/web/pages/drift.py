@@ -11,9 +11,11 @@ from django.http import Http404, HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
-from stanchion_server.drift import columns, judging, selectors, services
+from stanchion_server.drift import columns, judging, readings, selectors, services
 from stanchion_server.drift.models import DriftMonitor, Reference
+from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
+from stanchion_server.web.pages.bands import SPARK_HEIGHT, SPARK_WIDTH, band_of
 from stanchion_server.web.pages.frame import Visit, project_page
 
 HOURS = {1: "hour", 6: "6 hours", 24: "24 hours", 72: "3 days", 168: "7 days", 336: "14 days", 672: "28 days"}
@@ -36,8 +38,17 @@ class MonitorForm(forms.Form):
 @require_GET
 @project_page
 def drift(visit: Visit) -> HttpResponse:
+    """Monitors, and what left its band in the newest quarter of an hour; `feature` in the query narrows the bands."""
     watched = selectors.monitors(visit.project.pk)
-    return visit.render("pages/drift.html", "drift", watched=[(one, _labels(one.columns)) for one in watched])
+    feature = visit.request.GET.get("feature", "")
+    if len(feature) > 200 or "\0" in feature:
+        raise SenderError("bad_feature", "A feature's name has at most 200 characters.")
+    told = readings.readings(visit.project.pk, clock.now(), feature)
+    return visit.render(
+        "pages/drift.html", "drift", watched=[(one, _labels(one.columns)) for one in watched], feature=feature,
+        bands=[band_of(one) for one in told], out=sum(one.reading.verdict == "anomaly" for one in told),
+        chart_width=SPARK_WIDTH, chart_height=SPARK_HEIGHT,
+    )  # fmt: skip
 
 
 @require_http_methods(["GET", "POST"])
