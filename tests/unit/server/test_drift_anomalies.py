@@ -103,3 +103,19 @@ def test_the_unit_does_not_change_a_verdict(values: list[float], scale: float) -
     assert (
         plain.size is None or scaled.size is None or math.isclose(plain.size, scaled.size, rel_tol=1e-6, abs_tol=1e-6)
     )
+
+
+def test_a_morning_is_no_anomaly_where_the_days_are_known() -> None:
+    """Values at noon are twice those of the night, every day."""
+
+    def usual(at: datetime) -> float:
+        return 100.0 * (2 if at.hour == 12 else 1)
+
+    hours = [Point(START + timedelta(hours=place), usual(START + timedelta(hours=place))) for place in range(144)]
+    ratios = anomalies.ratios_of_day(hours)
+    quarters = [START + timedelta(days=6, hours=13) - timedelta(minutes=15 * place) for place in range(96, 0, -1)]
+    points = [Point(at, usual(at) + place % 3) for place, at in enumerate(quarters)]
+    assert anomalies.sudden(points).verdict == "anomaly"
+    found = anomalies.with_day(anomalies.sudden(anomalies.without_day(points, ratios)), ratios)
+    assert found.verdict == "normal"
+    assert found.low is not None and found.high is not None and found.low < 200 < found.high

@@ -110,8 +110,14 @@ def without_day(points: Sequence[Point], ratios: Mapping[int, float]) -> list[Po
 def with_day(reading: Reading, ratios: Mapping[int, float]) -> Reading:
     """The reading of such values in those of its own hour again."""
     ratio = ratios.get(reading.at.hour, 1.0) if reading.at else 1.0
-    told = {name: getattr(reading, name) for name in ("value", "expected", "low", "high")}
-    return replace(reading, **{name: None if number is None else number * ratio for name, number in told.items()})
+
+    def times(number: float | None) -> float | None:
+        return None if number is None else number * ratio
+
+    return replace(
+        reading, value=times(reading.value), expected=times(reading.expected), low=times(reading.low),
+        high=times(reading.high),
+    )  # fmt: skip
 
 
 def seasonal(now: Point | None, weeks_before: Sequence[float]) -> Reading:
