@@ -122,7 +122,8 @@ class ScoreRollup(models.Model):
 
 
 class ScoreCount(models.Model):
-    """How many calls a scorer did not score, by hour and reason: "shed", "unavailable", "failed", "quarantined"."""
+    """How many calls a scorer did not score, by hour and reason: "shed", "unavailable", "quarantined", or, for
+    what others sent, "refused"."""
 
     pk = models.CompositePrimaryKey("project_id", "bucket", "scorer", "outcome")
     project_id = models.BigIntegerField()

@@ -15,7 +15,7 @@ import psycopg
 from django.db import transaction
 
 from stanchion_server.kernel import clock, db
-from stanchion_server.quality import gather, jobs, judging, keeping, sampling
+from stanchion_server.quality import gather, jobs, judging, keeping, outside, sampling
 from stanchion_server.quality.gather import Gathered
 from stanchion_server.quality.jobs import Claim, Failure, Job
 from stanchion_server.quality.keeping import Unscored
@@ -67,6 +67,8 @@ def step(panel_of: PanelOf, lane: Lane, project_id: int, shed: Shed, now: dateti
     by_key = {job.key: job for job in claim.jobs}
     tasks = [_task(by_key[call.example.key], call, by_feature, rules, lane, shed) for call in found.calls]
     scores = _run(tasks, rules, _done(project_id, claim.jobs))
+    if lane == "fast":
+        scores += outside.of_calls(project_id, {task.job.key: task.call.example.facts for task in tasks})
     outcome = _outcome(claim, tasks, found.unreadable, scores)
     _store(claim, outcome, now)
     return len(claim.jobs)

@@ -22,7 +22,7 @@ from stanchion_server.ingest.admission import Gate
 from stanchion_server.ingest.records import Batch, Decoded
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError, Unavailable
-from stanchion_server.quality import jobs
+from stanchion_server.quality import jobs, outside
 from stanchion_server.traces import partitions, retention, store
 
 Signal = Literal["traces", "logs", "metrics"]
@@ -68,7 +68,7 @@ def accept(
         batch = _prepare(sender.project_id, decoded)
         client = _client_names.bounded(sender.project_id, clients.of(decoded, sender.user_agent))
         entry = ledger.stored(decoded, batch, sender.api_key_id, signal, client, body_bytes)
-    result = store.store(sender.project_id, batch, entry, (jobs.of_written,))
+    result = store.store(sender.project_id, batch, entry, (jobs.of_written, outside.of_written))
     return Outcome(entry.sent, result.stored, result.duplicate, entry.rejected, ledger.message(decoded, entry))
 
 
