@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import os
 import pickle
+import subprocess
+import sys
 from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
@@ -275,3 +278,9 @@ def test_slim_shapes_have_the_fields_of_the_engines() -> None:
     for name in ("Part", "Usage", "Subject", "Finding", "Check", "Coverage", "Verdict"):
         ours, theirs = (list(getattr(module, name).__dataclass_fields__) for module in (slim, shapes))
         assert ours == theirs, name
+
+
+def test_the_sdk_is_imported_without_the_engine() -> None:
+    code = "import sys, stanchion_sdk; sys.exit(any(name.startswith('stanchion_guard') for name in sys.modules))"
+    variables = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    assert subprocess.run([sys.executable, "-c", code], env=variables, check=False).returncode == 0

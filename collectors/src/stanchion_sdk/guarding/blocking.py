@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from .shapes import Stage, Verdict
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # the SDK is imported without the engine
+    from .shapes import Stage, Verdict
 
 MESSAGE = "This was stopped by a guardrail."
 """Where neither the rule nor the policy says what the user may be shown."""
