@@ -121,3 +121,9 @@ def test_an_answer_that_takes_up_the_question_is_relevant_and_another_is_not() -
 
 def test_relevance_without_a_question_is_skipped() -> None:
     assert judge("Anything at all.", detector="relevance").score is None
+
+
+def test_a_reason_says_where_the_word_stands() -> None:
+    answer = "Hello! She won the Nobel Prize in Physics in 1911."
+    (finding,) = judge(answer).findings
+    assert f"{answer.index('1911')}-{answer.index('1911') + 4}" in finding.reason

@@ -15,6 +15,7 @@ from stanchion_guard.views import Reading
 
 MOST_CLAIMS = 200
 MOST_EVIDENCE = 60_000
+MOST_PLACES = 5
 _SMALL_TALK = word_set(
     """hi hello thanks thank welcome bye goodbye sorry please great good morning evening day sure help let know
     glad"""
@@ -39,15 +40,15 @@ class Groundedness:
     """
 
     name = "groundedness"
-    version = "1"
+    version = "2"
     tier: Tier = "light"
     parameters: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
     labels = ("new_material", "number_differs", "name_not_in_sources", "negated", "opposite", "no_overlap")
     threshold = 0.7
     blind_to = (
-        "Compares words, numbers and names, in English: a claim made of the sources' own words in another relation"
-        " passes, a true paraphrase in other words is flagged, and nothing outside the sources is known. An inference"
-        " model is the heavier tier."
+        "Compares words, their common opposites and classes, denials, numbers and names, in English: a claim of the"
+        " sources' own words in another relation often passes, a free paraphrase may be flagged, and nothing outside"
+        " the sources is known. An inference model is the heavier tier."
     )
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
@@ -61,16 +62,16 @@ class Groundedness:
             why = f"more than {MOST_CLAIMS} claims" if claims else "no claims: only questions, small talk or a refusal"
             return Detection(None, skipped=why)
         evidence = gather([sentence for text in texts for sentence in sentences(text)])
-        return self._judge(claims, evidence, part)
+        return self._judge(claims, evidence, part, reading.raw)
 
-    def _judge(self, claims: Sequence[Sentence], evidence: Evidence, part: int) -> Detection:
+    def _judge(self, claims: Sequence[Sentence], evidence: Evidence, part: int, text: str) -> Detection:
         worst, findings = 0.0, []
         for claim in claims:
             found = compare(claim.tokens, evidence)
             score = round(unsupported(found), 4)
             worst = max(worst, score)
             if score >= 0.5:
-                label, reason = reason_of(found)
+                label, reason = reason_of(found, claim, text)
                 findings.append(Finding(self.name, label, score, part, claim.start, claim.end, reason))
         return Detection(worst, tuple(findings))
 
@@ -84,16 +85,39 @@ def is_claim(sentence: Sentence, text: str) -> bool:
     return bool(words) and any(token.word not in _SMALL_TALK and token.word not in STOP for token in words)
 
 
-def reason_of(found: Comparison) -> tuple[str, str]:
-    """Label and sentence of what speaks most against a claim."""
-    if found.missing_numbers:
-        return "number_differs", f"{len(found.missing_numbers)} number(s) of the claim are not in the sources"
+def reason_of(found: Comparison, claim: Sentence, text: str) -> tuple[str, str]:
+    """Label and sentence of what speaks most against a claim of `text`.
+
+    The reason says where the words stand in the text, never which they are: they may be secret.
+    """
+
+    def at(words: Sequence[str]) -> str:
+        return _places(words, text[claim.start : claim.end], claim.start)
+
+    contrast = found.contrast
+    if contrast.numbers:
+        return "number_differs", f"the sources do not bear out the number {at(contrast.numbers)}"
     if found.values[0] >= 0.9:
         return "no_overlap", "hardly a word of the claim is in the sources"
-    if found.opposite:
-        return "opposite", "the sources have the opposite, or another of the same kind, in its place"
-    if found.negated and found.values[0] < 0.5:
-        return "negated", "the claim denies what the closest sentence of the sources says, or the other way round"
+    if contrast.opposites:
+        return "opposite", f"the sources say the opposite of the word {at(contrast.opposites)}"
+    if contrast.flipped:
+        return "negated", f"the claim denies what the sources say, or the other way round: {at(contrast.flipped)}"
     if found.missing_names:
-        return "name_not_in_sources", f"{len(found.missing_names)} name(s) of the claim are not in the sources"
-    return "new_material", f"{len(found.new_words)} content word(s) of the claim are not in the sources"
+        return "name_not_in_sources", f"the sources do not have the name {at(found.missing_names)}"
+    if contrast.rivals:
+        return "opposite", f"the sources have another of the same kind in place of the word {at(contrast.rivals)}"
+    if found.new_words:
+        return "new_material", f"the sources do not have the words {at(found.new_words)}"
+    return "new_material", "the words of the claim are in the sources, but not in this relation"
+
+
+def _places(words: Sequence[str], claim: str, start: int) -> str:
+    """ "at 12-16, 20-24": characters of the text, of the first few words that can be found again."""
+    lower, begin, places = claim.lower(), 0, []
+    for word in words[:MOST_PLACES]:
+        found = lower.find(word, begin)
+        if found >= 0 and len(lower) == len(claim):
+            begin = found + len(word)
+            places.append(f"{start + found}-{start + begin}")
+    return f"at {', '.join(places)}" if places else "in it"

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from stanchion_guard.grounding.alignment import Known
+from stanchion_guard.grounding.contrasts import CONTRASTS, Contrast, contrasts
 from stanchion_guard.grounding.lexicon import (
     ABOUT,
     LOWER_BOUNDS,
@@ -13,9 +15,9 @@ from stanchion_guard.grounding.lexicon import (
     OPINION,
     RESTRICTORS,
     UPPER_BOUNDS,
+    alike,
     antonyms,
     classes,
-    synonyms,
 )
 from stanchion_guard.grounding.words import Sentence, Token
 
@@ -23,7 +25,7 @@ NAMES = (
     "novel", "novel_best", "novel_late", "bigrams", "trigrams", "number_missing", "number_conflict", "name_missing",
     "name_conflict", "negation_covered", "negation_novel", "antonym", "sibling", "restrictor", "opinion", "first_new",
     "order", "recall", "length", "empty", "all_covered", "novel_count", "claim_negated", "late_conflict",
-    "any_word_new", "longest_new", "triples",
+    "any_word_new", "longest_new", "triples", *CONTRASTS,
 )  # fmt: skip
 """All lie in 0..1. A higher one mostly speaks against the claim."""
 
@@ -32,7 +34,7 @@ NAMES = (
 class Evidence:
     """The sources, read once for all claims."""
 
-    sentences: tuple[Sentence, ...]
+    sentences: tuple[Known, ...]
     stems: frozenset[str]
     pairs: frozenset[tuple[str, str]]
     triples: frozenset[tuple[str, str, str]]
@@ -52,7 +54,14 @@ def gather(sentences: Sequence[Sentence]) -> Evidence:
         pairs.update(zip([t.stem for t in content], [t.stem for t in content[1:]], strict=False))
         numbers.update(token.number for token in sentence.tokens if token.number is not None)
     grams = frozenset(gram for word in stems for gram in _grams(word))
-    return Evidence(tuple(sentences), frozenset(stems), frozenset(pairs), frozenset(triples), grams, frozenset(numbers))
+    return Evidence(
+        tuple(Known(s.tokens) for s in sentences),
+        frozenset(stems),
+        frozenset(pairs),
+        frozenset(triples),
+        grams,
+        frozenset(numbers),
+    )
 
 
 def _content(tokens: Sequence[Token]) -> list[Token]:
@@ -69,19 +78,18 @@ class Comparison:
     """The values in the order of `NAMES`, and the words that made them, for the reason of a finding."""
 
     values: tuple[float, ...]
-    missing_numbers: tuple[str, ...]
     missing_names: tuple[str, ...]
     new_words: tuple[str, ...]
-    opposite: bool
-    negated: bool
+    contrast: Contrast
 
 
 def compare(claim: Sequence[Token], evidence: Evidence) -> Comparison:
     content = _content(claim)
-    best = _best(content, evidence)
-    near = frozenset(token.stem for token in best)
+    known = _best(content, evidence)
+    best = known.tokens
+    near = frozenset(known.places)
     new = [not _covered(token, evidence.stems, evidence.numbers) for token in content]
-    far = [not _covered(token, near, _values(best)) for token in content]
+    far = [not _covered(token, near, known.numbers) for token in content]
     numbers = _missing_numbers(claim, evidence.numbers)
     names = [
         token for token, missing in zip(content, new, strict=True) if missing and token.capital and token.number is None
@@ -98,7 +106,7 @@ def compare(claim: Sequence[Token], evidence: Evidence) -> Comparison:
         _pairs(content, evidence),
         _trigrams(content, evidence.grams),
         min(len(numbers), 2) / 2,
-        float(bool(numbers) and bool(_values(best))),
+        float(bool(numbers) and bool(known.numbers)),
         min(len(names), 3) / 3,
         float(bool(names) and any(token.capital and token.stem not in {t.stem for t in content} for token in best)),
         float(parity) * (1 - novelty),
@@ -121,28 +129,27 @@ def compare(claim: Sequence[Token], evidence: Evidence) -> Comparison:
         _triples(claim, evidence.triples),
     )
     words = tuple(token.word for token, missing in zip(content, new, strict=True) if missing)
-    return Comparison(values, tuple(numbers), tuple(t.word for t in names), words, opposite or sibling, parity)
+    more = contrasts(claim, known, evidence.stems, [q for s in evidence.sentences for q in s.quantities])
+    return Comparison((*values, *more.values), tuple(t.word for t in names), words, more)
 
 
 def _covered(token: Token, stems: frozenset[str], numbers: frozenset[float]) -> bool:
     if token.stem in stems or (token.number is not None and token.number in numbers):
         return True
-    return not stems.isdisjoint(synonyms().get(token.stem, frozenset()))
+    return not stems.isdisjoint(alike().get(token.stem, frozenset()))
 
 
-def _values(tokens: Sequence[Token]) -> frozenset[float]:
-    return frozenset(token.number for token in tokens if token.number is not None)
+_NOTHING = Known(())
 
 
-def _best(content: Sequence[Token], evidence: Evidence) -> tuple[Token, ...]:
+def _best(content: Sequence[Token], evidence: Evidence) -> Known:
     """The sentence of the evidence that shares most words with the claim; the shorter one of two equals."""
     wanted = {token.stem for token in content}
-    ranked = max(
+    return max(
         evidence.sentences,
-        key=lambda s: (len(wanted.intersection(token.stem for token in s.tokens)), -len(s.tokens)),
-        default=None,
+        key=lambda s: (len(wanted.intersection(s.places)), -len(s.tokens)),
+        default=_NOTHING,
     )
-    return ranked.tokens if ranked is not None else ()
 
 
 def _share(flags: Sequence[bool]) -> float:

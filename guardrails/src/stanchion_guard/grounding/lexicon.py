@@ -27,6 +27,19 @@ NEGATORS = word_set(
     hasn't haven't hadn't won't wouldn't can't couldn't shouldn't ain't incapable avoided avoids prevented
     prohibits prohibited"""
 )
+DENIERS = word_set("""refusing declined declines decline rejected rejects reject ceased failing""")
+"""Words of content that deny what follows them. Unlike `NEGATORS` they are compared with the sources as well."""
+CLAUSE_DENIERS = word_set("""forbidden prohibited banned excluded cancelled rejected refused impossible false untrue""")
+"""Predicates that deny their whole clause, what stands before them too: "smoking is forbidden"."""
+EXCEPT = word_set("""except excluding excludes exclude excepting unlike""")
+"""Words that take what follows them out of what is said."""
+TURNS = word_set("""but although though while whereas however because unless except since which who despite""")
+"""Words that begin a clause which a negation before them does not reach."""
+FUNCTION_OPPOSITES = word_set(
+    """before after above below over under up down inside outside more less fewer most few all none with without still
+    many always never once he she his her him only up"""
+)
+"""Words too common to count as content, in which claim and sources may nevertheless contradict each other."""
 RESTRICTORS = word_set(
     """only solely exclusively never always all every entirely completely none nobody nothing purely merely
     strictly everyone everything mainly"""
@@ -35,6 +48,10 @@ OPINION = word_set(
     """i i'm i've i'd my me mine myself we our love loved enjoy favorite favourite think believe guess hope wish
     wonder sure agree cool awesome amazing interesting glad personally haha lol wow"""
 )
+PRONOUNS = word_set("""he she it they his her its their this these that""")
+"""With one of these as subject the sources do not name whom they speak of, and a claim may."""
+TALK = word_set("""i i'm i've i'd you your me my we our us yes yeah no well oh wow hi sure okay actually sorry""")
+"""Words of conversation: an answer that chats is measured by another rod than a bare claim."""
 UPPER_BOUNDS = word_set("""over above exceeding exceeds exceeded least more""")
 LOWER_BOUNDS = word_set("""under below fewer most less""")
 ABOUT = word_set("""about around roughly approximately nearly almost some circa""")
@@ -92,6 +109,30 @@ offline | refund charge | succeed precede | preceding following | previous next 
 | known unknown | certain uncertain | able unable | sole joint | alone together | single multiple | independent
 dependent | conservative liberal | democrat republican | left-wing right-wing"""
 
+_SIDES = """success successful succeed hit acclaim acclaimed praise praised positive favourable favorable profit profitable bestseller /
+failure flop fail failed unsuccessful pan panned criticise criticised criticize criticized negative unfavourable unfavorable bomb loss
+| like love enjoy adore admire / dislike hate loathe detest | support favour favor back approve defend advocate endorse for / oppose
+reject against criticise criticize condemn protest | alive live living lives survive survived / dead die died death kill killed deceased
+assassinate assassinated murder murdered execute executed perish drown | start begin open launch debut founded establish / end close
+cancel cancelled canceled cease ceased stop finish discontinue dissolve disband defunct closed | join enter / leave quit exit depart
+left | married wife husband spouse wed marry / unmarried single bachelor divorced | allow allowed permit permitted legal / forbid
+forbidden ban banned prohibit prohibited illegal outlaw | mandatory required compulsory obligatory must / optional voluntary unnecessary |
+rich wealthy affluent / poor penniless impoverished | win won winner victory victorious champion / lose lost loser defeated runner-up |
+guilty convict convicted / innocent acquit acquitted cleared exonerated | common widespread abundant / rare extinct endangered scarce |
+accept accepted agree agreed take / refuse refused reject rejected decline declined deny denied | increase rise grow raise raised gain
+climb higher / decrease fall drop decline lower lowered reduce reduced shrink | former formerly retired ex previous defunct past / current
+currently present active still now | amateur / professional | fictional fiction imaginary novel / real factual nonfiction documentary biography |
+he him his himself man male men boy gentleman king prince father son brother husband uncle nephew grandfather actor mr / she her hers herself
+woman female women girl lady queen princess mother daughter sister wife aunt niece grandmother actress mrs | adult grown / child kid
+teenager infant baby boy girl | safe harmless harm-free nontoxic / dangerous harmful venomous poisonous toxic deadly lethal fatal unsafe |
+public / private | wet rainy humid / dry arid | hot warm / cold cool | big large huge biggest largest / small little tiny smallest |
+tall high taller higher / short low shorter lower | old older oldest elder ancient / young younger youngest new newest | early earlier /
+late later | first / last final latest | light bright pale / dark dim black | healthy well fit / ill sick unwell | include included
+includes / exclude excluded excludes | punctual / late delayed | buy bought acquire acquired purchase purchased buyer / sell sold seller |
+hero protagonist / villain antagonist | comedy funny comic / tragedy tragic horror drama | shallow / deep | majority most / minority few |
+solo alone / duo together joint | day / night | war battle / peace | pacifist / soldier"""
+"""Two sides a group: words of one side are alike, words of the other say the opposite."""
+
 _CLASSES = """american british english french german spanish italian chinese japanese indian russian canadian australian mexican
 brazilian irish scottish welsh greek swedish norwegian danish dutch polish turkish korean israeli egyptian
 argentine portuguese african european asian austrian swiss belgian finnish czech hungarian romanian ukrainian
@@ -127,9 +168,33 @@ def synonyms() -> dict[str, frozenset[str]]:
 
 
 @cache
+def alike() -> dict[str, frozenset[str]]:
+    """Stem -> its synonyms and what stands on one side with it: "flop" and "failure"."""
+    found = dict(synonyms())
+    for sides in _sides():
+        for side in sides:
+            for word in side:
+                found[word] = found.get(word, frozenset()) | (side - {word})
+    return found
+
+
+@cache
 def antonyms() -> dict[str, frozenset[str]]:
     """Stem -> the stems that say the opposite."""
-    return _related(_ANTONYMS)
+    found = _related(_ANTONYMS)
+    for sides in _sides():
+        for side, other in (sides, sides[::-1]):
+            for word in side:
+                found[word] = found.get(word, frozenset()) | other
+    return found
+
+
+@cache
+def _sides() -> list[tuple[frozenset[str], frozenset[str]]]:
+    from stanchion_guard.grounding.words import stem
+
+    pairs = [group.split("/") for group in _SIDES.replace("\n", " ").split("|")]
+    return [(frozenset(map(stem, a.split())), frozenset(map(stem, b.split()))) for a, b in pairs]
 
 
 @cache

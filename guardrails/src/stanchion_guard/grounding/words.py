@@ -4,13 +4,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 
 from stanchion_guard.grounding.lexicon import NEGATORS, STOP, word_set
 
 LONGEST_SENTENCE = 600
 _KEPT = "'.,%$€£"
+_CLAUSE_ENDS = ";()[]—–"
 _ENDS = ".!?。！？…"
 _ABBREVIATIONS = word_set("""mr mrs ms dr prof sr jr st vs etc inc ltd co corp no fig al e.g i.e u.s u.k a.m p.m""")
 _UNITS = {
@@ -55,7 +56,7 @@ class _Blanks(dict[int, str]):
     def __missing__(self, code: int) -> str:
         character = chr(code)
         keep = character.isalnum() or character in _KEPT or 0x300 <= code < 0x370
-        kept = "'" if character in "’ʼ" else character if keep else " "
+        kept = "'" if character in "’ʼ" else character if keep else "," if character in _CLAUSE_ENDS else " "
         if len(self) < 4096:
             self[code] = kept
         return kept
@@ -74,6 +75,8 @@ class Token:
     content: bool
     number: float | None = None
     percent: bool = False
+    ends: bool = False
+    """Whether a comma, bracket or dash parts it from the next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,12 +139,19 @@ def _abbreviated(text: str, dot: int) -> bool:
 
 
 def tokens(text: str) -> tuple[Token, ...]:
-    raw = [word.strip("'.,") for word in text.translate(_TABLE).split()]
-    return tuple(_numbers([_token(word, i == 0) for i, word in enumerate(raw) if word]))
+    parts = text.translate(_TABLE).split()
+    after = [*(part[0] == "," or part == "." for part in parts[1:]), False]
+    ends = [part[-1] in ",." or comes for part, comes in zip(parts, after, strict=False)]
+    raw = [part.strip("'.,") for part in parts]
+    found = _numbers([_token(word, i == 0, ends[i]) for i, word in enumerate(raw) if word])
+    for i, token in enumerate(found[1:], 1):
+        if token.word == "longer" and found[i - 1].word == "no":
+            found[i] = replace(token, content=False)
+    return tuple(found)
 
 
 @lru_cache(maxsize=20_000)
-def _token(word: str, first: bool) -> Token:
+def _token(word: str, first: bool, ends: bool) -> Token:
     lower = word.lower()
     if lower.endswith("'s"):
         lower = lower[:-2]
@@ -150,7 +160,7 @@ def _token(word: str, first: bool) -> Token:
     month = word == "May" and not first
     content = month or (bool(plain) and plain not in STOP and plain not in NEGATORS and not plain.startswith("n't"))
     capital = word[:1].isupper() and not first
-    return Token(lower, stem(plain), capital, content, number, percent)
+    return Token(lower, stem(plain), capital, content, number, percent, ends)
 
 
 def figure(word: str) -> tuple[float | None, bool]:
@@ -187,18 +197,18 @@ def _numbers(found: list[Token]) -> list[Token]:
     for token in found:
         before = joined[-1] if joined else None
         if before is not None and before.number is not None and token.word in _SCALES:
-            joined[-1] = _valued(before, before.number * _SCALES[token.word])
+            joined[-1] = _valued(before, before.number * _SCALES[token.word], token)
         elif before is not None and before.word in _TENS and token.word in _UNITS and 0 < _UNITS[token.word] < 10:
-            joined[-1] = _valued(before, (before.number or 0) + _UNITS[token.word])
+            joined[-1] = _valued(before, (before.number or 0) + _UNITS[token.word], token)
         elif before is not None and before.number is not None and token.word in ("percent", "pct", "%"):
-            joined[-1] = Token(before.word, before.stem, before.capital, before.content, before.number, True)
+            joined[-1] = replace(before, percent=True, ends=token.ends)
         else:
             joined.append(token)
     return joined
 
 
-def _valued(token: Token, value: float) -> Token:
-    return Token(token.word, token.stem, token.capital, True, value, token.percent)
+def _valued(token: Token, value: float, last: Token) -> Token:
+    return replace(token, content=True, number=value, ends=last.ends)
 
 
 _ENDINGS = (

@@ -41,16 +41,16 @@ class Grounded(Single):
         claims = [sentence for sentence in sentences_of(reading) if is_claim(sentence, reading.raw)]
         if not claims or len(claims) > MOST_CLAIMS:
             return None
-        return self._weigh(claims, [one for text in texts for one in sentences_of(reading_of(text))])
+        return self._weigh(reading.raw, claims, [one for text in texts for one in sentences_of(reading_of(text))])
 
-    def _weigh(self, claims: Sequence[Sentence], sources: Sequence[Sentence]) -> Result:
+    def _weigh(self, text: str, claims: Sequence[Sentence], sources: Sequence[Sentence]) -> Result:
         known, against, total = gather(sources), [], 0.0
         for claim in claims:
             found = compare(claim.tokens, known)
             doubt = unsupported(found)
             total += 1.0 - doubt
             if doubt >= UNSUPPORTED:
-                label, reason = reason_of(found)
+                label, reason = reason_of(found, claim, text)
                 against.append(Evidence("response", claim.start, claim.end, label, round(doubt, 4), reason))
         reason = f"{len(claims) - len(against)} of {len(claims)} claims are supported"
         return self.result(total / len(claims), _worst(against), reason, against)

@@ -1,0 +1,158 @@
+"""How two words stand to each other: WordNet's relations, distilled by guardrails/train/relations.py, and own lists."""
+
+# ruff: noqa: E501 - the tables are rows
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass
+from functools import cache, lru_cache
+from importlib.resources import files
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from stanchion_guard.grounding.lexicon import alike, antonyms, classes
+from stanchion_guard.grounding.words import stem
+
+Ids = frozenset[int]
+NONE: Ids = frozenset()
+_LEVELS = 4
+_TOO_WIDE = 16 * 11
+"""16 times the binary logarithm of the synsets below: a class of more than 2,000 kinds says nothing."""
+_TOO_WIDE_FOR_RIVALS = 16 * 9
+_OWN_LISTS = 1 << 20
+"""Numbers from here on belong to the lists of `lexicon`, below it to synsets."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """Numbers of what a word means itself, what it is derived from or like, its classes, its rivals' class, its opposites."""
+
+    own: Ids = NONE
+    wide: Ids = NONE
+    above: Ids = NONE
+    parents: Ids = NONE
+    opposite: Ids = NONE
+
+
+class Table:
+    """The distilled relations: lemma -> row, row -> synsets, synset -> what stands above it."""
+
+    def __init__(self, stored: Any) -> None:
+        lemmas = zlib.decompress(stored["lemmas"].tobytes()).decode().split("\n")
+        self.place = {lemma: i for i, lemma in enumerate(lemmas)}
+        self.below = stored["below"].tolist()
+        self.first_noun, self.last_noun = stored["nouns"].tolist()
+        self._rows = {name: (_starts(stored[f"{name}_counts"]), stored[f"{name}_ids"]) for name in _RAGGED}
+
+    def narrow(self, synset: int) -> bool:
+        """Whether two of this class exclude each other: nouns of a class that is not too wide. Verbs of a class do not."""
+        return bool(self.first_noun <= synset <= self.last_noun and self.below[synset] <= _TOO_WIDE_FOR_RIVALS)
+
+    def row(self, name: str, at: int) -> list[int]:
+        starts, ids = self._rows[name]
+        found: list[int] = ids[starts[at] : starts[at + 1]].tolist()
+        return found
+
+
+_RAGGED = ("own", "wide", "opposite", "above")
+
+
+def _starts(counts: NDArray[np.uint8]) -> NDArray[np.int64]:
+    return np.concatenate([np.zeros(1, np.int64), np.cumsum(counts, dtype=np.int64)])
+
+
+@cache
+def table() -> Table:
+    with files(__package__).joinpath("relations.npz").open("rb") as file, np.load(file, allow_pickle=False) as stored:
+        return Table(stored)
+
+
+@lru_cache(maxsize=20_000)
+def meaning(word: str) -> Meaning:
+    """Empty where neither WordNet's common words nor the own lists know the word."""
+    known = table()
+    places = [known.place[lemma] for lemma in lemmas(word) if lemma in known.place][:2]
+    own = [s for at in places for s in known.row("own", at)]
+    wide = [s for at in places for s in known.row("wide", at)]
+    opposite = [s for at in places for s in known.row("opposite", at)]
+    listed = _listed(stem(word))
+    above = _above(known, own) - set(own)
+    parents = {p for s in own[:3] for p in known.row("above", s) if known.narrow(p)}
+    return Meaning(
+        frozenset(own) | listed.own,
+        frozenset(own) | frozenset(wide) | listed.wide,
+        frozenset(above),
+        frozenset(parents) | listed.parents,
+        frozenset(opposite) | listed.opposite,
+    )
+
+
+def _above(known: Table, own: list[int]) -> set[int]:
+    found: set[int] = set()
+    front = set(own)
+    for _ in range(_LEVELS):
+        front = {p for s in front for p in known.row("above", s) if known.below[p] <= _TOO_WIDE} - found
+        found |= front
+    return found
+
+
+def _listed(form: str) -> Meaning:
+    """What the own lists say of a stem; a stem's number is its own meaning."""
+    if form not in _stems():
+        return Meaning()
+    own = _stems()[form]
+    return Meaning(
+        own=frozenset({own}),
+        wide=frozenset(_stems()[other] for other in alike().get(form, ())) | {own},
+        parents=frozenset(_OWN_LISTS + number for number in classes().get(form, ())),
+        opposite=frozenset(_stems()[other] for other in antonyms().get(form, ())),
+    )
+
+
+@cache
+def _stems() -> dict[str, int]:
+    known = dict.fromkeys([*alike(), *antonyms(), *classes()])
+    return {form: 2 * _OWN_LISTS + i for i, form in enumerate(known)}
+
+
+_ENDINGS = (
+    ("ies", "y"), ("ied", "y"), ("sses", "ss"), ("ves", "f"), ("men", "man"), ("es", ""), ("es", "e"), ("s", ""), ("ing", ""),
+    ("ing", "e"), ("ed", ""), ("ed", "e"), ("er", ""), ("er", "e"), ("est", ""), ("est", "e"), ("ier", "y"), ("iest", "y"), ("ly", ""),
+)  # fmt: skip
+_IRREGULAR = {
+    "wrote": "write", "written": "write", "won": "win", "lost": "lose", "made": "make", "sold": "sell", "bought": "buy", "led": "lead",
+    "fell": "fall", "rose": "rise", "grew": "grow", "took": "take", "came": "come", "went": "go", "gave": "give", "held": "hold",
+    "left": "leave", "met": "meet", "ran": "run", "sang": "sing", "sung": "sing", "spoke": "speak", "stood": "stand", "told": "tell",
+    "children": "child", "people": "person", "feet": "foot", "became": "become", "built": "build", "chose": "choose", "drew": "draw",
+    "began": "begin", "born": "bear", "killed": "kill", "sank": "sink", "ate": "eat", "wives": "wife", "lives": "live", "taught": "teach",
+    "fought": "fight", "shot": "shoot", "sent": "send", "spent": "spend", "wore": "wear", "drove": "drive", "flew": "fly", "better": "good",
+    "best": "good", "worse": "bad", "worst": "bad", "bigger": "big", "biggest": "big",
+}  # fmt: skip
+
+
+def lemmas(word: str) -> list[str]:
+    """Dictionary forms a word may belong to, itself first; not all exist."""
+    found = [word]
+    if word in _IRREGULAR:
+        found.append(_IRREGULAR[word])
+    for ending, instead in _ENDINGS:
+        if word.endswith(ending) and len(word) - len(ending) >= 2:
+            base = word[: len(word) - len(ending)] + instead
+            found.append(base)
+            if len(base) > 3 and base[-1] == base[-2]:
+                found.append(base[:-1])
+    return found
+
+
+_DENYING = ("un", "in", "im", "il", "ir", "dis", "non", "mis")
+
+
+def denies(word: str, other: str) -> bool:
+    """Whether one is the other with a denying prefix, or "-less" to "-ful": unmarried, dishonest, careless."""
+    short, long = sorted((word, other), key=len)
+    if any(long == prefix + short for prefix in _DENYING) and len(short) > 3:
+        return True
+    return any(a.endswith("less") and b == a[:-4] + "ful" for a, b in ((word, other), (other, word)))
