@@ -32,7 +32,7 @@ def commands() -> list[list[str]]:
 
 
 def test_the_parts_are_there() -> None:
-    assert set(OURS) == {"migrate", "web", "worker-ingest", "worker-score", "beat"}
+    assert set(OURS) == {"migrate", "web", "worker-ingest", "worker-score", "worker-heavy", "beat"}
     assert set(SERVICES) - set(OURS) == {"postgres", "valkey", "collector"}
 
 

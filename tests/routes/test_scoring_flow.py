@@ -15,7 +15,8 @@ from kit.scorers import Fake, length, panel_of
 from kit.traffic import chat
 from stanchion_server.costs import settle
 from stanchion_server.kernel import clock
-from stanchion_server.quality.models import Score, ScoreJob, ScoreRollup
+from stanchion_server.quality import jobs
+from stanchion_server.quality.models import Score, ScoreJob, ScoreRollup, ScorerSetting
 from stanchion_server.quality.panels import panels
 from stanchion_server.routes import scoring
 from stanchion_server.tenants import access, services
@@ -61,3 +62,37 @@ def test_a_call_that_was_accepted_has_a_job_and_the_task_scores_it(project: Proj
         (1, 1, 1, 1),
         (60, 1, 1, 1),
     ]
+
+
+class Broken(Fake):
+    """What a scorer may do that nobody foresaw."""
+
+    @property
+    def version(self) -> str:
+        raise RuntimeError("ours")
+
+    @version.setter
+    def version(self, value: str) -> None:
+        pass
+
+
+def test_each_project_gets_its_turn_and_one_that_fails_stops_no_other(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scorer = Fake("length", length)
+    panels.hold({}, panel_of(scorer)({}))
+    broken, second = (services.create_project(project.organisation, name) for name in ("Broken", "Second"))
+    for one in (project, broken, second):
+        send(one, *(chat(clock.now() - timedelta(seconds=3), answer="Today.") for _ in range(3)))
+    settle.run(clock.now())
+    ScoreJob.objects.update(not_before=F("not_before") - timedelta(seconds=5))
+    given = {"length": {"words": 3}}
+    ScorerSetting.objects.create(
+        project=broken, scorer="length", parameters=given["length"], changed_at=clock.now(), changed_by="t"
+    )
+    panels.hold(given, panel_of(Broken("length", length))(given))
+    monkeypatch.setattr(jobs, "BATCH", {"fast": 1, "slow": 1})
+    scoring.score_fast()
+    served = [example.key.project_id for example in scorer.seen]
+    assert served == [project.pk, second.pk] * 3
+    assert ScoreJob.objects.filter(project_id=broken.pk).count() == 3

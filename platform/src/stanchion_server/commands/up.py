@@ -34,7 +34,8 @@ BUSY_PATIENCE_S = 2.0
 # More than the six requests the door lets work at once: the others are there to refuse in time.
 WEB_THREADS = 16
 WEB_BACKPRESSURE = 256
-WORKER_THREADS = 2
+WORKER_THREADS = 3
+"""One may be busy with light scorers and one with heavy ones while the third settles."""
 
 
 class CannotStart(Exception):

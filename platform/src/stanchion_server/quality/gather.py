@@ -77,9 +77,10 @@ def gather(project_id: int, keys: Sequence[CallKey]) -> Found:
     found: list[Gathered] = []
     unreadable: dict[CallKey, str] = {}
     for key, row in calls.items():
+        # One call's odd texts must not cost the others their scores.
         try:
             found.append(_gathered(key, row, around))
-        except ValueError as error:
+        except Exception as error:
             unreadable[key] = f"The call's stored texts cannot be read: {type(error).__name__}."
     return Found(tuple(found), unreadable)
 

@@ -67,8 +67,11 @@ def _results(scorer: Scorer, examples: Sequence[Example]) -> Sequence[Result | N
     results = scorer.score(examples)
     if len(results) != len(examples):
         raise LookupError("as many results as examples were expected")
-    if not all(result is None or 0.0 <= result.score <= 1.0 for result in results):
-        raise ArithmeticError("a score outside 0..1")
+    for result in results:
+        if result is not None and not 0.0 <= result.score <= 1.0:
+            raise ArithmeticError("a score outside 0..1")
+        if result is not None and not (isinstance(result.label, str) and isinstance(result.reason, str)):
+            raise TypeError("label and reason must be text")
     return results
 
 
