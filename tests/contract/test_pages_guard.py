@@ -245,6 +245,12 @@ def test_a_draft_that_is_too_long_is_refused_on_its_page_with_the_text_still_the
     assert Policy.objects.get().draft == document()
 
 
+def test_a_range_that_cannot_be_read_is_refused_with_a_way_back_to_the_page(shop: Shop) -> None:
+    answer = client_of("vera").get(f"{BASE}?from=soon")
+    body = answer.content.decode()
+    assert (answer.status_code, f'href="{BASE}">This page without' in body) == (400, True)
+
+
 def test_what_a_person_types_is_checked_without_being_saved(shop: Shop) -> None:
     answer = client_of("ada").post(f"{CHAT}/problems", {"document": "policy: [", "seen": ""})
     assert answer.status_code == 200 and "problem" in answer.content.decode()

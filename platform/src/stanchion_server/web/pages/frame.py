@@ -99,7 +99,9 @@ def _visit(request: HttpRequest, slug: str) -> Visit:
 
 
 def bad_request_page(request: HttpRequest, message: str, status: int) -> HttpResponse:
-    return render(request, "pages/error.html", {"title": "That does not work", "message": message}, status=status)
+    again = request.path if request.method == "GET" and request.GET else ""
+    context = {"title": "That does not work", "message": message, "again": again}
+    return render(request, "pages/error.html", context, status=status)
 
 
 def unavailable_page(request: HttpRequest) -> HttpResponse:
