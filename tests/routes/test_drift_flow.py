@@ -26,9 +26,13 @@ AT = datetime(2026, 11, 24, tzinfo=UTC)
 DAY = timedelta(days=1)
 
 
+def later(monkeypatch: pytest.MonkeyPatch, minutes: int) -> None:
+    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(minutes=minutes))
+
+
 @pytest.fixture
 def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
-    monkeypatch.setattr(clock, "now", lambda: NOW)
+    later(monkeypatch, 0)
     yield tenants.create_project(tenants.create_organisation("Acme"), "Shop")
 
 
@@ -43,9 +47,13 @@ def at_once(count: int, work: Callable[[], Any]) -> list[Any]:
         return [future.result() for future in [pool.submit(alone) for _number in range(count)]]
 
 
-def test_a_new_project_is_watched_without_anybody_doing_anything(project: Project) -> None:
+def test_a_new_project_is_watched_without_anybody_doing_anything(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
     drifting.store(project.pk, drifting.calls(AT - 8 * DAY, AT - DAY, 300, 1))
     drifting.store(project.pk, drifting.calls(AT - DAY, AT, 100, 2, Traffic(latency_ratio=3)))
+    drift.plan_drift()
+    later(monkeypatch, 10)
     drift.plan_drift()
     drift.run_drift()
     drift.make_drift_report()
@@ -55,7 +63,9 @@ def test_a_new_project_is_watched_without_anybody_doing_anything(project: Projec
     assert run.report.state == "unavailable"
 
 
-def test_two_schedulers_make_one_monitor_and_one_run(project: Project) -> None:
+def test_two_schedulers_make_one_monitor_and_one_run(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    at_once(4, drift.plan_drift)
+    later(monkeypatch, 10)
     at_once(4, drift.plan_drift)
     assert DriftMonitor.objects.filter(project=project).count() == 1
     assert DriftRun.objects.filter(project=project).count() == 1
@@ -66,7 +76,7 @@ def test_many_workers_share_the_runs_and_write_each_once(project: Project) -> No
     for number in range(5):
         wanted = services.Wanted(f"m{number}", reference_hours=72, columns=("latency_ms", "model"))
         services.create(project, wanted, "ada")
-    runs.plan(NOW)
+    runs.plan(NOW + timedelta(minutes=10))
     done = at_once(4, lambda: sum(1 for _step in iter(runs.step, False)))
     assert sum(done) == 5
     assert set(DriftRun.objects.values_list("state", "attempts")) == {("done", 1)}

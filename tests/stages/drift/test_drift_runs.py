@@ -48,10 +48,16 @@ def seed(project: Project, like: Traffic | None = None, before: int = 600, now: 
 
 
 def finished(project: Project) -> DriftRun:
-    runs.plan(NOW)
+    planned()
     while runs.step():
         pass
     return DriftRun.objects.get(project=project)
+
+
+def planned() -> None:
+    """As if every monitor had been there for a day."""
+    DriftMonitor.objects.update(created_at=NOW - DAY)
+    runs.plan(NOW)
 
 
 def verdicts(run: DriftRun) -> dict[str, str]:
@@ -138,6 +144,7 @@ def test_scores_of_another_version_of_the_scorer_are_not_compared(project: Proje
 
 def test_a_run_is_planned_once_however_often_it_is_planned(project: Project) -> None:
     monitor_of(project)
+    planned()
     for minutes in (0, 1, 60, 300):
         runs.plan(NOW + timedelta(minutes=minutes))
     assert DriftRun.objects.filter(project=project).count() == 1
@@ -148,14 +155,22 @@ def test_a_run_is_planned_once_however_often_it_is_planned(project: Project) -> 
 def test_a_paused_or_archived_monitor_is_not_planned(project: Project) -> None:
     services.change(project.pk, monitor_of(project).pk, {"is_paused": True}, "ada")
     services.archive(project.pk, monitor_of(project, name="old").pk, "ada")
-    runs.plan(NOW)
+    planned()
     assert not DriftRun.objects.filter(project=project).exists()
+
+
+def test_a_new_monitor_waits_ten_minutes_for_what_is_just_arriving(project: Project) -> None:
+    monitor_of(project)
+    runs.plan(NOW + timedelta(minutes=9))
+    assert not DriftRun.objects.filter(project=project).exists()
+    runs.plan(NOW + timedelta(minutes=10))
+    assert DriftRun.objects.filter(project=project).count() == 1
 
 
 def test_a_run_that_fails_three_times_is_put_aside_with_its_reason_and_can_start_again(project: Project) -> None:
     monitor_of(project)
     seed(project)
-    runs.plan(NOW)
+    planned()
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE kept AS SELECT * FROM contents")
         cursor.execute("UPDATE contents SET body = 'no such body'")
@@ -176,7 +191,7 @@ def test_a_run_whose_workers_die_is_put_aside_after_the_third(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monitor_of(project)
-    runs.plan(NOW)
+    planned()
     for attempt in range(3):
         monkeypatch.setattr(clock, "now", lambda attempt=attempt: NOW + attempt * timedelta(minutes=11))
         assert runs._claim() is not None
@@ -188,7 +203,7 @@ def test_a_run_whose_workers_die_is_put_aside_after_the_third(
 def test_a_worker_that_lost_its_lease_writes_nothing(project: Project) -> None:
     monitor_of(project)
     seed(project)
-    runs.plan(NOW)
+    planned()
     run = runs._claim()
     assert run is not None
     compared = runs.compare(run.monitor, run.scheduled_for)
@@ -199,7 +214,7 @@ def test_a_worker_that_lost_its_lease_writes_nothing(project: Project) -> None:
 
 def test_two_workers_do_not_get_the_same_run(project: Project) -> None:
     monitor_of(project)
-    runs.plan(NOW)
+    planned()
     assert runs._claim() is not None
     assert runs._claim() is None
 

@@ -40,8 +40,10 @@ class Compared:
 
 
 def plan(now: datetime) -> int:
-    """One run for the last due moment of each monitor; how many rows were offered. Planned twice it is one run."""
-    monitors = DriftMonitor.objects.filter(archived_at=None, is_paused=False).only("project_id", "every_hours")
+    """One run for the last due moment of each monitor; how many rows were offered. Planned twice it is one run. A new
+    monitor waits ten minutes: a project that has just begun to send may be sending what it had kept."""
+    known = DriftMonitor.objects.filter(archived_at=None, is_paused=False, created_at__lte=now - windows.SETTLING)
+    monitors = known.only("project_id", "every_hours")
     rows = [
         DriftRun(project_id=one.project_id, monitor=one, scheduled_for=windows.slot(now, one.every_hours))
         for one in monitors.iterator(chunk_size=1_000)
