@@ -9,7 +9,7 @@ from enum import IntEnum
 from stanchion_guard.grounding.lexicon import FUNCTION_OPPOSITES
 from stanchion_guard.grounding.polarity import denied
 from stanchion_guard.grounding.quantities import Quantity, Standing, quantities
-from stanchion_guard.grounding.relations import Ids, denies, meaning
+from stanchion_guard.grounding.relations import Ids, denying_forms, meaning
 from stanchion_guard.grounding.words import Token
 
 
@@ -45,7 +45,7 @@ class Match:
 class Known:
     """A sentence of the sources, read for comparing; what costs more is made at the first use."""
 
-    __slots__ = ("_index", "denied", "numbers", "places", "quantities", "tokens")
+    __slots__ = ("_index", "denied", "numbers", "places", "quantities", "tokens", "words")
 
     def __init__(self, tokens: Sequence[Token]) -> None:
         self.tokens = tokens
@@ -53,8 +53,11 @@ class Known:
         self.quantities: list[Quantity] = quantities(tokens)
         self.numbers = frozenset(token.number for token in tokens if token.number is not None)
         self.places: dict[str, list[int]] = {}
+        self.words: dict[str, list[int]] = {}
         for at, token in enumerate(tokens):
             self.places.setdefault(token.stem, []).append(at)
+            if token.content:
+                self.words.setdefault(token.word, []).append(at)
         self._index: tuple[dict[int, list[int]], ...] | None = None
 
     def having(self, part: int, ids: Ids) -> list[int]:
@@ -143,7 +146,7 @@ def _match(at: int, token: Token, flag: bool, near: Known, everywhere: frozenset
 
 
 def _prefixed(token: Token, near: Known) -> list[int]:
-    return [i for i, other in enumerate(near.tokens) if other.content and denies(token.word, other.word)]
+    return sorted(at for form in denying_forms(token.word) for at in near.words.get(form, ()))
 
 
 def _best(at: int, kind: Kind, places: Sequence[int], flag: bool, near: Known, wanted: frozenset[str]) -> Match:

@@ -150,9 +150,10 @@ def lemmas(word: str) -> list[str]:
 _DENYING = ("un", "in", "im", "il", "ir", "dis", "non", "mis")
 
 
-def denies(word: str, other: str) -> bool:
-    """Whether one is the other with a denying prefix, or "-less" to "-ful": unmarried, dishonest, careless."""
-    short, long = sorted((word, other), key=len)
-    if any(long == prefix + short for prefix in _DENYING) and len(short) > 3:
-        return True
-    return any(a.endswith("less") and b == a[:-4] + "ful" for a, b in ((word, other), (other, word)))
+@lru_cache(maxsize=20_000)
+def denying_forms(word: str) -> frozenset[str]:
+    """The words that are this one with a denying prefix or without it, or with -less for -ful: unmarried, careless."""
+    found = {prefix + word for prefix in _DENYING} if len(word) > 3 else set()
+    found |= {word[len(prefix) :] for prefix in _DENYING if word.startswith(prefix) and len(word) - len(prefix) > 3}
+    found |= {word[:-4] + "ful"} if word.endswith("less") else {word[:-3] + "less"} if word.endswith("ful") else set()
+    return frozenset(found)
