@@ -275,6 +275,18 @@ def test_every_project_gets_one_monitor_and_an_archived_one_does_not_come_back(p
     assert DriftMonitor.objects.filter(project=project).count() == 1
 
 
+def test_words_go_with_the_contents_they_came_from_and_runs_after_half_a_year(project: Project) -> None:
+    monitor_of(project, columns=("prompt",))
+    seed(project, Traffic(topics=drifting.POEMS))
+    run = finished(project)
+    runs.expire(NOW + timedelta(days=29))
+    assert run.results.get().words["more"]
+    runs.expire(NOW + timedelta(days=31))
+    assert (run.results.get().words, run.results.get().verdict) == ({}, "drift")
+    runs.expire(NOW + timedelta(days=181))
+    assert not DriftRun.objects.filter(project=project).exists()
+
+
 def test_without_evidently_the_run_says_how_to_get_the_report(project: Project) -> None:
     monitor_of(project)
     seed(project)

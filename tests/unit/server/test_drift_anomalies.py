@@ -83,6 +83,12 @@ def test_what_was_always_zero_and_is_not_any_more_is_an_anomaly() -> None:
     assert (found.verdict, found.size) == ("anomaly", None)
 
 
+def test_what_was_mostly_zero_may_be_a_little_more() -> None:
+    values = [0.0] * 80 + [0.02, 0.05, 0.01, 0.03] * 4
+    assert anomalies.sudden(series([*values, 0.02])).verdict == "normal"
+    assert anomalies.sudden(series([*values, 0.5])).verdict == "anomaly"
+
+
 def test_nights_are_no_new_level() -> None:
     assert [anomalies.level(days(seed)).verdict for seed in range(5)] == ["normal"] * 5
 

@@ -172,6 +172,7 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.scoring.expire_scores": {"queue": "maintenance"},
         "stanchion_server.routes.rescoring.open_rescorings": {"queue": "maintenance"},
         "stanchion_server.routes.drift.plan_drift": {"queue": "maintenance"},
+        "stanchion_server.routes.drift.expire_drift": {"queue": "maintenance"},
         "stanchion_server.routes.drift.run_drift": {"queue": "score_slow"},
         "stanchion_server.routes.drift.make_drift_report": {"queue": "score_slow"},
     }
@@ -229,6 +230,11 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "stanchion_server.routes.drift.run_drift",
         "schedule": DRIFT_EVERY_S,
         "options": {"expires": DRIFT_EVERY_S},
+    },
+    "expire drift": {
+        "task": "stanchion_server.routes.drift.expire_drift",
+        "schedule": crontab(minute="17"),
+        "options": {"expires": 1800},
     },
     "drift reports": {
         "task": "stanchion_server.routes.drift.make_drift_report",

@@ -179,7 +179,8 @@ def _clearest(rows: Numbers) -> Numbers:
 
 def _against(sort: Sort, now: Point, before: Sequence[float], limit: float) -> Reading:
     middle = float(np.median(before))
-    spread = _TO_SIGMA * float(np.median(np.abs(np.array(before) - middle)))
+    # Where more than half of the values are equal, the MAD is zero and says nothing of the others.
+    spread = _TO_SIGMA * float(np.median(np.abs(np.array(before) - middle))) or float(np.std(before))
     deviation = math.hypot(max(spread, FLOOR_RATIO * abs(middle)), now.noise)
     if not deviation:
         # It has always been zero: any other value is a first, whose size nothing tells.

@@ -50,6 +50,15 @@ class Told:
 
 
 @dataclass(frozen=True, slots=True)
+class _ScoreRow:
+    at: datetime
+    scores: float
+    total: float
+    flagged: float
+    squares: float
+
+
+@dataclass(frozen=True, slots=True)
 class _Measure:
     label: str
     unit: str
@@ -106,23 +115,21 @@ def _calls(project_id: int, grain: int, start: datetime, end: datetime, feature:
     return {row[0]: dict(zip(_SUMS, row[1:], strict=True)) for row in reading.rows(sql, params)}
 
 
-def _scores(
-    project_id: int, start: datetime, end: datetime, feature: str
-) -> dict[str, list[tuple[datetime, float, float, float]]]:
-    """Bucket, scores, their sum and how many were flagged, of each scorer's version with the most scores."""
+def _scores(project_id: int, start: datetime, end: datetime, feature: str) -> dict[str, list[_ScoreRow]]:
+    """The buckets of each scorer's version with the most scores."""
     where = "project_id = %s AND grain_minutes = 1 AND bucket >= %s AND bucket < %s"
     params: list[Any] = [project_id, start, end]
     if feature:
         where, params = f"{where} AND feature = %s", [*params, feature]
     sql = f"""SELECT scorer, scorer_version, date_bin('15 minutes', bucket, timestamptz '1970-01-01 00:00:00+00'),
-        sum(scores)::float8, sum(score_sum), sum(flagged)::float8 FROM score_rollups WHERE {where}
-        GROUP BY 1, 2, 3 ORDER BY 3"""
-    by_version: dict[tuple[str, str], list[tuple[datetime, float, float, float]]] = defaultdict(list)
+        sum(scores)::float8, sum(score_sum), sum(flagged)::float8, sum(score_square_sum)
+        FROM score_rollups WHERE {where} GROUP BY 1, 2, 3 ORDER BY 3"""
+    by_version: dict[tuple[str, str], list[_ScoreRow]] = defaultdict(list)
     for scorer, version, *rest in reading.rows(sql, params):
-        by_version[scorer, version].append((rest[0], rest[1], rest[2], rest[3]))
-    best: dict[str, list[tuple[datetime, float, float, float]]] = {}
+        by_version[scorer, version].append(_ScoreRow(*rest))
+    best: dict[str, list[_ScoreRow]] = {}
     for (scorer, _version), series in by_version.items():
-        if sum(row[1] for row in series) > sum(row[1] for row in best.get(scorer, ())):
+        if sum(row.scores for row in series) > sum(row.scores for row in best.get(scorer, ())):
             best[scorer] = series
     return best
 
@@ -185,14 +192,24 @@ def _noise_of_share(ratio: float, count: float) -> float:
     return math.sqrt(ratio * (1 - ratio) / count)
 
 
-def _of_score(scorer: str, series: Sequence[tuple[datetime, float, float, float]], end: datetime) -> Iterable[Told]:
-    kept = [row for row in series if row[1] >= FEWEST_CALLS]
-    means = [Point(at, total / count) for at, count, total, _flagged in kept]
+def _of_score(scorer: str, series: Sequence[_ScoreRow], end: datetime) -> Iterable[Told]:
+    kept = [row for row in series if row.scores >= FEWEST_CALLS]
+    deviation = _deviation(kept)
+    means = [Point(row.at, row.total / row.scores, deviation / math.sqrt(row.scores)) for row in kept]
     yield from _short(f"score:{scorer}", f"Score: {scorer}, mean", "score", means, end)
     if scorer == REFUSAL:
-        overall = _ratio(sum(row[3] for row in kept), sum(row[1] for row in kept))
-        shares = [Point(at, flagged / count, _noise_of_share(overall, count)) for at, count, _total, flagged in kept]
+        overall = _ratio(sum(row.flagged for row in kept), sum(row.scores for row in kept))
+        shares = [Point(row.at, row.flagged / row.scores, _noise_of_share(overall, row.scores)) for row in kept]
         yield from _short("refusal_ratio", "Refusals", "ratio", shares, end)
+
+
+def _deviation(rows: Sequence[_ScoreRow]) -> float:
+    """Of single scores, over all buckets."""
+    count = sum(row.scores for row in rows)
+    if not count:
+        return 0.0
+    mean = sum(row.total for row in rows) / count
+    return math.sqrt(max(sum(row.squares for row in rows) / count - mean**2, 0.0))
 
 
 def _short(name: str, label: str, unit: str, points: list[Point], end: datetime) -> Iterable[Told]:

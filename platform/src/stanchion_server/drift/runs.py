@@ -20,6 +20,7 @@ from stanchion_server.drift.records import CallKey, Column, Finding, Sample, Sid
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.kernel.ids import digest64, span_id_to_hex
+from stanchion_server.tenants.models import Project
 
 LEASE = timedelta(minutes=10)
 MAX_ATTEMPTS = 3
@@ -40,17 +41,28 @@ class Compared:
 
 
 def plan(now: datetime) -> int:
-    """One run for the last due moment of each monitor; how many rows were offered. Planned twice it is one run. A new
+    """One run for the last due moment of each monitor; how many were not there yet. Planned twice it is one run. A new
     monitor waits ten minutes: a project that has just begun to send may be sending what it had kept."""
     known = DriftMonitor.objects.filter(archived_at=None, is_paused=False, created_at__lte=now - windows.SETTLING)
-    monitors = known.only("project_id", "every_hours")
+    due = {one.pk: (one, windows.slot(now, one.every_hours)) for one in known.only("project_id", "every_hours")}
+    slots = {at for _one, at in due.values()}
+    planned = set(DriftRun.objects.filter(scheduled_for__in=slots).values_list("monitor_id", "scheduled_for"))
     rows = [
-        DriftRun(project_id=one.project_id, monitor=one, scheduled_for=windows.slot(now, one.every_hours))
-        for one in monitors.iterator(chunk_size=1_000)
+        DriftRun(project_id=one.project_id, monitor=one, scheduled_for=at)
+        for one, at in due.values()
+        if (one.pk, at) not in planned
     ]
     DriftRun.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1_000)
-    DriftRun.objects.filter(scheduled_for__lt=now - KEEP_RUNS).delete()
     return len(rows)
+
+
+def expire(now: datetime) -> None:
+    """Runs go after half a year; the words of prompts and answers go from them as soon as contents do."""
+    DriftRun.objects.filter(scheduled_for__lt=now - KEEP_RUNS).delete()
+    told = DriftResult.objects.exclude(words={})
+    for days in set(Project.objects.values_list("content_retention_days", flat=True)):
+        old = told.filter(project__content_retention_days=days, run__scheduled_for__lt=now - timedelta(days=days))
+        old.update(words={})
 
 
 def step() -> bool:

@@ -1,4 +1,4 @@
-"""Drift: plan -> compare -> report. Each step finds its work in the database; a lost wake-up loses nothing."""
+"""Drift: plan -> compare -> report -> expire. Each step finds its work in the database; lost wake-ups lose nothing."""
 
 from __future__ import annotations
 
@@ -29,3 +29,9 @@ def run_drift() -> None:
 def make_drift_report() -> None:
     """Every few seconds: one page of Evidently's, in a process of its own."""
     reports.step()
+
+
+@shared_task
+def expire_drift() -> None:
+    """Every hour: the end of old runs, and of words whose contents are gone."""
+    runs.expire(clock.now())
