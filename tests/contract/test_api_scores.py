@@ -242,3 +242,62 @@ def test_a_judge_once_stated_has_its_rubrics_as_scorers_and_says_what_it_lacks(
     absent = {one["id"]: one["unavailable"] for one in shop.items("scorers", "admin")}
     assert "STANCHION_GUARD_JUDGES" in absent["judge_honesty"]
     panels.forget()
+
+
+def test_scores_of_others_are_kept_once_and_each_is_answered(shop: Tenant) -> None:
+    call = scored.asked("fine", feature="support")
+    scored.deliver(shop.project.pk, call)
+    place = {"trace_id": call.trace_id.hex, "span_id": span_id_to_hex(call.span_id)}
+    sent = [
+        {**place, "name": "faithfulness", "value": 4, "range": [1, 5], "label": "good", "reason": SECRET},
+        {**place, "name": "faithfulness", "value": 4, "range": [1, 5], "label": "good"},
+        {**place, "name": "faithfulness", "value": 0.1},
+        {**place, "name": "tone", "value": 7},
+        {**place, "name": "tone", "value": 0.5, "span_id": "0" * 16},
+        "nonsense",
+    ]
+    answer = shop.ask("POST", "scores", "ingest", sent)
+    assert answer.status_code == 200, answer.content
+    told = [(one["status"], one.get("error", {}).get("code")) for one in answer.json()["items"]]
+    assert told == [
+        ("stored", None), ("stored", None), ("rejected", "score_exists"), ("rejected", "out_of_range"),
+        ("rejected", "no_such_call"), ("rejected", "bad_item"),
+    ]  # fmt: skip
+    [kept] = shop.items("scores", scorer="faithfulness")
+    assert (kept["score"], kept["source"], kept["explanation"]) == (0.75, "api", SECRET)
+    assert kept["facts"]["feature"] == "support"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "code"),
+    [
+        ({"name": "tone", "value": 0.5, "trace_id": "a" * 32, "span_id": "b" * 16}, 404, "no_such_call"),
+        ({"name": "tone", "value": 0.5, "trace_id": "x", "span_id": "b" * 16}, 400, "bad_trace_id"),
+        ([], 400, "too_many_items"),
+        ([{}] * 501, 400, "too_many_items"),
+    ],
+)
+def test_a_score_that_cannot_be_kept_says_why(shop: Tenant, body: Any, status: int, code: str) -> None:
+    answer = shop.ask("POST", "scores", "ingest", body)
+    assert (answer.status_code, answer.json()["error"]["code"]) == (status, code)
+    assert shop.ask("POST", "scores", "metrics", body).status_code == 403
+
+
+def test_recorded_calls_are_scored_again_and_the_wish_is_cancelled(shop: Tenant) -> None:
+    scored_calls(shop, "rude answer", "kind answer")
+    now = clock.now()
+    window = {"window_start": (now - 100 * scored.LATER).isoformat(), "window_end": now.isoformat()}
+    answer = shop.ask("POST", "scoring/rescorings", "admin", {"scorers": ["toxicity_response"], **window})
+    assert answer.status_code == 201, answer.content
+    assert (answer.json()["calls_total"], answer.json()["state"]) == (2, "running")
+    number = answer.json()["id"]
+    assert tenant("Elsewhere").ask("DELETE", f"scoring/rescorings/{number}", "admin").status_code == 404
+    assert shop.ask("DELETE", f"scoring/rescorings/{number}", "admin").json()["state"] == "cancelled"
+    assert [one["id"] for one in shop.items("scoring/rescorings")] == [number]
+    wrong = shop.ask("POST", "scoring/rescorings", "admin", {"scorers": ["nobody"], **window})
+    assert wrong.status_code in (400, 404) and "nobody" in wrong.json()["error"]["message"]
+
+
+def test_open_gaps_of_guards_are_listed(shop: Tenant) -> None:
+    assert shop.items("guard/gaps", "metrics") == []
+    assert shop.items("guard/gaps", "metrics", start="now-1d") == []

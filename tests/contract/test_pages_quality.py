@@ -258,3 +258,12 @@ def test_nothing_of_it_exists_for_a_stranger_or_for_what_is_not_there(shop: Shop
         assert client_of("bob").get(address).status_code == 404, address
     for address in (f"{BASE}/scorers/nobody", f"{BASE}/calls/{'0' * 32}/{'0' * 16}", f"{BASE}/calls/x/y"):
         assert client_of("ada").get(address).status_code == 404, address
+
+
+def test_a_range_is_scored_again_by_an_admin_alone(shop: Shop) -> None:
+    scored_calls(shop, "rude answer", name="toxicity_response")
+    address = f"{BASE}/scorers/toxicity_response/again?from=now-1h&to=now"
+    assert client_of("ann").post(address).status_code == 403
+    answer = client_of("ada").post(address, follow=True)
+    assert "1 calls are scored again" in answer.content.decode()
+    assert client_of("ada").post(f"{BASE}/scorers/nobody/again").status_code in (400, 404)

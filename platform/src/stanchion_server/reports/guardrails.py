@@ -14,7 +14,7 @@ from stanchion_server.policies import gaps, measures
 from stanchion_server.policies.gaps import Gap
 from stanchion_server.policies.selectors import DecisionFilter, conditions
 from stanchion_server.traces import selectors as traces
-from stanchion_server.traces.selectors import reading
+from stanchion_server.traces.selectors import grains, reading
 
 LOOK_BACK = timedelta(days=1)
 """What is usual is read from the range itself and from so much before it."""
@@ -52,7 +52,7 @@ def coverage_gaps(project_id: int, start: datetime, end: datetime) -> tuple[Gap,
     """
     low = start - LOOK_BACK
     step, calls = _calls(project_id, low, end)
-    times = _times(low, end, step)
+    times = grains.steps(low, end, step)
     made = measures.counts(project_id, low, end, step)
     found = [*_silences(made, calls, times, step), *_idle_rules(project_id, made, times, step)]
     within = [gap for gap in found if gap.end > start]
@@ -118,11 +118,6 @@ def _calls_by(project_id: int, start: datetime, end: datetime, step: timedelta) 
         if row.bucket is not None:
             found[row.group["feature"]][row.bucket] += row.calls
     return found
-
-
-def _times(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
-    first = start - (start - measures.MONDAY) % step
-    return [first + place * step for place in range(-(-(end - first) // step))]
 
 
 def _silences(

@@ -10,8 +10,11 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from stanchion_server.kernel import clock
 from stanchion_server.policies import backtests, selectors, services
+from stanchion_server.policies.gaps import Gap
 from stanchion_server.policies.models import Backtest
+from stanchion_server.reports import guardrails
 from stanchion_server.tenants.models import Scope
 from stanchion_server.web.api import base, parameters, shapes
 from stanchion_server.web.api.parameters import CURSOR, LIMIT, RANGE, Parameter
@@ -92,6 +95,21 @@ class Effects(base.Resource):
     def get(self, request: Request) -> Response:
         wanted, _values = filter_of(self.values)
         return self.answer({"items": selectors.effects(self.asker.project_id, wanted)})
+
+
+class Gaps(base.Resource):
+    known = RANGE
+
+    @base.described("list_gaps", "Stretches in which a guard did not run", shapes.list_schema(Gap), known, tag="guard")
+    def get(self, request: Request) -> Response:
+        """Open ones first. Without a range, what is open now."""
+        values = dict(self.values)
+        project_id = self.asker.project_id
+        if not values:
+            return self.answer({"items": guardrails.open_gaps(project_id, clock.now())})
+        return self.answer(
+            {"items": guardrails.coverage_gaps(project_id, *parameters.time_range(values, DEFAULT_RANGE))}
+        )
 
 
 class Review(base.Resource):

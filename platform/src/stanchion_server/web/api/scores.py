@@ -12,9 +12,10 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from stanchion_server.kernel import clock
+from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.quality import services
+from stanchion_server.quality import evaluations, outside, services
+from stanchion_server.quality.evaluations import Item
 from stanchion_server.quality.records import LANES
 from stanchion_server.quality.selectors import queue, scores
 from stanchion_server.quality.selectors.distributions import GROUPS, Distribution, ScoreQuery, distributions
@@ -33,6 +34,51 @@ FACTS = tuple(
 SCORER = Parameter("scorer", parameters.text, "Only scores of this scorer.")
 VERSION = Parameter("version", parameters.text, "Only scores of this version.")
 TRACE = Parameter("trace_id", parameters.text, "Only scores of this trace (32 hex digits); the time range is not read.")
+
+MAX_ITEMS = 500
+_FATES = {
+    outside.Fate.NO_SUCH_CALL: SenderError(
+        "no_such_call", "No such span is stored in your project. Send the score again when its call has arrived."
+    ),
+    outside.Fate.CONTRADICTS: SenderError(
+        "score_exists", "Another value is kept under this call, name and version. Send a new version to change it."
+    ),
+}
+_TEXT = {"type": "string"}
+ITEM_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "trace_id": {**_TEXT, "description": "32 hex digits."},
+        "span_id": {**_TEXT, "description": "16 hex digits: the call, or any other span."},
+        "name": {**_TEXT, "maxLength": evaluations.MAX_NAME_CHARS, "description": "What was judged."},
+        "value": {"type": "number", "description": "0 to 1, or within `range`. With a label pass or fail, optional."},
+        "range": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2, "example": [1, 5]},
+        "label": {**_TEXT, "maxLength": evaluations.MAX_LABEL_CHARS},
+        "reason": {**_TEXT, "maxLength": evaluations.MAX_REASON_CHARS},
+        "version": {**_TEXT, "maxLength": evaluations.MAX_VERSION_CHARS, "default": "api"},
+        "is_flagged": {"type": "boolean"},
+    },
+    "required": ["trace_id", "span_id", "name"],
+}
+SENT_SCHEMA = {"oneOf": [ITEM_SCHEMA, {"type": "array", "items": ITEM_SCHEMA, "minItems": 1, "maxItems": MAX_ITEMS}]}
+_STATUS_SCHEMA = {
+    "type": "object",
+    "properties": {
+        "status": {"type": "string", "enum": ["stored", "rejected"]},
+        "error": shapes.ERROR_SCHEMA["properties"]["error"],
+    },
+    "required": ["status"],
+}
+ANSWER_SCHEMA = {
+    "oneOf": [
+        _STATUS_SCHEMA,
+        {
+            "type": "object",
+            "properties": {"items": {"type": "array", "items": _STATUS_SCHEMA}, "rejected": {"type": "integer"}},
+            "required": ["items", "rejected"],
+        },
+    ]
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +152,7 @@ class Deed(serializers.Serializer[Any]):
 
 
 class Scores(base.Resource):
+    write_scopes = (Scope.WRITE_SCORES, Scope.INGEST)
     known = (
         *RANGE,
         SCORER,
@@ -135,6 +182,46 @@ class Scores(base.Resource):
         )  # fmt: skip
         page = scores.newest(self.asker.project_id, wanted, cursor, limit)
         return self.answer({"items": [scored(one) for one in page.items], "next_cursor": page.next_cursor})
+
+    @base.described(
+        "send_scores", f"One score, or a list of up to {MAX_ITEMS} of which each is answered", ANSWER_SCHEMA, (),
+        tag="quality", request={"application/json": SENT_SCHEMA},
+    )  # fmt: skip
+    def post(self, request: Request) -> Response:
+        """Nothing of a list is lost by what is wrong with another item of it."""
+        is_list = isinstance(request.data, list)
+        sent: list[Any] = list(request.data) if is_list else [request.data]
+        if not 1 <= len(sent) <= MAX_ITEMS:
+            raise SenderError("too_many_items", f"{len(sent)} scores came; send 1 to {MAX_ITEMS} at a time.")
+        answers = self._keep(sent)
+        if is_list:
+            refused = sum(answer["status"] == "rejected" for answer in answers)
+            return Response({"items": answers, "rejected": refused})
+        if (error := answers[0].get("error")) is not None:
+            raise SenderError(error["code"], error["message"], 404 if error["code"] == "no_such_call" else 400)
+        return Response(answers[0])
+
+    def _keep(self, sent: list[Any]) -> list[dict[str, Any]]:
+        read = [_item(one) for one in sent]
+        with db.away_is_unavailable():
+            items = [one for one in read if isinstance(one, Item)]
+            fates = iter(outside.keep_external(self.asker.project_id, items, clock.now()))
+        return [_answer(next(fates)) if isinstance(one, Item) else _rejected(one) for one in read]
+
+
+def _item(sent: Any) -> Item | SenderError:
+    try:
+        return evaluations.of_item(sent)
+    except SenderError as error:
+        return error
+
+
+def _answer(fate: outside.Fate) -> dict[str, Any]:
+    return _rejected(_FATES[fate]) if fate in _FATES else {"status": "stored"}
+
+
+def _rejected(error: SenderError) -> dict[str, Any]:
+    return {"status": "rejected", "error": {"code": error.code, "message": error.message}}
 
 
 class Distributions(base.Resource):

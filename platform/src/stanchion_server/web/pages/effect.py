@@ -15,6 +15,7 @@ from stanchion_server.kernel.errors import SenderError
 from stanchion_server.policies import engine, gaps, measures, selectors
 from stanchion_server.policies.selectors import DecisionFilter
 from stanchion_server.reports import guardrails as reports
+from stanchion_server.traces.selectors import grains
 from stanchion_server.traces.selectors.overview import step_for
 from stanchion_server.web.pages import tiles
 from stanchion_server.web.pages.frame import Visit, project_page
@@ -73,7 +74,7 @@ def effect(visit: Visit, name: str) -> HttpResponse:
         groups=gaps.together([one for one in gaps_of(visit) if one.policy == name]),
         rules=rules,
         sample=measures.MAX_SAMPLE,
-        rows=_rows(rules, measures.reviewed_by_rule(project_id, counted), _times(span.start, span.end, step)),
+        rows=_rows(rules, measures.reviewed_by_rule(project_id, counted), grains.steps(span.start, span.end, step)),
         charts=[(chart, tiles.twin(chart)) for chart in charts],
     )
 
@@ -157,7 +158,7 @@ def _charts(
     moments: Sequence[measures.Moment], start: datetime, end: datetime, step: timedelta
 ) -> tuple[dict[str, Any], ...]:
     by_time = {one.bucket: one for one in moments}
-    times = _times(start, end, step)
+    times = grains.steps(start, end, step)
     rows = [by_time.get(time) for time in times]
     shared = {"times": [int(time.timestamp()) for time in times], "step_s": int(step.total_seconds())}
 
@@ -186,11 +187,6 @@ def _series(
     label: str, colour: str, values: Sequence[Any], *, bars: bool = False, dash: bool = False
 ) -> dict[str, Any]:
     return {"label": label, "colour": colour, "values": list(values), "bars": bars, "dash": dash}
-
-
-def _times(start: datetime, end: datetime, step: timedelta) -> list[datetime]:
-    first = start - (start - measures.MONDAY) % step
-    return [first + place * step for place in range(-(-(end - first) // step))]
 
 
 def _version(text: str) -> str:

@@ -13,11 +13,12 @@ from django import forms
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.quality import services
+from stanchion_server.quality import rescoring, services
 from stanchion_server.quality.models import ScorerSetting
 from stanchion_server.quality.records import LANES
 from stanchion_server.quality.sampling import Rule
@@ -172,3 +173,15 @@ def quarantined_job(visit: Visit, trace_id: str, span_id: str) -> HttpResponse:
     told = "will be tried again within seconds" if deed == "retry" else "was discarded; scores made before stay"
     messages.success(visit.request, f"The job {told}." if count else "The job was not in quarantine any more.")
     return redirect("scoring_queue", visit.project.slug)
+
+
+@require_POST
+@project_page
+def rescore(visit: Visit, name: str) -> HttpResponse:
+    """The calls of the page's range, scored again by this scorer as it is now."""
+    visit.require_admin()
+    row = rescoring.create(visit.project.pk, rescoring.Wanted((name,), visit.span.start, visit.span.end), visit.who)
+    messages.success(
+        visit.request, f"{row.calls_total:,} calls are scored again, the oldest first. Scores of earlier versions stay."
+    )
+    return redirect(reverse("scorer", args=(visit.project.slug, name)) + f"?{visit.span.query}")

@@ -88,6 +88,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:slug>/quality/queue", scoring.scoring_queue, name="scoring_queue"),
     path("p/<slug:slug>/quality/queue/<str:trace_id>/<str:span_id>", scoring.quarantined_job, name="quarantined_job"),
     path("p/<slug:slug>/quality/scorers/<str:name>", scorer.scorer, name="scorer"),
+    path("p/<slug:slug>/quality/scorers/<str:name>/again", scoring.rescore, name="rescore"),
     path("p/<slug:slug>/quality/calls/<str:trace_id>/<str:span_id>", scored.call_scores, name="call_scores"),
     path("p/<slug:slug>/settings/scorers", scoring.scoring, name="scoring"),
     path("p/<slug:slug>/intake", intake.intake, name="intake"),
