@@ -59,7 +59,7 @@ def off_question(question: Sequence[Token], answer: Sequence[Token]) -> float:
     for token in {token.stem: token for token in question}.values():
         weight = _weight(token)
         total += weight
-        got += weight * _hit(token, stems, grams)
+        got += weight * _hit(token.stem, stems, grams)
     likeness = got / total if total else 0.0
     content = sum(token.content for token in answer)
     return 1.0 - min(1.0, likeness * (1.0 + 0.5 / math.sqrt(content + 1)))
@@ -72,13 +72,14 @@ def _weight(token: Token) -> float:
     return 1.0 + 0.12 * min(len(token.stem), 10) + (0.8 if token.capital or token.number is not None else 0.0)
 
 
-def _hit(token: Token, stems: set[str], grams: set[str]) -> float:
-    if token.stem in stems:
+def _hit(stem: str, stems: set[str], grams: set[str]) -> float:
+    if stem in stems:
         return 1.0
-    if not stems.isdisjoint(synonyms().get(token.stem, frozenset())):
+    others = synonyms().get(stem)
+    if others is not None and not stems.isdisjoint(others):
         return 0.8
-    own = _grams(token.stem)
-    alike = sum(gram in grams for gram in own) / len(own)
+    own = _grams(stem)
+    alike = sum(map(grams.__contains__, own)) / len(own)
     return 0.5 * alike if alike >= 0.5 else 0.15 * alike
 
 

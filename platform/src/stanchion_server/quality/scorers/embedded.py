@@ -150,15 +150,15 @@ _BLIND = (
 )
 
 
-def _known(name: str, title: str, family: str, threshold: float | None) -> Known:
-    return Known(name, title, family, "slow", "high_is_good", threshold, 0.05, _BLIND, absent, PARAMETERS)
+def _known(name: str, title: str, family: str, threshold: float | None, usual_ratio: float = 0.05) -> Known:
+    return Known(name, title, family, "slow", "high_is_good", threshold, usual_ratio, _BLIND, absent, PARAMETERS)
 
 
 KINDS = (
     Kind(_known("semantic_similarity", "Same meaning as the reference answer", "similarity", None), SemanticSimilarity),
     Kind(_known("semantic_relevance", "Answer about the question, by meaning", "relevance", 0.2), SemanticRelevance),
     Kind(
-        _known("semantic_groundedness", "Claims like a sentence of the sources", "groundedness", UNLIKE),
+        _known("semantic_groundedness", "Claims like a sentence of the sources", "groundedness", UNLIKE, 0.0),
         SemanticGroundedness,
     ),
 )

@@ -110,7 +110,7 @@ KINDS = (
     Kind(
         Known(
             id="groundedness", title="Groundedness in the sources", family="groundedness", lane="fast",
-            direction="high_is_good", threshold=0.5, usual_ratio=1.0, blind_to=blind_to("groundedness"),
+            direction="high_is_good", threshold=0.5, usual_ratio=0.25, blind_to=blind_to("groundedness"),
         ),
         Grounded,
     ),
