@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from itertools import pairwise
 
 from stanchion_guard.grounding.alignment import Known
@@ -53,7 +54,7 @@ def gather(sentences: Sequence[Sentence]) -> Evidence:
         stems.update(token.stem for token in sentence.tokens)
         pairs.update(zip([t.stem for t in content], [t.stem for t in content[1:]], strict=False))
         numbers.update(token.number for token in sentence.tokens if token.number is not None)
-    grams = frozenset(gram for word in stems for gram in _grams(word))
+    grams = frozenset[str]().union(*map(_grams, stems))
     return Evidence(
         tuple(Known(s.tokens) for s in sentences),
         frozenset(stems),
@@ -68,9 +69,10 @@ def _content(tokens: Sequence[Token]) -> list[Token]:
     return [token for token in tokens if token.content]
 
 
-def _grams(word: str) -> list[str]:
+@lru_cache(maxsize=20_000)
+def _grams(word: str) -> tuple[str, ...]:
     padded = f" {word} "
-    return [padded[i : i + 3] for i in range(len(padded) - 2)]
+    return tuple(padded[i : i + 3] for i in range(len(padded) - 2))
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,10 @@
-"""Sentences, tokens, stems and numbers of a text, with offsets. Linear in the text; no regular expressions."""
+"""Sentences, tokens, stems and numbers of a text, with offsets. Linear in the text: no pattern spans two characters."""
 
 # ruff: noqa: E501 - the tables of endings are rows
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ LONGEST_SENTENCE = 600
 _KEPT = "'.,%$€£"
 _CLAUSE_ENDS = ";()[]—–"
 _ENDS = ".!?。！？…"
+_BREAK = re.compile(f"[\n{_ENDS}]")
 _ABBREVIATIONS = word_set("""mr mrs ms dr prof sr jr st vs etc inc ltd co corp no fig al e.g i.e u.s u.k a.m p.m""")
 _UNITS = {
     word: value
@@ -116,12 +118,8 @@ def _add(text: str, start: int, end: int, found: list[tuple[int, int]]) -> None:
 
 
 def _breaks(text: str) -> list[int]:
-    found = []
-    last = len(text)
-    for i, character in enumerate(text):
-        if character == "\n" or (character in _ENDS and _closes(text, i)):
-            found.append(i + 1)
-    return [*found, last]
+    places = (match.start() for match in _BREAK.finditer(text))
+    return [*(at + 1 for at in places if text[at] == "\n" or _closes(text, at)), len(text)]
 
 
 def _closes(text: str, at: int) -> bool:
