@@ -123,6 +123,55 @@ def test_it_finds_identifiers_where_they_stand(label: str, text: str, value: str
 
 
 @pytest.mark.parametrize(
+    "iban",
+    [
+        "DE89 3704 0044 0532 0130 00",
+        "DE89370400440532013000",
+        "de89 3704 0044 0532 0130 00",
+        "DE89 3704 0044\n0532 0130 00",
+        "DE89\u00a03704\u00a00044\u00a00532\u00a00130\u00a000",
+        "GB29 NWBK 6016 1331 9268 19",
+        "FR14 2004 1010 0505 0001 3M02 606",
+        "NL91 ABNA 0417 1643 00",
+        "NO93 8601 1117 947",
+        "CH93 0076 2011 6238 5295 7",
+        "ES91 2100 0418 4502 0005 1332",
+        "MT84 MALT 0110 0001 2345 MTLC AST0 01S",
+    ],
+)
+@pytest.mark.parametrize("around", ["{}", "{} please", "IBAN {} is 1 of 2", "bank account {} thanks", "no AB12 {} 7"])
+def test_an_account_number_is_one_finding_whatever_stands_beside_it(around: str, iban: str) -> None:
+    assert found(around.format(iban), BY_DEFAULT) == [("IBAN", iban)]
+
+
+def test_account_numbers_one_after_the_other_are_each_found() -> None:
+    both = ["DE89 3704 0044 0532 0130 00", "GB29 NWBK 6016 1331 9268 19"]
+    assert found(" ".join(both), BY_DEFAULT) == [("IBAN", both[0]), ("IBAN", both[1])]
+
+
+@pytest.mark.parametrize(
+    ("text", "cards"),
+    [
+        ("pay 4111 1111 1111 1111 123 now", ["4111 1111 1111 1111"]),
+        ("pay 4111 1111 1111 1111 12/26 123", ["4111 1111 1111 1111"]),
+        ("2 4111-1111-1111-1111 7", ["4111-1111-1111-1111"]),
+        ("4111  1111  1111  1111", ["4111  1111  1111  1111"]),
+        ("card 4111.1111.1111.1111", ["4111.1111.1111.1111"]),
+        ("1 3782 822463 10005 2", ["3782 822463 10005"]),
+        ("4111111111111111 5555555555554444", ["4111111111111111", "5555555555554444"]),
+        ("4111 1111 1111 1111 5555 5555 5555 4444", ["4111 1111 1111 1111", "5555 5555 5555 4444"]),
+    ],
+)
+def test_a_card_is_found_among_other_numbers(text: str, cards: list[str]) -> None:
+    assert found(text, BY_DEFAULT) == [("CREDIT_CARD", card) for card in cards]
+
+
+def test_of_overlapping_numbers_the_longest_with_right_check_digits_is_told() -> None:
+    text = "uid of the account card 5018 0000 0000 0000 007"
+    assert found(text, BY_DEFAULT) == [("CREDIT_CARD", "5018 0000 0000 0000 007")]
+
+
+@pytest.mark.parametrize(
     "harmless",
     [
         "order number 4155552671 shipped on 2024-01-02",
@@ -205,7 +254,7 @@ def test_findings_of_any_text_lie_within_it_and_do_not_overlap(text: str) -> Non
         assert 0 < finding.score <= 1
 
 
-@pytest.mark.parametrize("unit", ["1", "1 ", "1-", "(1", "a@", "+1 415 555 2671 ", "Mr. A ", "Aa ", "::", "call 1"])
+@pytest.mark.parametrize("unit", ["1", "1 ", "1-", "(1", "a@", "+1 415 555 2671 ", "Mr. A ", "Aa ", "::", "call 1", "DE89 ", "1111 "])
 def test_hostile_texts_are_read_in_one_go(unit: str) -> None:
     text = unit * (40_000 // len(unit))
     EVERYTHING.detect(read(text), 0, Subject((Part("input", text),)))

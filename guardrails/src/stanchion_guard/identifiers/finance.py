@@ -6,6 +6,7 @@ from __future__ import annotations
 import ipaddress
 
 from stanchion_guard.identifiers import checksums
+from stanchion_guard.identifiers.grouped import card_ranges, iban_ranges
 from stanchion_guard.identifiers.rules import Rule
 
 # Lengths by country, from the SWIFT IBAN registry as published in 2025.
@@ -88,14 +89,16 @@ def mac(text: str) -> bool:
     return len(set(text)) > 1
 
 
+_IBAN_RUN = r"(?i)\b[A-Z]{2}\d{2}(?:[ .\-\n]{0,2}[A-Z0-9]){11,}\b"
 _VERSIONS = r"(?:(?:version|ver|v|release|build|section|chapter|oid|firmware|driver|update)[ :.=#-]*(?:is )?|[a-z0-9]*[a-z][a-z0-9]*[-_])$"
 
 FINANCE = (
-    Rule("CREDIT_CARD", r"\b\d(?:[ -]?\d){13,18}\b", 0.9, 1.0, _CARD, card),
+    Rule("CREDIT_CARD", r"\b\d(?:[ -]{0,2}\d){13,}\b", 0.9, 1.0, _CARD, card, within=card_ranges),
+    Rule("CREDIT_CARD", r"\b\d{4}(?:[.\x{2011}\x{2013}]\d{4}){3}\b", None, 0.9, _CARD, card),
     Rule("CREDIT_CARD", r"\b4(?:[ -]?\d){12}\b", None, 0.9, _CARD, card),
     Rule("CREDIT_CARD", r"\b[56](?:[ -]?\d){11,18}\b", 0.6, 0.95, _CARD, maestro),
     Rule("CREDIT_CARD", r"\b\d(?:[ -]?\d){11,18}\b", None, 0.85, _CARD_NUMBER, checksums.luhn),
-    Rule("IBAN", r"(?i)\b[A-Z]{2}\d{2}(?:[ -]?[A-Z0-9]){11,30}\b", 1.0, 1.0, "", iban),
+    Rule("IBAN", _IBAN_RUN, 1.0, 1.0, "", iban, within=iban_ranges(_IBAN_LENGTH)),
     Rule("SWIFT_BIC", r"\b[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b", None, 0.85, r"swift|bic|swift[/ -]bic", bic),
     Rule(
         "US_ROUTING",

@@ -16,7 +16,9 @@ BEFORE, AFTER = 60, 30
 """Characters before and after a number in which a word of context counts."""
 _MOST_MEMORY = 32 << 20
 """Bytes that one set of rules and its automaton may take."""
-_SEPARATORS = {ord(sign): "" for sign in " .-/()\u00a0'_"}
+_SEPARATORS = {ord(sign): "" for sign in " .-/()\u00a0'_\u2011\u2013\n"}
+SURE = 0.5
+"""The score from which a span with check digits stands for everything inside it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,7 +28,8 @@ class Rule:
     `shape`: RE2; the identifier is group 1 where there is one. `check` gets it without separators. `alone` is the score
     of a match without a word of `context` nearby, None where the shape alone says nothing; `beside` the score with one.
     `against`: words right before it that make it something else. `bare`: the identifier must stand free of letters and
-    digits, and its separators mean nothing.
+    digits, and its separators mean nothing. `within`: which ranges of a match may be the identifier, the likeliest first;
+    the first of those that overlap and pass the check counts.
     """
 
     label: str
@@ -37,6 +40,7 @@ class Rule:
     check: Callable[[str], bool] | None = None
     against: str = ""
     bare: bool = True
+    within: Callable[[str], Iterator[tuple[int, int]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,8 @@ class Span:
     end: int
     score: float
     reason: str
+    checked: bool = False
+    """Whether check digits or ranges were looked at."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,22 +103,33 @@ def _near(listed: str) -> str:
 
 
 def _apply(compiled: _Compiled, data: Bytes) -> Iterator[Span]:
-    rule = compiled.rule
     group = 1 if compiled.shape.groups else 0
     for match in data.matches(compiled.shape):
         hit = data.hit(match, group)
-        if rule.bare and embedded(data.text, hit.start, hit.end):
-            continue
-        if compiled.against is not None and compiled.against.search(data.text[max(0, hit.start - 20) : hit.start]):
-            continue
-        if rule.check is not None and not rule.check(
-            hit.text.translate(_SEPARATORS).upper() if rule.bare else hit.text
-        ):
-            continue
-        beside = compiled.context is not None and near(compiled.context, data.text, hit.start, hit.end)
-        score = rule.beside if beside else rule.alone
-        if score is not None:
-            yield Span(rule.label, hit.start, hit.end, score, _reason(rule, beside=beside))
+        if compiled.rule.within is None:
+            ranges = iter(((hit.start, hit.end),))
+        else:
+            ranges = ((hit.start + start, hit.start + end) for start, end in compiled.rule.within(hit.text))
+        reached = 0
+        for start, end in ranges:
+            score = _score(compiled, data.text, start, end) if start >= reached else None
+            if score is not None:
+                reached = end
+                yield Span(compiled.rule.label, start, end, *score, checked=compiled.rule.check is not None)
+
+
+def _score(compiled: _Compiled, text: str, start: int, end: int) -> tuple[float, str] | None:
+    """What a range is worth as the rule's identifier, and why; None for nothing."""
+    rule, value = compiled.rule, text[start:end]
+    if rule.bare and embedded(text, start, end):
+        return None
+    if compiled.against is not None and compiled.against.search(text[max(0, start - 20) : start]):
+        return None
+    if rule.check is not None and not rule.check(value.translate(_SEPARATORS).upper() if rule.bare else value):
+        return None
+    beside = compiled.context is not None and near(compiled.context, text, start, end)
+    score = rule.beside if beside else rule.alone
+    return None if score is None else (score, _reason(rule, beside=beside))
 
 
 def near(context: Any, text: str, start: int, end: int) -> bool:
@@ -130,16 +147,26 @@ def _reason(rule: Rule, *, beside: bool) -> str:
 
 
 def best_spans(spans: Sequence[Span]) -> list[Span]:
-    """Of overlapping spans the one with the better evidence, of equals the longer."""
+    """Of overlapping spans the one with the better evidence, of equals the longer. What lies inside a number whose check
+    digits are right is a part of it, whatever its own evidence."""
     kept: list[Span] = []
     starts: list[int] = []
-    for span in sorted(spans, key=lambda span: (-span.score, span.start - span.end, span.start)):
+    for span in sorted(_outermost(spans), key=lambda span: (-span.score, span.start - span.end, span.start)):
         at = bisect_right(starts, span.start)
         clear_before = at == 0 or kept[at - 1].end <= span.start
         if clear_before and (at == len(kept) or kept[at].start >= span.end):
             kept.insert(at, span)
             starts.insert(at, span.start)
     return kept
+
+
+def _outermost(spans: Sequence[Span]) -> Iterator[Span]:
+    cover = (-1, -1)
+    for span in sorted(spans, key=lambda span: (span.start, -span.end)):
+        if span.end > cover[1] or (span.start, span.end) == cover:
+            yield span
+        if span.checked and span.score >= SURE and span.end > cover[1]:
+            cover = (span.start, span.end)
 
 
 def embedded(text: str, start: int, end: int) -> bool:
