@@ -254,7 +254,9 @@ def test_findings_of_any_text_lie_within_it_and_do_not_overlap(text: str) -> Non
         assert 0 < finding.score <= 1
 
 
-@pytest.mark.parametrize("unit", ["1", "1 ", "1-", "(1", "a@", "+1 415 555 2671 ", "Mr. A ", "Aa ", "::", "call 1", "DE89 ", "1111 "])
+@pytest.mark.parametrize(
+    "unit", ["1", "1 ", "1-", "(1", "a@", "+1 415 555 2671 ", "Mr. A ", "Aa ", "::", "call 1", "DE89 ", "1111 "]
+)
 def test_hostile_texts_are_read_in_one_go(unit: str) -> None:
     text = unit * (40_000 // len(unit))
     EVERYTHING.detect(read(text), 0, Subject((Part("input", text),)))
