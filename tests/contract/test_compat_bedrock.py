@@ -11,7 +11,7 @@ from kit.client_envs import run_app
 from kit.compat import Compat, clean_caches, compat, decisions
 from kit.guarding import CANARY, document, policy_in_force
 from kit.tls import boto_variables, tls_front
-from stanchion_server.policies import services
+from stanchion_server.policies import engine, services
 from stanchion_server.tenants.models import Scope
 from stanchion_server.web.compat import bedrock
 
@@ -142,6 +142,17 @@ def test_a_number_pins_a_version_draft_is_the_draft_and_nothing_is_what_is_in_fo
             assert (answer["action"] == "GUARDRAIL_INTERVENED") is (given == word), (version, given)
     pinned = apply(shop, text("x"), to=path("chat", "2"))["assessments"][0]["appliedGuardrailDetails"]
     assert (pinned["guardrailVersion"], pinned["guardrailOrigin"]) == ("2", ["REQUEST"])
+
+
+def test_where_the_engine_of_a_pinned_version_breaks_its_when_failed_decides() -> None:
+    def no_time() -> int:
+        raise RuntimeError("no time")
+
+    shop = shop_with(document("first-word"))
+    [policy] = services.Policy.objects.filter(project=shop.project)
+    engine.guard_of(shop.project.pk, policy.pk, 1).clock = no_time
+    answer = apply(shop, text("hello"), to=path("chat", "1"))
+    assert (answer["action"], answer["outputs"]) == ("GUARDRAIL_INTERVENED", [{"text": "That cannot be said here."}])
 
 
 def test_a_policy_goes_by_its_name_its_identifier_and_its_arn() -> None:

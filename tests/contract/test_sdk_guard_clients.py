@@ -181,6 +181,31 @@ def test_what_nobody_reads_stands_in_the_coverage(guard: AppGuard, recorded: Mem
     assert answered.attributes["stanchion.guard.is_complete"] is True
 
 
+def test_tool_definitions_and_turns_that_the_provider_keeps_stand_in_the_coverage(
+    guard: AppGuard, recorded: MemoryExporter
+) -> None:
+    schema: Any = {"type": "object", "properties": {"to": {"type": "string", "description": MAIL}}}
+    provider = Provider(chat("done"))
+    client, claude = guard.openai(provider.openai()), guard.anthropic(Provider(message("done")).anthropic())
+    function: Any = {"name": "send", "description": "Sends a mail.", "parameters": schema}
+    client.chat.completions.create(**ASK, tools=[{"type": "function", "function": function}])
+    client.chat.completions.create(**ASK, functions=[function])
+    client.responses.create(model="m", input="x", tools=[{"type": "function", "strict": False, **function}])
+    claude.messages.create(**ASK_ANTHROPIC, tools=[{"name": "send", "input_schema": schema}])
+    client.responses.create(model="m", input="x", previous_response_id="resp_1")
+    details = [span.attributes["stanchion.guard.detail"] for span in recorded.spans if span.scope == "stanchion.guard"]
+    assert sum("tool definitions: no check reads it" in detail for detail in details) == 4
+    assert sum("earlier turns stored at the provider: no check reads it" in detail for detail in details) == 1
+
+
+def test_predictions_and_suffixes_are_judged(guard: AppGuard) -> None:
+    provider = Provider(chat("done"))
+    client = guard.openai(provider.openai())
+    client.chat.completions.create(**ASK, prediction={"type": "content", "content": MAIL})
+    client.completions.create(model="m", prompt="a", suffix=MAIL)
+    assert (provider.sent[0]["prediction"]["content"], provider.sent[1]["suffix"]) == (MASKED, MASKED)
+
+
 def test_calls_of_another_kind_are_recorded_as_unjudged_or_blocked(recorded: MemoryExporter) -> None:
     provider = Provider({"created": 1, "data": []})
     stanchion.guard(policy=POLICY).openai(provider.openai()).images.generate(prompt=MAIL)

@@ -137,6 +137,18 @@ def test_what_would_be_stopped_now_and_was_not_stands_with_its_trace(project: Pr
     assert first.trace_id != second.trace_id
 
 
+def test_calls_on_which_the_engine_breaks_are_told_as_incomplete_and_end_no_back_test(
+    project: Project, policy: Policy
+) -> None:
+    def no_time() -> int:
+        raise RuntimeError("no time")
+
+    recorded(project, "hello", CANARY)
+    engine.guard_of_text(project.pk, policy.draft).clock = no_time
+    row = run(policy)
+    assert (row.state, row.result["calls"], row.result["incomplete"]) == ("done", 2, 2)
+
+
 def test_a_version_is_compared_with_what_another_would_have_done(project: Project, policy: Policy) -> None:
     recorded(project, "hello", CANARY)
     told = run(policy, replace(WINDOW, number=2, baseline=1)).result

@@ -147,6 +147,12 @@ def test_a_gap_of_now_is_seen_in_a_long_range_too_whose_steps_are_coarser_than_i
     ]  # fmt: skip
 
 
+def test_what_no_check_ever_reads_is_no_rule_that_stopped(project: Project) -> None:
+    unread = {"client": "tool definitions: no check reads it"}
+    store_decisions(project.pk, *(decided(NOON - place * MINUTE, not_run=unread) for place in range(60)))
+    assert guardrails.open_gaps(project.pk, NOON) == ()
+
+
 def test_a_project_without_decisions_has_no_gap(project: Project) -> None:
     stored.deliver(project.pk, *(call(after_s=60 * place, feature="support") for place in range(50)))
     assert guardrails.coverage_gaps(project.pk, NOON, NOON + HOUR) == ()

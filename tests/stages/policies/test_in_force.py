@@ -192,3 +192,31 @@ def at_once(changes: list[Any]) -> None:
     for thread in threads:
         thread.join(30)
     assert not errors, errors
+
+
+def breaks(project: Project, policy: Policy, number: int = 1) -> None:
+    """From here the engine of this version raises before it has looked at anything."""
+
+    def no_time() -> int:
+        raise RuntimeError("no time")
+
+    engine.guard_of(project.pk, policy.pk, number).clock = no_time
+
+
+@pytest.mark.parametrize("stated", ["flag", "block"])
+def test_where_the_engine_breaks_the_policys_own_when_failed_decides(project: Project, stated: str) -> None:
+    text = document().replace("when_failed: block", f"when_failed: {stated}")
+    breaks(project, policy_in_force(project, "chat", text))
+    told = judged(project, text="good morning").verdict
+    assert (told.action, told.policy, told.policy_version) == (stated, "chat", "1")
+    assert told.coverage.not_run == (("canary", "failed: the engine raised RuntimeError"),)
+    assert not told.coverage.complete
+
+
+def test_a_shadow_whose_engine_breaks_says_so_and_costs_the_caller_nothing(project: Project) -> None:
+    policy = policy_in_force(project, "chat", document("another"), document())
+    services.set_shadow(project.pk, policy.pk, 2, "tester")
+    breaks(project, policy, 2)
+    told = judged(project)
+    assert (told.verdict.action, told.verdict.coverage.complete) == ("allow", True)
+    assert told.shadows[0].verdict.coverage.not_run == (("canary", "failed: the engine raised RuntimeError"),)

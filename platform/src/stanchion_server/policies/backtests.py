@@ -123,7 +123,7 @@ def _outcome(call: recorded.Call, texts: recorded.Texts, guard: Guard, known: _K
     told = replay.replayed(texts.content)
     if not told.judged:
         return None
-    verdict = guard.judge(told.subject, judged=told.judged)
+    verdict = engine.run(guard, told.subject, engine.Manner(told.judged))
     before, before_us = known.before(call, told)
     return comparing.Outcome(
         trace_id=call.trace_id.hex, span_id=span_id_to_hex(call.span_id), before=before, before_us=before_us,
@@ -154,7 +154,7 @@ class _Known:
     def before(self, call: recorded.Call, told: replay.Replayed) -> tuple[Action | None, int | None]:
         """What the baseline did, and the time it took now; None for what is not known."""
         if self.guard:
-            verdict = self.guard.judge(told.subject, judged=told.judged)
+            verdict = engine.run(self.guard, told.subject, engine.Manner(told.judged))
             return verdict.action, verdict.elapsed_us
         action = self.decided.of(call)
         return None if action is None else ACTIONS[action], None

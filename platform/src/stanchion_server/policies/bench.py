@@ -36,7 +36,7 @@ def try_out(guard: Guard, text: str, stage: Stage, question: str = "", documents
     total = sum(len(part.text) for part in background) + len(text)
     if not text or total > MAX_CHARACTERS:
         raise SenderError("bad_text", f"Paste a text of 1 to {MAX_CHARACTERS:,} characters; {total:,} came.")
-    verdict = guard.judge(Subject((Part(stage, text), *background)), judged=(0,))
+    verdict = engine.run(guard, Subject((Part(stage, text), *background)), engine.Manner((0,)))
     findings = tuple(one for one in verdict.findings if one.part == 0)
     return Tried(
         verdict=verdict,

@@ -7,6 +7,7 @@ last read stands: nobody can throw a switch there either.
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 from collections import OrderedDict
@@ -21,7 +22,7 @@ from django.conf import settings
 
 from stanchion_guard import policy as policies
 from stanchion_guard import policy_tests
-from stanchion_guard.combining import combined
+from stanchion_guard.combining import combined, failed
 from stanchion_guard.engine import Guard
 from stanchion_guard.policy import Policy as CompiledPolicy
 from stanchion_guard.records import ACTIONS, Coverage, Subject, Verdict
@@ -36,6 +37,7 @@ MAX_TEXTS = 32
 _TEST_KEY = bytes(32)
 BUILT_IN = policies.BUILT_IN
 
+_log = logging.getLogger(__name__)
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,62}")
 _lock = threading.Lock()
 _compiled: OrderedDict[tuple[int, int, int], Guard] = OrderedDict()
@@ -230,7 +232,7 @@ def _check_one(
 ) -> tuple[Judgement, list[Judgement]]:
     state = state_of(project_id, name)
     if state is None:
-        return Judgement(name, None, "live", _run(built_in(name), subject, manner)), []
+        return Judgement(name, None, "live", run(built_in(name), subject, manner)), []
     choice = choose(state, key, now)
     if choice.judge is None:
         return Judgement(name, None, "live", _unjudged(state, subject, choice.reason)), []
@@ -243,7 +245,7 @@ def _check_one(
 
 
 def _judge(project_id: int, state: State, number: int, subject: Subject, manner: Manner) -> Verdict:
-    verdict = _run(guard_of(project_id, state.policy_id, number), subject, manner)
+    verdict = run(guard_of(project_id, state.policy_id, number), subject, manner)
     return replace(verdict, policy=state.name, policy_version=str(number))
 
 
@@ -256,8 +258,13 @@ def _judge_beside(project_id: int, state: State, number: int, subject: Subject, 
         return replace(_unjudged(state, subject, reason), policy_version=str(number))
 
 
-def _run(guard: Guard, subject: Subject, manner: Manner) -> Verdict:
-    return guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
+def run(guard: Guard, subject: Subject, manner: Manner) -> Verdict:
+    """Where the engine itself breaks, the policy's own `when_failed` decides, as where one of its checks fails."""
+    try:
+        return guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
+    except Exception as error:
+        _log.error("the guard engine raised %s for policy %s", type(error).__name__, guard.policy.name)
+        return failed(guard.policy, subject, manner.judged, error)
 
 
 def built_in(name: str) -> Guard:

@@ -54,7 +54,7 @@ def _beside_enforced(
     caller: Caller, own: Own, subject: Subject, origin: Origin, manner: engine.Manner
 ) -> engine.Checked:
     start_ns, began_s = clock.now_ns(), clock.monotonic_s()
-    verdict = own.guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
+    verdict = engine.run(own.guard, subject, manner)
     verdict = replace(verdict, policy=own.policy, policy_version=own.version)
     judged = engine.Judgement(own.policy, own.number, "live", verdict)
     told = record(judged, subject, origin, guard_check.new_span_id(), start_ns)

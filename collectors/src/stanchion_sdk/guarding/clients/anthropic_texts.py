@@ -5,12 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from ..shapes import Stage
-from .openai_texts import Json, rows
+from .openai_texts import TOOL_DEFINITIONS, Json, rows
 from .texts import Texts
 
 
 def messages_asked(body: Json) -> Texts:
     found = Texts()
+    found.miss_where(body, TOOL_DEFINITIONS, "tools", "mcp_servers")
     found.add("input", body, "system", "system")
     for block in rows(body.get("system")):
         _block(found, block, "input", "system", {})

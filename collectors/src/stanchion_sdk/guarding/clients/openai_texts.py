@@ -15,6 +15,8 @@ SILENT = frozenset({"reasoning", "item_reference", "compaction"})
 READ = frozenset({"tool_calls", "function_call", "annotations", "parsed"})
 """Fields of an answer that are read, or repeat what is."""
 
+TOOL_DEFINITIONS = "tool definitions"
+
 
 def rows(value: object) -> Iterator[Json]:
     for row in value if isinstance(value, list) else ():
@@ -24,6 +26,7 @@ def rows(value: object) -> Iterator[Json]:
 
 def chat_asked(body: Json) -> Texts:
     found = Texts()
+    found.miss_where(body, TOOL_DEFINITIONS, "tools", "functions")
     tools = _tool_names(body)
     for message in rows(body.get("messages")):
         role = str(message.get("role"))
@@ -32,6 +35,8 @@ def chat_asked(body: Json) -> Texts:
         _content(found, stage, message, role, name)
         if role == "assistant":
             _chat_calls(found, message)
+    if isinstance(body.get("prediction"), dict):
+        _content(found, "input", body["prediction"], "user", None)
     return found
 
 
@@ -78,7 +83,9 @@ def chat_answered(body: Json) -> Texts:
 
 
 def text_asked(body: Json) -> Texts:
-    return _one_or_many(body, "prompt")
+    found = _one_or_many(body, "prompt")
+    found.add("input", body, "suffix", "user")
+    return found
 
 
 def text_answered(body: Json) -> Texts:
@@ -113,6 +120,8 @@ def _one_or_many(body: Json, key: str) -> Texts:
 
 def responses_asked(body: Json) -> Texts:
     found = Texts()
+    found.miss_where(body, TOOL_DEFINITIONS, "tools")
+    found.miss_where(body, "earlier turns stored at the provider", "previous_response_id", "conversation")
     found.add("input", body, "instructions", "system")
     found.add("input", body, "input", "user")
     if isinstance(body.get("prompt"), dict):

@@ -48,6 +48,10 @@ class Texts:
         if str(kind) not in self.unread:
             self.unread.append(str(kind)[:60])
 
+    def miss_where(self, body: Mapping[str, Any], kind: str, *keys: str) -> None:
+        if any(body.get(key) for key in keys):
+            self.miss(kind)
+
     @property
     def parts(self) -> tuple[Part, ...]:
         return tuple(slot.part for slot in self.slots)

@@ -98,7 +98,7 @@ def _scores(text: str, verdict: Verdict) -> dict[str, float | None]:
     """The category's own detector, or what the policy's heavier one of the same label found, whichever is louder. None:
     nothing ran that could judge the category."""
     guard = engine.guard_of_text(_NO_PROJECT, _SCORERS)
-    checks = guard.judge(Subject((Part("input", text),))).checks
+    checks = engine.run(guard, Subject((Part("input", text),)), engine.Manner()).checks
     ran = {check.rule: check.score or 0.0 for check in checks if check.outcome == "ran"}
     return {category: _louder(ran.get(label), _found(verdict, label)) for category, label in _RULE_OF.items()}
 
