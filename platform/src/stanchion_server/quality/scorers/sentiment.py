@@ -20,7 +20,8 @@ TURNED = -0.6
 """What a negated word's strength is multiplied with: "not great" is weaker than "bad"."""
 _REACH = 3
 """Words before a feeling in which a negation or a degree counts."""
-_PREFIX = 4
+_PREFIX, _LONGEST_BEGINNING = 4, 16
+"""Letters of the beginnings in the list."""
 _SHOWN = 5
 _NEGATIONS = word_set(
     """not no never none nobody nothing neither nor cannot without hardly barely scarcely rarely seldom nowhere lack
@@ -59,7 +60,7 @@ def strength_of(word: str) -> int:
     lower = word.lower()
     if lower in words:
         return words[lower]
-    for length in range(len(lower), _PREFIX - 1, -1):
+    for length in range(min(len(lower), _LONGEST_BEGINNING), _PREFIX - 1, -1):
         if lower[:length] in beginnings:
             return beginnings[lower[:length]]
     return 0
