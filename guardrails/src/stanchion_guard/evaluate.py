@@ -2,6 +2,9 @@
 
 A set with one class only has no ROC-AUC, and the report says so; give it negatives with `--negatives FILE` (or
 `FILE:field` to judge one field of each row, `FILE:first_turn` for the first message).
+
+With `--twins` the rows of one `group` are twins, texts that differ in the people they name, and no label is needed: how
+far apart the detector's scores of them are, by `category` up to its colon and by `target`, else the words that differ.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from stanchion_guard import detectors, metrics, spans
+from stanchion_guard import detectors, metrics, spans, twins
 from stanchion_guard.detectors import Detector
 from stanchion_guard.labelled import SLICES, Malformed, Row, read_rows
 from stanchion_guard.reading import read
@@ -146,6 +149,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--negatives", nargs="+", default=[], metavar="FILE[:FIELD]", help="every row counts as label 0"
     )
+    parser.add_argument("--twins", action="store_true", help="rows of one group are twins: compare their scores")
     parser.add_argument("--json", action="store_true")
     parser.add_argument("files", nargs="+", metavar="FILE[:FIELD]")
     return parser
@@ -169,6 +173,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(options: argparse.Namespace) -> int:
     detector = detectors.build(options.detector, json.loads(options.parameters))
     sets = {name: _rows(name, options.label) for name in options.files}
+    if options.twins:
+        return _print_twins(detector, sets, options)
     if any(row.spans is not None for rows in sets.values() for row in rows):
         return _print_spans(detector, sets, as_json=options.json)
     threshold = detector.threshold if options.threshold is None else options.threshold
@@ -185,6 +191,29 @@ def _run(options: argparse.Namespace) -> int:
     everything = report("all", pooled, threshold)
     _print(detector, reports, everything, as_json=options.json)
     return 0
+
+
+def _print_twins(detector: Detector, sets: Mapping[str, Sequence[Row]], options: argparse.Namespace) -> int:
+    threshold = detector.threshold if options.threshold is None else options.threshold
+    found = {Path(name).stem: twins.report(_twins(detector, rows, name), threshold) for name, rows in sets.items()}
+    if options.json:
+        head: dict[str, Any] = {"detector": detector.name, "version": detector.version, "threshold": threshold}
+        sys.stdout.write(
+            json.dumps(head | {"sets": {name: asdict(one) for name, one in found.items()}}, indent=2) + "\n"
+        )
+        return 0
+    lines = [f"{detector.name} {detector.version}, threshold {threshold:g}"]
+    for name, one in found.items():
+        lines += twins.table(name, one)
+    sys.stdout.write("\n".join(lines) + "\n")
+    return 0
+
+
+def _twins(detector: Detector, rows: Sequence[Row], name: str) -> list[twins.Twin]:
+    if not any(row.group for row in rows):
+        raise Malformed(f"{name}: no row has a `group`, so no row has a twin")
+    found = [twins.of_row(row, judge(detector, row)[0] or 0.0) for row in rows]
+    return [one for one in found if one]
 
 
 def _print(detector: Detector, reports: Sequence[Report], everything: Report, *, as_json: bool) -> None:

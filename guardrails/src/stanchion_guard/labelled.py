@@ -1,7 +1,8 @@
 """Labelled rows of evaluation files: one JSON object a line, with `text`, `prompt`/`context`/`response`, or `messages`.
 
 `label` is 1 for what a guardrail should catch, 0 for what it should let pass, null for not known, or a list of spans
-{"type", "start", "end"}. `category`, `target`, `source` and `language` name slices.
+{"type", "start", "end"}. `category`, `target`, `source` and `language` name slices; rows of one
+`group` belong together.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ class Row:
     label: int | None
     spans: tuple[Mapping[str, Any], ...] | None
     slices: Mapping[str, str]
+    group: str | None = None
 
 
 def read_rows(path: Path, field: str | None = None, label: str = "label") -> Iterator[Row]:
@@ -54,7 +56,9 @@ def _row(record: Mapping[str, Any], field: str | None, label: str) -> Row:
         value = value.get(step) if value is not None else None
     spans = tuple(value) if isinstance(value, list) else None
     slices = {name: str(record[name]) for name in SLICES if isinstance(record.get(name), str)}
-    return Row(Subject(parts), judged, None if value is None or spans is not None else int(value), spans, slices)
+    known = None if value is None or spans is not None else int(value)
+    group = record.get("group")
+    return Row(Subject(parts), judged, known, spans, slices, None if group is None else str(group))
 
 
 def _one(record: Mapping[str, Any], field: str) -> tuple[tuple[Part, ...], tuple[int, ...]]:
