@@ -15,7 +15,7 @@ from kit.stored import projects, settled
 from stanchion_server.ingest import decode, messages, normalise
 from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import Batch, CallRecord, SpanKind, Status
-from stanchion_server.kernel import clock
+from stanchion_server.kernel import clock, db
 from stanchion_server.quality import jobs, scoring
 from stanchion_server.quality.models import Score, ScoreCount, ScoreJob
 from stanchion_server.quality.records import Example, Result
@@ -58,6 +58,16 @@ def test_a_delivery_that_is_repeated_opens_no_job_again(project_id: int) -> None
     deliver(project_id, first)
     deliver_texts(project_id, first)
     assert open_jobs(project_id) == []
+
+
+def test_a_job_that_was_left_behind_does_not_stop_its_call_from_being_stored(project_id: int) -> None:
+    one = asked("Today.")
+    with db.raw_cursor() as cursor:
+        jobs.open_new(cursor, project_id, [(one.trace_id, one.span_id, one.start_time)], clock.now())
+    deliver(project_id, one)
+    assert len(open_jobs(project_id)) == 1
+    scored.score(panel_of(Fake("length", length)), project_id)
+    assert kept(project_id) == [("length", "1", 0.6)]
 
 
 def test_a_call_is_not_scored_before_its_neighbours_had_time_to_arrive(project_id: int) -> None:

@@ -57,6 +57,9 @@ class Rule:
     parameters: Mapping[str, Any] = field(default_factory=dict)
 
 
+_USUAL = Rule()
+
+
 @dataclass(frozen=True, slots=True)
 class Rules:
     """The rules of one project by (scorer, feature); those with an empty feature hold where a feature has none."""
@@ -64,7 +67,7 @@ class Rules:
     by_place: Mapping[tuple[str, str], Rule] = field(default_factory=dict)
 
     def of(self, scorer: str, feature: str) -> Rule:
-        return self.by_place.get((scorer, feature)) or self.by_place.get((scorer, "")) or Rule()
+        return self.by_place.get((scorer, feature)) or self.by_place.get((scorer, "")) or _USUAL
 
     def parameters(self, feature: str) -> dict[str, Mapping[str, Any]]:
         """Of the scorers that have some, by scorer."""

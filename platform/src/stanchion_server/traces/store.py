@@ -55,13 +55,15 @@ CallPlace = tuple[UUID, int, datetime]
 @dataclass(frozen=True, slots=True)
 class Written:
     """What a transaction has just written of a project: `calls` are new or have a longer version, `retold` are calls
-    stored before whose texts arrived on log records."""
+    stored before whose texts arrived on log records. With `is_new` every row was new so far: a step that then raises
+    UniqueViolation is asked again, without it, after all has been written anew."""
 
     project_id: int
     received_at: datetime
     calls: Sequence[CallRecord]
     retold: Sequence[CallPlace]
     batch: Batch
+    is_new: bool
 
 
 Then = Callable[[db.CursorType, Written], None]
@@ -137,7 +139,7 @@ def _store_once(
         if then:
             calls = batch.calls if is_new else _fresh_calls(cursor, project_id, batch.calls, now)
             for step in then:
-                step(cursor, Written(project_id, now, calls, retold, batch))
+                step(cursor, Written(project_id, now, calls, retold, batch, is_new))
         _write_ledger(cursor, project_id, now, ledger, result, "stored")
     if len(_known_names) > _NAMES_KEPT:
         _known_names.clear()
