@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import Any
 
 import jsonschema
 import re2
 from jsonschema import validators
+from referencing import Registry
 
 DEEPEST = 64
 MOST_ERRORS = 50
+MOST_REFERENCES = 100_000
+"""References followed in one check: definitions that name each other twice double with every step."""
+_REFERENCES = ("$ref", "$dynamicRef", "$recursiveRef")
 Path = tuple[str | int, ...]
 Places = dict[Path, tuple[int, int]]
 _SPACE = " \t\r\n"
@@ -120,8 +125,46 @@ def _matcher(pattern: str) -> Any:
     return re2.compile(pattern, options)
 
 
+def _unique_items(validator: Any, wanted: bool, instance: Any, schema: Any) -> Any:
+    """The library compares every item with every other one."""
+    if wanted and validator.is_type(instance, "array") and len({_key(item) for item in instance}) < len(instance):
+        yield jsonschema.ValidationError("has an item twice")
+
+
+def _key(value: Any) -> Any:
+    """Equal where JSON Schema calls two values equal: 1 is 1.0 and is not true."""
+    if isinstance(value, dict):
+        return frozenset((name, _key(inner)) for name, inner in value.items())
+    if isinstance(value, list):
+        return tuple(map(_key, value))
+    return (type(value).__name__, value) if isinstance(value, bool) else value
+
+
+_left: ContextVar[list[int]] = ContextVar("references_left")
+
+
+def _counted(keyword: str) -> Any:
+    follow: Any = jsonschema.Draft202012Validator.VALIDATORS[keyword]
+
+    def counted(validator: Any, reference: Any, instance: Any, schema: Any) -> Any:
+        left = _left.get()
+        left[0] -= 1
+        if left[0] < 0:
+            raise ValueError("the schema's definitions refer to each other too often")
+        yield from follow(validator, reference, instance, schema) or ()
+
+    return counted
+
+
 _VALIDATOR: Any = validators.extend(  # type: ignore[no-untyped-call]
-    jsonschema.Draft202012Validator, {"pattern": _pattern, "patternProperties": _pattern_properties}
+    jsonschema.Draft202012Validator,
+    {
+        "pattern": _pattern,
+        "patternProperties": _pattern_properties,
+        "uniqueItems": _unique_items,
+        "$ref": _counted("$ref"),
+        "$dynamicRef": _counted("$dynamicRef"),
+    },
 )
 
 
@@ -133,16 +176,16 @@ def compile_schema(schema: Mapping[str, Any]) -> Any:
     except (jsonschema.SchemaError, re2.error) as error:
         why = error.message if isinstance(error, jsonschema.SchemaError) else "RE2 cannot run a pattern in it"
         raise ValueError(f"not a usable JSON schema: {why}") from None
-    return _VALIDATOR(dict(schema))
+    return _VALIDATOR(dict(schema), registry=Registry())  # the library's own would fetch what it does not know
 
 
 def _check_inside(schema: Any, depth: int) -> None:
     if depth > DEEPEST:
         raise ValueError(f"the schema is nested deeper than {DEEPEST}")
     if isinstance(schema, Mapping):
-        reference = schema.get("$ref")
-        if isinstance(reference, str) and not reference.startswith("#"):
-            raise ValueError("the schema refers to another document; put it under $defs")
+        for reference in (schema.get(keyword) for keyword in _REFERENCES):
+            if isinstance(reference, str) and not reference.startswith("#"):
+                raise ValueError("the schema refers to another document; put it under $defs")
         if isinstance(schema.get("pattern"), str):
             _matcher(schema["pattern"])
         for pattern in schema.get("patternProperties") or ():
@@ -152,8 +195,10 @@ def _check_inside(schema: Any, depth: int) -> None:
 
 
 def check_schema(validator: Any, value: Any, places: Places, text: str) -> list[Fault]:
-    """What the schema says against the value, at most `MOST_ERRORS`, each at the value it is about."""
+    """What the schema says against the value, at most `MOST_ERRORS`, each at the value it is about. Raises ValueError
+    where that takes more than `MOST_REFERENCES`."""
     faults = []
+    _left.set([MOST_REFERENCES])
     for error in validator.iter_errors(value):
         start, end = places.get(tuple(error.absolute_path), (0, len(text)))
         where = "/".join(str(step) for step in error.absolute_schema_path)

@@ -17,6 +17,8 @@ import yaml
 MAX_CHARACTERS = 4_000_000
 MAX_VALUES = 200_000
 MAX_DEPTH = 24
+MOST_SPELT = 100
+"""Problems that the text of a PolicyError spells out."""
 
 Path = tuple[str | int, ...]
 Mark = tuple[int, int]
@@ -37,11 +39,13 @@ class Problem:
 
 
 class PolicyError(ValueError):
-    """Every problem of a policy at once, in the order of the text."""
+    """Every problem of a policy at once, in the order of the text; its own text spells out the first of them."""
 
     def __init__(self, problems: list[Problem]) -> None:
         self.problems = tuple(sorted(problems, key=lambda problem: (problem.line or 0, problem.column or 0)))
-        super().__init__("\n".join(str(problem) for problem in self.problems))
+        lines = [str(problem) for problem in self.problems[:MOST_SPELT]]
+        beyond = len(self.problems) - len(lines)
+        super().__init__("\n".join([*lines, f"and {beyond:,} problems more"] if beyond else lines))
 
 
 @dataclass(slots=True)
@@ -82,6 +86,10 @@ def read(source: str | bytes | Mapping[str, Any]) -> Document:
     if len(source) > MAX_CHARACTERS:
         limit = f"the policy has {len(source):,} characters; at most {MAX_CHARACTERS:,} are read"
         raise PolicyError([Problem(None, None, "", limit)])
+    if half := _HALF_PAIR.search(source):
+        line, column = source.count("\n", 0, half.start()) + 1, half.start() - source.rfind("\n", 0, half.start())
+        told = "half of a pair of characters, which no file can hold: write the whole character"
+        raise PolicyError([Problem(line, column, "", told)])
     return _Composer().compose(source)
 
 
@@ -106,6 +114,7 @@ class _Copier:
         raise PolicyError([Problem(None, None, "", f"{type(value).__name__} is no value a policy can hold")])
 
 
+_HALF_PAIR = re.compile("[\ud800-\udfff]")
 _SURROGATES = re.compile(r"(?<!\\)\\u(d[89ab][0-9a-f]{2})\\u(d[c-f][0-9a-f]{2})", re.IGNORECASE)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from typing import Any
 
 import pytest
@@ -66,7 +67,36 @@ def test_a_pattern_that_would_hang_a_backtracking_engine_does_not() -> None:
     assert judge("json_schema", '"' + "a" * 5_000 + '!"', schema=schema).score == 1.0
 
 
-@pytest.mark.parametrize("schema", [{"type": "nonsense"}, {"pattern": "(?=x)"}, {"$ref": "http://127.0.0.1/x"}])
+def test_twelve_thousand_items_are_told_apart_as_json_schema_does() -> None:
+    rows = ",".join(f'{{"a": {number}}}' for number in range(12_000))
+    assert judge("json_schema", f"[{rows}]", schema={"uniqueItems": True}).score == 0.0
+    assert judge("json_schema", '[1, true, {"a": [1]}, {"a": [true]}]', schema={"uniqueItems": True}).score == 0.0
+    assert judge("json_schema", '[{"a": [1]}, {"a": [1.0]}]', schema={"uniqueItems": True}).score == 1.0
+
+
+@pytest.mark.slow
+def test_definitions_that_double_with_every_step_end() -> None:
+    inner = {f"a{step}": {"allOf": [{"$ref": f"#/$defs/a{step + 1}"}] * 2} for step in range(40)}
+    with pytest.raises(ValueError, match="too often"):
+        judge("json_schema", "{}", schema={"$defs": {**inner, "a40": {}}, "$ref": "#/$defs/a0"})
+
+
+def test_a_reference_that_is_not_in_the_schema_is_never_fetched() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        server.settimeout(0)
+        there = f"http://127.0.0.1:{server.getsockname()[1]}/"
+        with pytest.raises(Exception, match="nope"):
+            judge("json_schema", "{}", schema={"$id": f"{there}a", "allOf": [{"$id": f"{there}b", "$ref": "#nope"}]})
+        with pytest.raises(BlockingIOError):
+            server.accept()
+
+
+REFUSED: list[dict[str, Any]] = [
+    {"type": "nonsense"}, {"pattern": "(?=x)"}, {"$ref": "http://127.0.0.1/x"}, {"$dynamicRef": "http://127.0.0.1/x"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("schema", REFUSED)
 def test_a_schema_that_cannot_be_run_is_refused_when_built(schema: dict[str, Any]) -> None:
     with pytest.raises(ValueError, match="schema"):
         build("json_schema", {"schema": schema})

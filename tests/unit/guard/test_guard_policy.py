@@ -104,6 +104,18 @@ def test_a_text_that_is_no_yaml_is_told_with_its_line() -> None:
     assert problems("policy: a\n--- \npolicy: b")[0][3].startswith("one text holds one policy")
 
 
+def test_half_a_character_is_told_with_its_place() -> None:
+    with pytest.raises(PolicyError, match="^line 2, column 10: half of a pair"):
+        load('version: 1\npolicy: "\ud800"')
+
+
+def test_of_thousands_of_mistakes_the_first_are_spelt_out() -> None:
+    with pytest.raises(PolicyError) as raised:
+        load("a: 1\n" * 5_000)
+    assert len(raised.value.problems) > 5_000
+    assert str(raised.value).count("\n") == 100 and str(raised.value).endswith("problems more")
+
+
 def test_aliases_and_depth_and_size_are_bounded() -> None:
     bomb = "a: &a [x, x]\nb: &b [*a, *a]\nc: [*b, *b]\n"
     assert any("aliases" in each[3] for each in problems(bomb))
