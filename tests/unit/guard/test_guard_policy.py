@@ -105,7 +105,7 @@ def test_a_text_that_is_no_yaml_is_told_with_its_line() -> None:
 
 
 def test_half_a_character_is_told_with_its_place() -> None:
-    with pytest.raises(PolicyError, match="^line 2, column 10: half of a pair"):
+    with pytest.raises(PolicyError, match=r"^line 2, column 10: half of a pair"):
         load('version: 1\npolicy: "\ud800"')
 
 
