@@ -1,6 +1,7 @@
 r"""The figures that count: a family, a source or a set is scored by a model that saw nothing of it.
 
-    python guardrails/train/heldout.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl --out heldout.json
+    python guardrails/train/heldout.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl \
+        --words words.npz --out heldout.json
 
 Thresholds come from a quarter of the harmless groups that no model of this script was trained on.
 """
@@ -20,7 +21,7 @@ import corpora
 import fit
 import numpy as np
 from corpora import Doc
-from train import Bench, fold_of
+from train import Bench, fold_of, how_of
 
 from stanchion_guard.metrics import average_precision, recall_at, roc_auc
 from stanchion_guard.reading import read
@@ -212,23 +213,25 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[])
+    parser.add_argument("--words", type=Path, required=True, help="what wordlists.py wrote")
     parser.add_argument("--only", nargs="*", default=["attack", "harmless", "disguised", "toxic", "harm", "indirect"])
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     gather: dict[
-        str, tuple[Callable[..., list[Doc]], Callable[..., Iterator[tuple[str, Result]]], tuple[Path, ...]]
+        str, tuple[str, Callable[..., list[Doc]], Callable[..., Iterator[tuple[str, Result]]], tuple[Path, ...]]
     ] = {
-        "attack": (corpora.attacks, attack_families, ()),
-        "harmless": (corpora.attacks, harmless_sources, ()),
-        "disguised": (corpora.attacks, disguised, ()),
-        "toxic": (corpora.toxic, toxic_sets, (options.data,)),
-        "harm": (corpora.harmful, xstest, ()),
-        "indirect": (corpora.indirect, hidden_orders, (options.data,)),
+        "attack": ("attack", corpora.attacks, attack_families, ()),
+        "harmless": ("attack", corpora.attacks, harmless_sources, ()),
+        "disguised": ("attack", corpora.attacks, disguised, ()),
+        "toxic": ("toxic", corpora.toxic, toxic_sets, (options.data,)),
+        "harm": ("harm", corpora.harmful, xstest, ()),
+        "indirect": ("indirect", corpora.indirect, hidden_orders, (options.data,)),
     }
     told: dict[str, Result] = {}
+    how = how_of(options.words)
     for name in options.only:
-        collect, measure, more = gather[name]
-        bench = Bench.of(collect(options.data, options.extra))
+        target, collect, measure, more = gather[name]
+        bench = Bench.of(collect(options.data, options.extra), how[target])
         told[name] = {}
         for case, result in measure(bench, *more):
             told[name][case] = result

@@ -107,15 +107,17 @@ def programs(each: int, generator: random.Random) -> Iterator[dict[str, object]]
             yield _row("benign", source, question, 0, f"own:{question}", language)
 
 
-def suffixes(count: int, goals: Sequence[str], generator: random.Random) -> Iterator[dict[str, object]]:
+def suffixes(count: int, rows: Sequence[Mapping[str, Any]], generator: random.Random) -> Iterator[dict[str, object]]:
     """A request and a tail like those that automatic searches find: words without order, glued, cut, with signs. Every
-    second request is one of `goals`."""
+    second request is one of the collected ones, every second word comes from the collected texts."""
     document = _read("attacks.yaml")
     slots = slots_of(document)
+    goals = _goals(rows)
     words = sorted({word for values in slots.values() for text in values for word in str(text).split()})
+    words += generator.sample(_vocabulary(rows), len(words))
     for number in range(count):
         goal = fill(generator.choice(document["suffix"]["requests"]), slots, generator)
-        goal = generator.choice(goals) if goals and number % 2 else goal
+        goal = generator.choice(goals) if number % 2 else goal
         tail = [_piece(words, document["suffix"]["debris"], generator) for _ in range(generator.randrange(8, 26))]
         text = goal + " " + "".join(piece + generator.choice(("", " ", " ", " ")) for piece in tail)
         yield _row("prompt_attack", "own_suffix", text, 1, f"own:suffix{number % 40}", "suffix")
@@ -123,6 +125,15 @@ def suffixes(count: int, goals: Sequence[str], generator: random.Random) -> Iter
 
 def _goals(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return [row["text"] for row in rows if row["source"] == "pyrit_adv_bench"]
+
+
+def _vocabulary(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Words of code and of descriptions, and one in eight of other languages' words."""
+    pool: set[str] = set()
+    for number, row in enumerate(rows):
+        if row["source"] in ("package_descriptions", "package_sources", "code_python", "prowler") or number % 8 == 0:
+            pool |= set(re.findall(r"\w{2,14}", row["text"])) if row["label"] == 0 else set()
+    return sorted(pool)
 
 
 _PROSE = ("package_descriptions", "prowler", "declaration", "agentdojo_documents", "wagtail", "home_assistant")
@@ -133,8 +144,9 @@ def word_lists(count: int, rows: Sequence[Mapping[str, Any]], generator: random.
     texts = [re.findall(r"[^\W\d_]+", row["text"]) for row in rows if row["source"] in _PROSE]
     texts = [words for words in texts if len(words) > 30]
     pool = sorted({word for words in texts for word in words})
+    english = sorted({word for words in texts for word in words if word.isascii()})
     for number in range(count):
-        source = generator.choice(texts) if number % 2 else pool
+        source = (generator.choice(texts), english, pool)[number % 3]
         words = generator.choices(source, k=generator.choice((12, 25, 60, 150)))
         text = generator.choice((" ", " ", ", ", "\n", "; ")).join(words)
         yield _row("benign", "own_word_lists", text, 0, f"own:word list {number % 40}", "words")
@@ -178,8 +190,8 @@ def main() -> None:
             toxic(12, generator),
             documents(40, generator),
             programs(8, generator),
-            suffixes(800, _goals(collected), generator),
-            word_lists(400, collected, generator),
+            suffixes(1000, collected, generator),
+            word_lists(600, collected, generator),
         ):
             for row in rows:
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")

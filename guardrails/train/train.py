@@ -1,7 +1,7 @@
 r"""Trains the shipped classifiers and writes their weights and data card.
 
     python guardrails/train/train.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl \
-        --out WEIGHTS.npz --card CARD.json --date 2026-11-26
+        --words words.npz --out WEIGHTS.npz --card CARD.json --date 2026-11-26
 
 Needs the `train` extra. Deterministic for the same data and library versions. Share-alike rows are never trained on.
 """
@@ -14,7 +14,7 @@ import json
 import sys
 from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import corpora
@@ -26,7 +26,6 @@ from sklearn.linear_model import LogisticRegression
 from stanchion_guard.classifiers import features
 from stanchion_guard.metrics import average_precision, roc_auc
 
-MOST = 4095
 THIRDS = 3
 """One document group in so many is kept from a first model, which is calibrated and scored on it; the shipped model
 sees all of them."""
@@ -46,6 +45,13 @@ TARGETS: dict[str, Callable[[Path, Sequence[Path]], list[Doc]]] = {
     "sexual": _category("sexual"),
     "self_harm": _category("self_harm"),
 }
+TOXIC = ("toxic", "hate", "violence", "sexual", "self_harm")
+
+
+def how_of(words: Path) -> dict[str, fit.Fit]:
+    """How each target is fitted: toxicity of every kind with the word lists."""
+    listed = replace(fit.PLAIN, known=fit.Known.read(words), class_scale=1.2)
+    return {name: listed if name in TOXIC else fit.PLAIN for name in TARGETS}
 
 
 @dataclass(frozen=True)
@@ -131,9 +137,10 @@ def card(docs: Sequence[Doc]) -> dict[str, object]:
 
 
 def quantised(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Integers of at most MOST, so that a sum over the kinds of features fits 16 bits, and each target's scale."""
-    scales = np.maximum(np.quantile(np.abs(table), 0.9999, axis=0) / (MOST / 4), 1e-9).astype(np.float32)
-    return np.clip(np.rint(table / scales), -MOST, MOST).astype(np.int16), scales
+    """Integers of at most 127 and each target's scale; the largest hundred-thousandth is clipped. Small, so that the
+    table does not drive everything else out of the processor's caches."""
+    scales = np.maximum(np.quantile(np.abs(table), 0.99999, axis=0) / 127, 1e-9).astype(np.float32)
+    return np.clip(np.rint(table / scales), -127, 127).astype(np.int8), scales
 
 
 def pack(models: Sequence[fit.Model], calibrations: Sequence[tuple[float, float, float]]) -> dict[str, np.ndarray]:
@@ -156,14 +163,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[])
+    parser.add_argument("--words", type=Path, required=True, help="what wordlists.py wrote")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--card", type=Path, required=True)
     parser.add_argument("--date", required=True, help="stands in the data card")
     arguments = parser.parse_args()
-    models, calibrations, told = [], [], {}
+    models, calibrations, told, how = [], [], {}, how_of(arguments.words)
     for target, gather in TARGETS.items():
         docs = [doc for doc in gather(arguments.data, arguments.extra) if doc.trainable]
-        bench = Bench.of(docs)
+        bench = Bench.of(docs, how[target])
         held = bench.where(lambda doc: fold_of(doc, THIRDS) == 0)
         some = [bench.docs[i] for i in np.flatnonzero(held)]
         logits, segments = bench.logits(bench.train(~held))[held], bench.texts.segment_counts()[held]

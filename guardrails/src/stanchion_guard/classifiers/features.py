@@ -8,6 +8,7 @@ features for each word, whatever the words are.
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 from functools import cache
 
@@ -21,7 +22,7 @@ Indexes = npt.NDArray[np.int64]
 
 BITS = {"word": 17, "stem": 16, "pair": 17, "skip": 16, "gap": 10}
 """Table rows of each kind of feature, as powers of two. `skip` is a pair with one word between; `gap` is the signs
-between two words, line breaks among them, spaces left out."""
+between two words; blanks do not count, nor do line breaks, with which anybody could break up an attack."""
 KINDS = tuple(BITS)
 OFFSETS = dict(zip(KINDS, np.cumsum([0, *(1 << bits for bits in BITS.values())]).tolist(), strict=False))
 ROWS = sum(1 << bits for bits in BITS.values())
@@ -32,6 +33,7 @@ SHORTEST_SEGMENT = 4
 
 _LETTER = 1 << 16
 _STOP = 1 << 17
+_SIGN = np.uint32(_STOP - 1)
 _GROUP = 1
 _STEM_LETTERS = 5
 _IDEOGRAPHS = (np.uint32(_LETTER | 0x3040), np.uint32(_LETTER | 0xA000))
@@ -138,7 +140,7 @@ def _hashes(signs: Codes, starts: Indexes, ends: Indexes) -> _Hashes:
     inverse."""
     powers, inverses = _powers(len(signs) + 1)
     sums = np.zeros(len(signs) + 1, dtype=np.uint32)
-    np.cumsum(signs * powers[: len(signs)], dtype=np.uint32, out=sums[1:])
+    np.cumsum((signs & _SIGN) * powers[: len(signs)], dtype=np.uint32, out=sums[1:])
     before, after, back = sums.take(starts), sums.take(ends), inverses.take(starts)
     gaps = np.zeros(len(starts), dtype=np.uint32)
     gaps[:-1] = (before[1:] - after[:-1]) * inverses.take(ends[:-1])
@@ -195,26 +197,25 @@ def hash_of(word: str) -> int:
 
 
 _SLOTS = 1 << 16
+_LITTLE = sys.byteorder == "little"
+_LOW, _HIGH = slice(not _LITTLE, None, 2), slice(_LITTLE, None, 2)
 
 
 @cache
-def _class_table() -> tuple[Codes, Codes]:
-    """Hash table with open addressing in one probe: full hash and class mask, for words and for five-letter stems."""
-    keys = np.zeros(_SLOTS, dtype=np.uint32)
-    masks = np.zeros(_SLOTS, dtype=np.uint32)
+def _class_table() -> npt.NDArray[np.uint64]:
+    """Hash table with open addressing in one probe: full hash above the class mask, for words and for five-letter
+    stems."""
+    table = np.zeros(_SLOTS, dtype=np.uint64)
     for word, mask in lexicon.masks().items():
         hashed = hash_of(word[:-1]) ^ lexicon.STEM if word.endswith("*") else hash_of(word)
-        slot = hashed & (_SLOTS - 1)
-        keys[slot] = hashed
-        masks[slot] = mask
-    return keys, masks
+        table[hashed & (_SLOTS - 1)] = hashed << 32 | mask
+    return table
 
 
 def _masks(hashes: Codes) -> Codes:
-    keys, masks = _class_table()
-    slots = hashes & np.uint32(_SLOTS - 1)
-    found: Codes = masks.take(slots) * (keys.take(slots) == hashes)
-    return found
+    entries = _class_table().take(hashes & np.uint32(_SLOTS - 1)).view(np.uint32)
+    masks: Codes = entries[_LOW] * (entries[_HIGH] == hashes)
+    return masks
 
 
 def _cover(hashes: _Hashes, groups: npt.NDArray[np.bool_]) -> _Hashes:

@@ -55,7 +55,9 @@ def judge(reading: Reading, target: str) -> tuple[Judged, ...]:
     """The loudest window of each view that has letters, the loudest view first."""
     column = linear.load().targets.index(target)
     found = [_judged(view, scores, hits[column]) for view, scores, hits in _scored(reading) if hits]
-    return tuple(sorted(found, key=lambda one: -one.score))
+    if len(found) > 1:
+        found.sort(key=lambda one: -one.score)
+    return tuple(found)
 
 
 def sentences(reading: Reading, target: str, threshold: float) -> tuple[Judged, ...]:

@@ -11,6 +11,7 @@ import math
 from dataclasses import dataclass
 from functools import cache, lru_cache
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -28,13 +29,13 @@ WEIGHTS = Path(__file__).parent / "weights" / "linear.npz"
 
 @dataclass(frozen=True, slots=True)
 class Weights:
-    """`table` has a row for each hash and a column for each target, in units of `scales`; the sum of a word's rows fits
-    16 bits. `classes` weighs word classes, or pairs of them,
-    that stand in one segment: a row for each of `masks`. `biases` has a row for each window size. A target's score is
-    logistic(slope * (logit - centre - length_slope * ln(segments))): monotone in the logit."""
+    """`table` has a row for each hash and a column for each target, in units of `scales`. `classes` weighs word
+    classes, or pairs of them, that stand in one segment: a row for each of `masks`. `biases` has a row for each window
+    size. A target's score is logistic(slope * (logit - centre - length_slope * ln(segments))): monotone in the
+    logit."""
 
     targets: tuple[str, ...]
-    table: npt.NDArray[np.int16]
+    table: npt.NDArray[np.int8]
     scales: Floats
     masks: features.Codes
     classes: Floats
@@ -47,15 +48,14 @@ class Weights:
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """Running sums over one text's segments, one row more than there are: the targets' sums over words, then those over
-    classes, then the count of words."""
+    """Running sums over one text's segments, one row more than there are: one for each target, then the count of
+    words."""
 
     sums: Sums
     grams: features.Grams
 
 
-@dataclass(frozen=True, slots=True)
-class Hit:
+class Hit(NamedTuple):
     """A window: its score in 0..1, its first and its last segment."""
 
     score: float
@@ -90,13 +90,13 @@ def sums(weights: Weights, text: str) -> Scores:
     """Everything that any target needs of a folded text."""
     found = features.grams(text)
     width = len(weights.targets)
-    total = np.zeros((len(found) + 1, 2 * width + 1))
+    total = np.zeros((len(found) + 1, width + 1), dtype=np.float64)
     if len(found):
         words = weights.table.take(found.rows, axis=0).sum(axis=0, dtype=np.int16)
         present = ((found.classes[:, None] & weights.masks) == weights.masks).astype(np.float32)
         segments = np.add.reduceat(words, found.firsts[:-1], axis=0, dtype=np.float32) * weights.scales
+        segments += present @ weights.classes
         segments.cumsum(axis=0, out=total[1:, :width])
-        (present @ weights.classes).cumsum(axis=0, out=total[1:, width:-1])
         total[:, -1] = found.firsts
     return Scores(total, found)
 
@@ -123,11 +123,9 @@ def _windows(segments: int) -> tuple[Numbers, Numbers, Numbers]:
 
 def _logits(weights: Weights, scores: Scores, first: Numbers, after: Numbers, number: Numbers) -> Sums:
     """One row for every window, one column for every target."""
-    width = len(weights.targets)
     parts = scores.sums.take(after, axis=0) - scores.sums.take(first, axis=0)
-    words = parts[:, :width] / np.sqrt(parts[:, -1:])
-    classes = parts[:, width:-1] / np.sqrt(after - first)[:, None]
-    found: Sums = words + classes + weights.biases.take(number, axis=0)
+    found: Sums = parts[:, :-1] / np.sqrt(parts[:, -1:])
+    found += weights.biases.take(number, axis=0)
     return found
 
 
