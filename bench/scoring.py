@@ -37,6 +37,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=3000, help="calls of the throughput part")
     parser.add_argument("--tokens", type=int, default=300, help="of prompt and answer together, two thirds prompt")
     parser.add_argument("--contexts", type=int, default=0, help="retrieved documents a call, 150 tokens each")
+    parser.add_argument("--idle", type=int, default=0, help="so many scorers that do nothing, instead of the real ones")
     parser.add_argument("--rounds", type=int, default=60, help="requests of the door part, each way")
     parser.add_argument("--rate", type=float, default=50, help="calls a second of the lag part")
     parser.add_argument("--seconds", type=float, default=60, help="how long the lag part sends")
@@ -69,10 +70,10 @@ def throughput(options: argparse.Namespace) -> dict[str, Any]:
     with database():
         stored(options, 1, 400)
         stored(options, 2, options.calls)
-        warm = score(1)
+        warm = score(1, options.idle)
         pid = postgres_pid()
         database_s, began_s, wall_s = product.cpu_s(pid), time.process_time(), time.monotonic()
-        taken = score(2)
+        taken = score(2, options.idle)
         used_s, database_s = time.process_time() - began_s, product.cpu_s(pid) - database_s
         assert (warm, taken) == (400, options.calls)
         return {
@@ -139,15 +140,20 @@ def told_by_the_scores(project_id: int) -> dict[str, Any]:
     }
 
 
-def score(project_id: int) -> int:
+def score(project_id: int, idle: int) -> int:
+    from kit.scorers import Fake, panel_of
     from stanchion_server.kernel import clock
     from stanchion_server.quality import scoring
     from stanchion_server.quality.panels import panels
+    from stanchion_server.quality.records import Result
     from stanchion_server.quality.sampling import Shed
+
+    nothing = [Fake(f"idle_{number}", lambda _: Result(0.25, is_flagged=False)) for number in range(idle)]
+    panel = panel_of(*nothing) if idle else panels.of
 
     taken = 0
     now = clock.now() + timedelta(seconds=30)
-    while more := scoring.step(panels.of, "fast", project_id, Shed.NOTHING, now):
+    while more := scoring.step(panel, "fast", project_id, Shed.NOTHING, now):
         taken += more
     return taken
 
