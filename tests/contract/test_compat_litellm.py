@@ -97,6 +97,7 @@ def test_what_was_not_looked_at_is_named() -> None:
     shop = shop_with(document())
     answer = ask(shop, golden("a", images=["data:"], tools=[{"type": "function"}]))
     assert answer["stanchion"]["not_checked"] == ["images", "tools"]
+    assert answer["stanchion"]["coverage"]["complete"] is False
     assert ask(shop, golden(images=["data:"]))["stanchion"]["not_checked"] == ["images"]
 
 

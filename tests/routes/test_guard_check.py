@@ -96,6 +96,28 @@ def test_messages_tool_calls_and_contexts_are_all_judged(project: Project) -> No
         assert post(project, {"policy": "chat", **body}).json()["action"] == "block", body
 
 
+def test_tool_calls_and_results_inside_a_messages_content_are_judged_and_what_nobody_reads_is_told(
+    project: Project,
+) -> None:
+    policy_in_force(project)
+    shot = {"type": "image", "source": {"data": "AAAA"}}
+    said = {"type": "text", "text": "good morning"}
+    for block in (
+        {"type": "tool_use", "id": "1", "name": "send", "input": {"to": CANARY}},
+        {"type": "tool_result", "tool_use_id": "1", "content": CANARY},
+        {"type": "tool_result", "tool_use_id": "1", "content": [{"type": "text", "text": CANARY}, shot]},
+    ):
+        body = {"policy": "chat", "messages": [{"role": "user", "content": [said, block]}]}
+        assert post(project, body).json()["action"] == "block", block
+    old = {"role": "assistant", "function_call": {"name": "send", "arguments": CANARY}}
+    assert post(project, {"policy": "chat", "messages": [old]}).json()["action"] == "block"
+    seen = {"type": "image_url", "image_url": {"url": "data:"}}
+    told = post(project, {"policy": "chat", "messages": [{"role": "user", "content": [said, seen]}]}).json()
+    assert (told["action"], told["coverage"]["complete"]) == ("allow", False)
+    assert told["coverage"]["not_run"] == [["client", "image_url: no check reads it"]]
+    assert [row.is_complete for row in recorded()][-1] is False
+
+
 def test_the_question_is_background_and_not_judged(project: Project) -> None:
     policy_in_force(project)
     answer = post(project, {"policy": "chat", "query": CANARY, "response": "fine"}).json()
@@ -210,6 +232,17 @@ def test_a_body_beyond_eight_mebibytes_is_refused_unread(project: Project) -> No
         "/api/v1/guard/check", b" " * ((8 << 20) + 1), content_type="application/json"
     )
     assert (answer.status_code, answer.json()["error"]["code"]) == (413, "too_large")
+
+
+def test_a_refusal_that_quotes_half_a_character_is_still_an_answer(project: Project) -> None:
+    answer = post(project, '{"\\ud800": 1}')
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unknown_field")
+
+
+def test_a_policy_whose_name_no_policy_can_have_is_not_found(project: Project) -> None:
+    key = tenants.create_key(project, "app", [Scope.READ_METRICS])
+    answer = Client(headers={"authorization": f"Bearer {key}"}).get("/api/v1/policies/a%00b")
+    assert answer.status_code == 404
 
 
 def test_hostile_characters_come_back_whole(project: Project) -> None:

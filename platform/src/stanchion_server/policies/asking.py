@@ -26,7 +26,15 @@ _FIELDS = frozenset(
 )  # fmt: skip
 _HALF_PAIRS = re.compile("[\ud800-\udfff]")
 _LABELS = ("feature", "user_id", "session_id", "environment", "release")
-_STAGE_OF_ROLE: Mapping[str, Stage] = {"assistant": "output", "model": "output", "tool": "tool_result"}
+_STAGE_OF_ROLE: Mapping[str, Stage] = {
+    "assistant": "output", "model": "output", "tool": "tool_result", "function": "tool_result",
+}  # fmt: skip
+
+
+class Unread(str):
+    """What stands among the parts of a message and no check reads: its type."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +45,8 @@ class Asked:
     deadline_ms: float | None
     judged: tuple[int, ...] | None = None
     """The parts to be judged, None for all; the others are what those are measured against."""
+    unread: tuple[str, ...] = ()
+    """Types of what came in messages and is judged by nobody."""
 
 
 def read(body: object, source: str) -> Asked:
@@ -47,7 +57,9 @@ def read(body: object, source: str) -> Asked:
         raise SenderError(
             "unknown_field", f"There is no field “{unknown[0][:60]}”. Known are: {', '.join(sorted(_FIELDS))}.", 400
         )
-    parts = bounded(tuple(_parts(body)))
+    found = list(_parts(body))
+    unread = tuple(dict.fromkeys(str(one) for one in found if isinstance(one, Unread)))
+    parts = bounded(tuple(one for one in found if isinstance(one, Part)))
     subject = Subject(parts, _usage(body.get("usage")))
     return Asked(
         _text(body, "policy", "default"),
@@ -55,6 +67,7 @@ def read(body: object, source: str) -> Asked:
         _origin(body, source),
         _deadline(body.get("deadline_ms")),
         _judged(body, len(parts)),
+        unread,
     )
 
 
@@ -85,7 +98,7 @@ def bounded(parts: tuple[Part, ...]) -> tuple[Part, ...]:
     return parts
 
 
-def _parts(body: Mapping[str, Any]) -> Iterator[Part]:
+def _parts(body: Mapping[str, Any]) -> Iterator[Part | Unread]:
     if query := _text(body, "query"):
         yield Part("input", query, role="user")
     for message in _rows(body, "messages"):
@@ -103,24 +116,45 @@ def _parts(body: Mapping[str, Any]) -> Iterator[Part]:
         yield Part("output", _text(body, "response"), role="assistant")
 
 
-def _message(row: Mapping[str, Any]) -> Iterator[Part]:
-    """OpenAI's and Anthropic's shapes: content is a text or a list of parts; tool calls stand beside it."""
-    role = _text(row, "role", "user")
-    text = _content(row.get("content"))
-    if text:
-        yield Part(_STAGE_OF_ROLE.get(role, "input"), text, role=role, name=_text(row, "name") or None)
-    for call in _rows(row, "tool_calls"):
+def _message(row: Mapping[str, Any]) -> Iterator[Part | Unread]:
+    """OpenAI's and Anthropic's shapes: content is a text or a list of parts; tool calls stand beside it or in it."""
+    role, name = _text(row, "role", "user"), _text(row, "name") or None
+    texts: list[str] = []
+    for block in _blocks(row.get("content")):
+        kind = block.get("type")
+        if kind == "tool_use":
+            yield _tool({"name": block.get("name"), "arguments": block.get("input")}, "tool_call")
+        elif kind == "tool_result":
+            yield from _result(block)
+        elif (text := _text(block, "text") or _text(block, "refusal")) or "text" in block:
+            texts.append(text)
+        else:
+            yield Unread(whole(str(kind))[:60])
+    if text := "\n".join(texts):
+        yield Part(_STAGE_OF_ROLE.get(role, "input"), text, role=role, name=name)
+    for call in [*_rows(row, "tool_calls"), *([row["function_call"]] if row.get("function_call") else [])]:
         yield _tool(call.get("function") if isinstance(call.get("function"), Mapping) else call, "tool_call")
 
 
-def _content(content: object) -> str:
-    if isinstance(content, str):
-        return whole(content)
+def _result(block: Mapping[str, Any]) -> Iterator[Part | Unread]:
+    """What a tool brought, as Anthropic has it: a text, or parts."""
+    inner = list(_blocks(block.get("content")))
+    yield from (Unread(whole(str(one.get("type")))[:60]) for one in inner if "text" not in one)
+    yield Part("tool_result", "\n".join(_text(one, "text") for one in inner), role="tool")
+
+
+def _blocks(content: object) -> Iterator[Mapping[str, Any]]:
+    """The parts of a message's content; a text is a part, too."""
     if content is None:
-        return ""
-    if not isinstance(content, list):
-        raise _bad("`content`", "a text or a list of parts")
-    return "\n".join(whole(str(part["text"])) for part in content if isinstance(part, Mapping) and "text" in part)
+        return
+    rows = content if isinstance(content, list) else [content]
+    for row in rows:
+        if isinstance(row, str):
+            yield {"type": "text", "text": row}
+        elif isinstance(row, Mapping) and isinstance(content, list):
+            yield row
+        else:
+            raise _bad("`content`", "a text or a list of parts")
 
 
 def _context(context: object, index: int) -> Part:
@@ -137,8 +171,10 @@ def _part(row: Mapping[str, Any]) -> Part:
     return Part(_stage(row.get("stage")), _text(row, "text"), **names)
 
 
-def _tool(row: Mapping[str, Any] | None, stage: Stage) -> Part:
-    found = row or {}
+def _tool(row: object, stage: Stage) -> Part:
+    if not isinstance(row, Mapping):
+        raise _bad("a tool call", "an object with `name` and `arguments`")
+    found = row
     value = found.get("arguments", found.get("content", found.get("text", "")))
     text = whole(value if isinstance(value, str) else json.dumps(value, ensure_ascii=False))
     return Part(stage, text, role="assistant" if stage == "tool_call" else "tool", name=_text(found, "name") or None)

@@ -50,10 +50,11 @@ _forgotten = 0
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a check is to be made: which parts are judged (None for all), and how long all of it may take, the enforced
-    policy and shadows included."""
+    policy and shadows included. `unread` are the types of what came with it and no check reads."""
 
     judged: tuple[int, ...] | None = None
     deadline_ms: float | None = None
+    unread: tuple[str, ...] = ()
 
     def left(self, began_s: float) -> Manner:
         """The same with what is left of the time; with next to none, every check of the next policy is late."""
@@ -261,10 +262,18 @@ def _judge_beside(project_id: int, state: State, number: int, subject: Subject, 
 def run(guard: Guard, subject: Subject, manner: Manner) -> Verdict:
     """Where the engine itself breaks, the policy's own `when_failed` decides, as where one of its checks fails."""
     try:
-        return guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
+        verdict = guard.judge(subject, judged=manner.judged, deadline_ms=manner.deadline_ms)
     except Exception as error:
         _log.error("the guard engine raised %s for policy %s", type(error).__name__, guard.policy.name)
-        return failed(guard.policy, subject, manner.judged, error)
+        verdict = failed(guard.policy, subject, manner.judged, error)
+    return _with_unread(verdict, manner.unread) if manner.unread else verdict
+
+
+def _with_unread(verdict: Verdict, unread: Sequence[str]) -> Verdict:
+    """Told as guarded clients tell of it."""
+    missed = (("client", f"{kind}: no check reads it") for kind in unread)
+    coverage = replace(verdict.coverage, not_run=(*verdict.coverage.not_run, *missed))
+    return replace(verdict, coverage=coverage)
 
 
 def built_in(name: str) -> Guard:

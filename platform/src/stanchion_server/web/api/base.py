@@ -87,7 +87,9 @@ def failure(error: Exception, context: dict[str, Any]) -> Response | None:
 
 
 def _failed(status: int, code: str, message: str, headers: dict[str, str]) -> Response:
-    return Response({"error": {"code": code, "message": message}}, status=status, headers=headers)
+    """What a message quotes of the request may hold half a character, which no answer can."""
+    told = message.encode("utf-8", "replace").decode()
+    return Response({"error": {"code": code, "message": told}}, status=status, headers=headers)
 
 
 def not_found(what: str, name: str) -> SenderError:

@@ -32,7 +32,11 @@ ASKED_SCHEMA: dict[str, Any] = {
         "policy": {**_TEXT, "default": "default", "description": "A policy of the project, or a built-in one."},
         "text": {**_TEXT, "description": "One text; `stage` says what it is."},
         "stage": {**_TEXT, "enum": list(STAGES), "default": "input"},
-        "messages": {"type": "array", "items": {"type": "object"}, "description": "As chat APIs take them."},
+        "messages": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "As chat APIs take them: texts, tool calls and results; coverage names the rest.",
+        },
         "response": {**_TEXT, "description": "What the model answered."},
         "contexts": {"type": "array", "items": {}, "description": "Retrieved texts, or {text, name, kind}."},
         "tool_calls": {"type": "array", "items": {"type": "object"}, "description": "{name, arguments}."},
@@ -87,7 +91,7 @@ class Check(base.Resource):
     )
     def post(self, request: Request) -> Response:
         asked = asking.read(request.data, "rest")
-        manner = Manner(asked.judged, asked.deadline_ms)
+        manner = Manner(asked.judged, asked.deadline_ms, asked.unread)
         caller = caller_of(request, self.asker.project_id)
         checked = guard_check.check(caller, asked.policy, asked.subject, asked.origin, manner)
         told = summary.answer(checked.verdict, asked.subject)

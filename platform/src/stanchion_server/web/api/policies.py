@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.policies import selectors, services
+from stanchion_server.policies import engine, selectors, services
 from stanchion_server.policies.bundles import bundle_of
 from stanchion_server.policies.models import Policy, PolicyVersion, Switch
 from stanchion_server.tenants.models import Project, Scope
@@ -171,7 +171,7 @@ class Bundle(base.Resource):
 
 
 def policy_of(resource: base.Resource, name: str) -> Policy:
-    policy = selectors.policy(resource.asker.project_id, name)
+    policy = selectors.policy(resource.asker.project_id, name) if engine.is_name(name) else None
     if policy is None:
         raise base.not_found("policy", name)
     return policy

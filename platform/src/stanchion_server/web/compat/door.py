@@ -163,10 +163,10 @@ def policy_name(asker: Asker, stated: object = None) -> str:
     return name
 
 
-def check(asker: Asker, policy: str, parts: Sequence[Part], came: Origin) -> Checked:
-    """Judges and records, as the check API does. Bounded as that is."""
+def check(asker: Asker, policy: str, parts: Sequence[Part], came: Origin, unread: Sequence[str] = ()) -> Checked:
+    """Judges and records, as the check API does. Bounded as that is. `unread` stands in the coverage."""
     subject = Subject(asking.bounded(tuple(parts)))
-    return guard_check.check(asker.caller, policy, subject, came, Manner())
+    return guard_check.check(asker.caller, policy, subject, came, Manner(unread=tuple(unread)))
 
 
 def origin(source: str) -> Origin:

@@ -36,7 +36,7 @@ def guard(asker: Asker) -> HttpResponse:
     unseen = [name for name in _UNSEEN if body.get(name)]
     if not parts:
         return JsonResponse({"action": "NONE", "texts": texts, "stanchion": {"not_checked": unseen}})
-    checked = door.check(asker, _policy(asker), parts, _origin(body))
+    checked = door.check(asker, _policy(asker), parts, _origin(body), unseen)
     holdback = _holdback(asker.project_id, checked, parts[: len(texts)]) if kind == "response" else None
     return JsonResponse(_answer(checked.verdict, parts, texts, holdback, unseen))
 
