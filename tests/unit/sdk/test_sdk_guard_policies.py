@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+from typing import Any, ClassVar
 
 import pytest
 
@@ -11,6 +14,8 @@ import stanchion_sdk as stanchion
 from kit.guarding import CANARY, document
 from stanchion_guard import Guard, load
 from stanchion_sdk.guarding import bundles, guards, sources
+from stanchion_sdk.guarding.pulling import Pulled
+from stanchion_sdk.settings import Settings
 from stanchion_sdk.testing import MemoryExporter, recording
 
 KEY = bytes(32)
@@ -29,6 +34,55 @@ def row(name: str, *documents: str, **state: Any) -> dict[str, Any]:
 def app_guard(*rows: dict[str, Any]) -> guards.AppGuard:
     entries = bundles.read(json.dumps({"policies": rows}).encode(), KEY)
     return guards.AppGuard(sources.Local(entries), "chat", "allow")
+
+
+@pytest.mark.parametrize("state", [{"switch": "half"}, {"live": 2}, {"canary": 3, "canary_percent": 10}])
+def test_a_bundle_that_this_version_does_not_understand_is_refused_whole(state: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="in force"):
+        app_guard(row("chat", document(), **state))
+
+
+def test_what_a_newer_server_adds_to_a_bundle_is_not_read() -> None:
+    assert app_guard(row("chat", document(), colour="blue")).check(CANARY).action == "block"
+
+
+class Redirecting(BaseHTTPRequestHandler):
+    asked: ClassVar[list[str]] = []
+
+    def do_GET(self) -> None:
+        self.asked.append(self.path)
+        self.send_response(302)
+        self.send_header("Location", "/elsewhere")
+        self.end_headers()
+
+    def log_message(self, *_: Any) -> None:
+        pass
+
+
+def test_the_key_follows_no_redirect() -> None:
+    Redirecting.asked.clear()
+    with HTTPServer(("127.0.0.1", 0), Redirecting) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        source = Pulled(Settings(f"http://127.0.0.1:{server.server_port}", "", "key"), "chat")
+        assert not source.refresh()
+        server.shutdown()
+        thread.join()
+    assert Redirecting.asked == ["/api/v1/policies/chat/bundle"]
+    assert source.reason == "the policy could not be fetched (302)"
+
+
+def test_a_folder_in_which_others_may_write_keeps_no_policy(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    source = Pulled(Settings("http://127.0.0.1:9", "", "key", spool_dir=tmp_path), "chat")
+    source._keep(b'{"policies": []}')
+    assert not any((tmp_path / "policies").iterdir())
+    tmp_path.chmod(0o700)
+    source._keep(b'{"policies": []}')
+    assert len(list((tmp_path / "policies").iterdir())) == 1
+    tmp_path.chmod(0o777)
+    source._load()
+    assert source._entries is None
 
 
 def test_the_masks_of_the_named_and_of_the_enforced_policy_are_both_put_on() -> None:

@@ -16,6 +16,8 @@ from .. import safety
 from .judging import Ask, Judgement, unjudged
 from .shapes import Subject, Verdict
 
+_SWITCHES = ("on", "off", "block_all")
+
 
 @dataclass(frozen=True)
 class Turn:
@@ -93,8 +95,10 @@ def _entry(row: Mapping[str, Any], hash_key: bytes) -> Entry:
         row["id"], row["name"], row["live"], row["shadow"], _moment(row["shadow_until"]), row["canary"],
         row["canary_percent"], _moment(row["canary_until"]), row["switch"], row["switch_reason"],
     )  # fmt: skip
-    documents = row["documents"].items()
-    return Entry(state, {int(number): Guard(load(text), hash_key=hash_key) for number, text in documents})
+    guards = {int(number): Guard(load(text), hash_key=hash_key) for number, text in row["documents"].items()}
+    if state.switch not in _SWITCHES or not {state.live, state.shadow, state.canary} <= {None, *guards}:
+        raise ValueError("what is in force is nothing that this version understands")
+    return Entry(state, guards)
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import hashlib
 import os
 import random
+import stat
 import threading
 import time
 import urllib.error
 import urllib.request
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 from urllib.parse import quote
 
 from .. import safety
@@ -22,7 +24,18 @@ TIMEOUT_S = 10.0
 FIRST_TIMEOUT_S = 2.0
 """While a check waits for the policy's first copy."""
 
-MAX_BUNDLE_BYTES = 8 * 1024 * 1024
+MAX_BUNDLE_BYTES = 16 * 1024 * 1024
+"""Two policies with three versions each, of the longest that the server takes."""
+
+
+class _NoRedirect(urllib.request.HTTPRedirectHandler):
+    """A redirect would carry the key to wherever it leads."""
+
+    def redirect_request(self, *_: Any, **__: Any) -> None:
+        return None
+
+
+_OPENER = urllib.request.build_opener(_NoRedirect)
 
 
 class Pulled:
@@ -84,8 +97,10 @@ class Pulled:
             headers["If-None-Match"] = self._etag
         request = urllib.request.Request(self._url, headers=headers)  # noqa: S310 - the scheme was looked at
         try:
-            with urllib.request.urlopen(request, timeout=timeout_s) as answer:  # noqa: S310
-                body = answer.read(MAX_BUNDLE_BYTES)
+            with _OPENER.open(request, timeout=timeout_s) as answer:
+                body = answer.read(MAX_BUNDLE_BYTES + 1)
+                if len(body) > MAX_BUNDLE_BYTES:
+                    raise ValueError("the bundle is too long")
                 return body, answer.headers.get("ETag") or ""
         except urllib.error.HTTPError as error:
             with error:
@@ -101,7 +116,7 @@ class Pulled:
     def _load(self) -> None:
         file = self._file()
         with suppress(Exception):
-            if file is not None and file.stat().st_uid == os.getuid():
+            if file is not None and _is_safe(file.parent) and stat.S_ISREG(file.lstat().st_mode):
                 self._entries = read(file.read_bytes(), self._hash_key)
 
     def _keep(self, body: bytes) -> None:
@@ -111,6 +126,19 @@ class Pulled:
         beside = file.with_suffix(f".{os.getpid()}.{threading.get_ident()}.tmp")
         with suppress(OSError):
             file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as out:
+            if not _is_safe(file.parent):
+                return
+            with os.fdopen(os.open(beside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "wb") as out:
                 out.write(body)
             beside.replace(file)
+
+
+def _is_safe(folder: Path) -> bool:
+    """Whether nobody else can put anything there: the usual folder lies in a place where everybody may write."""
+    return all(_is_own(each) for each in (folder, folder.parent))
+
+
+def _is_own(folder: Path) -> bool:
+    found = folder.lstat()
+    mine = not hasattr(os, "getuid") or (found.st_uid == os.getuid() and not found.st_mode & 0o022)
+    return stat.S_ISDIR(found.st_mode) and mine
