@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from itertools import groupby
 
 from django.db import connection, transaction
 
@@ -77,7 +78,10 @@ def _of_project(project_id: int, oldest: datetime) -> int:
             return 0
         claimed = _claim(cursor, project_id)
         # The sums of days that were dropped stay as they are.
-        recompute(cursor, project_id, sorted(minute for minute in claimed if minute >= oldest))
+        minutes = sorted(minute for minute in claimed if minute >= oldest)
+        # Hour by hour: minutes far apart, as a re-scoring leaves them, must not read all that lies between.
+        for _hour, group in groupby(minutes, key=lambda minute: minute.replace(minute=0)):
+            recompute(cursor, project_id, list(group))
     return len(claimed)
 
 
