@@ -14,6 +14,7 @@ from stanchion_guard.policy_compile import background_parts
 from stanchion_guard.pool import Pool
 from stanchion_guard.records import Part, Stage, Subject, Verdict
 from stanchion_guard.redaction import Mask, Vault
+from stanchion_guard.warming import warm
 
 LONG_TEXT = 20_000
 """Characters beyond which even cheap checks are taken off an event loop: some 5 ms of work."""
@@ -42,6 +43,7 @@ class Guard:
         self.pool = Pool(workers)
         self._hash_key = hash_key
         self._has_heavy = any(probe.heavy and probe.detector for probe in policy.probes)
+        warm(probe.detector for probe in policy.probes if probe.detector is not None)
 
     def check(
         self,
@@ -94,7 +96,9 @@ class Guard:
         deadline_ms: float | None = None,
     ) -> Verdict:
         """Judges an exchange: all its parts, or those whose indexes are given, the others being what they are measured
-        against. The sooner of `deadline_ms` and the policy's own deadline counts, from now."""
+        against. The sooner of `deadline_ms` and the policy's own deadline counts, from now. Raises TypeError and
+        ValueError as `Subject.refuse_nonsense`."""
+        subject.refuse_nonsense(judged)
         started = self.clock()
         examination = self.examination(self.plan, subject, judged, self.deadline(started, deadline_ms))
         self.run(examination)
@@ -109,6 +113,7 @@ class Guard:
         deadline_ms: float | None = None,
     ) -> Verdict:
         """`judge` for an event loop."""
+        subject.refuse_nonsense(judged)
         if not self._has_heavy and sum(len(part.text) for part in subject.parts) > LONG_TEXT:
             return await asyncio.to_thread(self.judge, subject, judged=judged, vault=vault, deadline_ms=deadline_ms)
         started = self.clock()
@@ -125,7 +130,9 @@ class Guard:
         vault: Vault | None = None,
     ) -> streaming.Stream:
         """A text that arrives in pieces: see `streaming.Stream`."""
-        return streaming.Stream(self, stage, background_parts(query, context), vault)
+        background = background_parts(query, context)
+        Subject((Part(stage, ""), *background)).refuse_nonsense()
+        return streaming.Stream(self, stage, background, vault)
 
     def wrap(
         self, chunks: Iterable[str], stage: Stage = "output", *, query: str | None = None, context: Iterable[str] = ()

@@ -224,7 +224,10 @@ class _Compiler:
 
 
 def background_parts(query: str | None, context: Any) -> tuple[Part, ...]:
-    """What a text is measured against: the question it answers and the documents it should rest on."""
+    """What a text is measured against: the question it answers and the documents it should rest on. Raises TypeError
+    for a single text in place of several: its letters would be the documents."""
+    if isinstance(context, str):
+        raise TypeError("`context` is a list of texts, not one text")
     asked = (Part("input", query, role="user"),) if query is not None else ()
     return asked + tuple(Part("retrieved", text) for text in context)
 

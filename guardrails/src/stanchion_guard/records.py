@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -55,6 +55,18 @@ class Subject:
 
     def texts(self, *stages: Stage) -> tuple[str, ...]:
         return tuple(part.text for part in self.parts if part.stage in stages)
+
+    def refuse_nonsense(self, judged: Sequence[int] | None = None) -> None:
+        """Raises TypeError for a part whose text is none, ValueError for a stage that is none and for an index in
+        `judged` that no part has: what nobody looks at must not pass for clean."""
+        for part in self.parts:
+            if not isinstance(part.text, str):
+                raise TypeError(f"the text is a {type(part.text).__name__}, not a str")
+            if part.stage not in STAGES:
+                raise ValueError(f"the stage {str(part.stage)[:40]!r} is none of {', '.join(STAGES)}")
+        for index in judged or ():
+            if not 0 <= index < len(self.parts):
+                raise ValueError(f"there is no part {index} to be judged: the parts are 0 to {len(self.parts) - 1}")
 
 
 @dataclass(frozen=True, slots=True)

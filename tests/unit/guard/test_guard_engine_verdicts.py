@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
 from kit.guard_fakes import EMAIL, FAKES, NUMBER, Hanging, find, policy
-from stanchion_guard import Guard, Part, Subject, Vault, load
+from stanchion_guard import Guard, Part, Subject, Vault, load, named
 from stanchion_guard.records import Verdict
 
 
@@ -243,3 +245,31 @@ def test_fifty_threads_and_an_event_loop_get_the_same_verdicts() -> None:
 def test_a_long_text_is_taken_off_the_event_loop_and_judged_alike() -> None:
     made, text = guard(find("end$", action="block")), "word " * 10_000 + "end"
     assert asyncio.run(made.acheck(text)).findings == made.check(text).findings
+
+
+def test_arguments_that_would_leave_a_text_unseen_are_refused() -> None:
+    guard, mail = Guard(named("default")), Subject((Part("input", "ann@example.org"),))
+    with pytest.raises(ValueError, match="'outputs' is none of"):
+        guard.check("ann@example.org", stage="outputs")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'outputs' is none of"):
+        guard.stream("outputs")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="no part 1"):
+        guard.judge(mail, judged=(1,))
+    with pytest.raises(TypeError, match="list of texts"):
+        guard.check("yes", stage="output", context="one document")
+    with pytest.raises(TypeError, match="not a str"):
+        guard.check(None)  # type: ignore[arg-type]
+
+
+def test_the_first_check_of_a_process_has_loaded_what_it_needs() -> None:
+    """Numbering plans, look-alikes and weights: loaded in a check they would cost it its deadline."""
+    script = """
+import sys
+from stanchion_guard import Guard, named
+guard = Guard(named("default"))
+before = set(sys.modules)
+guard.check("call +44 20 7946 0958, p\u0430ypal")
+late = {name for name in set(sys.modules) - before if not name.startswith("phonenumbers.data.")}
+assert not late, late
+"""
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)

@@ -15,6 +15,7 @@ from kit.guarding import CANARY, document
 from stanchion_guard import Guard, load
 from stanchion_sdk.guarding import bundles, guards, sources
 from stanchion_sdk.guarding.pulling import Pulled
+from stanchion_sdk.guarding.shapes import Part, Subject
 from stanchion_sdk.settings import Settings
 from stanchion_sdk.testing import MemoryExporter, recording
 
@@ -83,6 +84,18 @@ def test_a_folder_in_which_others_may_write_keeps_no_policy(tmp_path: Path) -> N
     tmp_path.chmod(0o777)
     source._load()
     assert source._entries is None
+
+
+def test_arguments_that_would_leave_a_text_unseen_are_refused() -> None:
+    guard = app_guard(row("chat", document()))
+    with pytest.raises(ValueError, match="'outputs' is none of"):
+        guard.check(CANARY, stage="outputs")  # type: ignore[arg-type]
+    with pytest.raises(ValueError, match="'outputs' is none of"):
+        guard.stream([CANARY], stage="outputs")  # type: ignore[call-overload]
+    with pytest.raises(ValueError, match="no part 1"):
+        guard.judge(Subject((Part("input", CANARY),)), judged=(1,))
+    with pytest.raises(TypeError, match="list of texts"):
+        guard.check("yes", stage="output", context="one document")
 
 
 def test_the_masks_of_the_named_and_of_the_enforced_policy_are_both_put_on() -> None:

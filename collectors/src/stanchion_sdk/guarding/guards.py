@@ -13,7 +13,7 @@ from .. import attributes as names
 from .. import safety, scope
 from . import functions
 from .judging import Ask, Judgement, Lane, Source, Unanswered, record, unjudged, with_gaps
-from .shapes import Part, Stage, Subject, Verdict
+from .shapes import STAGES, Part, Stage, Subject, Verdict
 from .streams import AsyncStreamed, Streamed, TextStream, Unjudged, Whole
 
 C = TypeVar("C")
@@ -39,13 +39,16 @@ class AppGuard:
         self, text: str, stage: Stage = "input", *, query: str | None = None, context: Iterable[str] = ()
     ) -> Verdict:
         """`check` for an event loop, which goes on meanwhile."""
-        return await asyncio.to_thread(self.check, text, stage, query=query, context=tuple(context))
+        return await asyncio.to_thread(
+            self.check, text, stage, query=query, context=context if isinstance(context, str) else tuple(context)
+        )
 
     def judge(
         self, subject: Subject, *, judged: tuple[int, ...] | None = None, gaps: tuple[tuple[str, str], ...] = ()
     ) -> Verdict:
         """Judges an exchange: all its parts, or those whose indexes are given. `gaps` are what the caller knows to lie
         outside of it, name and reason: they stand in the coverage."""
+        refuse_nonsense(subject, judged)
         ask = self._ask(subject, judged)
         told = [with_gaps(one, gaps) for one in self._told(ask)]
         for one in told:
@@ -161,6 +164,7 @@ class AppGuard:
 
     def open_stream(self, stage: Stage, background: tuple[Part, ...] = ()) -> TextStream:
         """A text that arrives in pieces, for sources that are no iterators."""
+        refuse_nonsense(Subject((Part(stage, ""), *background)))
         ask = self._ask(Subject((Part(stage, ""), *background)), (0,))
         return TextStream(self._lanes(stage, background, ask), stage, ask.check_id, self._source.obeyed)
 
@@ -207,6 +211,19 @@ def a_text(value: object) -> str:
     return value
 
 
+def refuse_nonsense(subject: Subject, judged: tuple[int, ...] | None = None) -> None:
+    """What nobody would look at must not pass for clean."""
+    for part in subject.parts:
+        a_text(part.text)
+        if part.stage not in STAGES:
+            raise ValueError(f"the stage {str(part.stage)[:40]!r} is none of {', '.join(STAGES)}")
+    for index in judged or ():
+        if not 0 <= index < len(subject.parts):
+            raise ValueError(f"there is no part {index} to be judged: the parts are 0 to {len(subject.parts) - 1}")
+
+
 def background_parts(query: str | None, context: Iterable[str]) -> tuple[Part, ...]:
+    if isinstance(context, str):
+        raise TypeError("`context` is a list of texts, not one text")
     asked = (Part("input", query),) if query else ()
     return (*asked, *(Part("retrieved", document) for document in context))

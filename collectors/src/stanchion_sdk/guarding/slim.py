@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+STAGES = ("input", "output", "retrieved", "tool_call", "tool_result")
+
 
 @dataclass(frozen=True)
 class Part:
