@@ -220,13 +220,14 @@ def measured_lags(server: product.Product, began: str) -> list[float]:
 
 
 def send(options: argparse.Namespace, server: product.Product, calls: float, seed: str) -> float:
-    """Five requests a second, at the pace of the clock; returns how long it took."""
+    """Five requests a second, at the pace of the clock, of calls that began three seconds before; returns how long it
+    took."""
     per_request = max(1, round(options.rate / 5))
     size = options.tokens * CHARS_PER_TOKEN
     total = max(1, round(calls / per_request))
     load = Load(
-        seed=seed, end_s=time.time() + 15, total=total, days=0.002, spans=4 * per_request, answer_bytes=size // 3,
-        prompt_bytes=max(700, size * 2 // 3),
+        seed=seed, end_s=time.time() + total / 5 + 12, total=total, days=total / 5 / 86_400, spans=4 * per_request,
+        answer_bytes=size // 3, prompt_bytes=max(700, size * 2 // 3),
     )  # fmt: skip
     exports = [load.export(index) for index in range(total)]
     began_s = time.monotonic()
