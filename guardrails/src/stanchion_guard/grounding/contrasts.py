@@ -8,7 +8,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from stanchion_guard.grounding.alignment import Kind, Known, Match, align
+from stanchion_guard.grounding.alignment import (
+    ELSEWHERE,
+    LIKE,
+    NARROWER,
+    NEW,
+    OPPOSITE,
+    RIVAL,
+    WIDER,
+    Known,
+    Match,
+    align,
+)
 from stanchion_guard.grounding.lexicon import PRONOUNS, RESTRICTORS, TALK
 from stanchion_guard.grounding.polarity import denied
 from stanchion_guard.grounding.quantities import Quantity, Standing, quantities, standing, units
@@ -40,42 +51,46 @@ class Contrast:
 def contrasts(claim: Sequence[Token], near: Known, everywhere: frozenset[str], numbers: Sequence[Quantity]) -> Contrast:
     told = quantities(claim)
     stands = {q.place: standing(q, numbers) for q in told}
-    matches = align(claim, denied(claim), near, everywhere, stands, units(claim, told))
+    flags = denied(claim)
+    matches = align(claim, flags, near, everywhere, stands, units(claim, told))
     words = {kind: tuple(claim[m.place].word for m in matches if m.kind == kind) for kind in _FAULTS}
     return Contrast(
-        _values(claim, near, matches, list(stands.values())),
+        _values(claim, flags, near, matches, list(stands.values())),
         tuple(claim[at].word for at, found in stands.items() if found != Standing.HOLDS),
-        words[Kind.OPPOSITE],
-        tuple(word for word in words[Kind.RIVAL] if word not in {claim[at].word for at in stands}),
-        tuple(claim[m.place].word for m in matches if m.flipped and m.other >= 0 and m.kind <= Kind.WIDER),
+        words[OPPOSITE],
+        tuple(word for word in words[RIVAL] if word not in {claim[at].word for at in stands}),
+        tuple(claim[m.place].word for m in matches if m.flipped and m.other >= 0 and m.kind <= WIDER),
     )
 
 
-_FAULTS = (Kind.OPPOSITE, Kind.RIVAL)
+_FAULTS = (OPPOSITE, RIVAL)
 
 
 def _values(
-    claim: Sequence[Token], near: Known, matches: Sequence[Match], standings: Sequence[Standing]
+    claim: Sequence[Token],
+    flags: Sequence[bool],
+    near: Known,
+    matches: Sequence[Match],
+    standings: Sequence[Standing],
 ) -> tuple[float, ...]:
-    flags = denied(claim)
     kinds = [match.kind for match in matches]
     last = kinds[-1] if kinds else None
-    met = [match for match in matches if match.other >= 0 and match.kind <= Kind.WIDER]
-    new = [claim[match.place] for match in matches if match.kind == Kind.NEW]
+    met = [match for match in matches if match.other >= 0 and match.kind <= WIDER]
+    new = [claim[match.place] for match in matches if match.kind == NEW]
     flipped = [match.flipped for match in met]
     inside = [match for match in matches if flags[match.place]]
     swapped = _swapped(met, claim, near)
-    turned = Kind.OPPOSITE in kinds
+    turned = OPPOSITE in kinds
     wanted = frozenset(token.stem for token in claim)
     restrictors = [token.stem in near.places for token in claim if token.word in RESTRICTORS]
     return (
-        *(_share([kind == wanted for kind in kinds]) for wanted in _COUNTED),
-        *(float(wanted in kinds) for wanted in (Kind.OPPOSITE, Kind.RIVAL, Kind.NARROWER, Kind.NEW)),
+        *(kinds.count(counted) / len(kinds) if kinds else 0.0 for counted in _COUNTED),
+        *(float(wanted in kinds) for wanted in (OPPOSITE, RIVAL, NARROWER, NEW)),
         _share(flipped),
         float(bool(flipped) and flipped[-1]),
         _share([flags[match.place] for match in matches]),
-        _share([match.kind <= Kind.WIDER and match.flipped for match in inside]),
-        _share([match.kind >= Kind.OPPOSITE for match in inside]),
+        _share([match.kind <= WIDER and match.flipped for match in inside]),
+        _share([match.kind >= OPPOSITE for match in inside]),
         float(any(match.flipped and not flags[match.place] for match in met)),
         *(float(wanted in standings) for wanted in Standing),
         _share([a.other > b.other for a, b in pairwise(met)]),
@@ -86,22 +101,22 @@ def _values(
         float(any(_outdone(a, b, claim, near, wanted) for a, b in _named(met, claim))),
         _gaps(met),
         _share([_crosses(a.other, b.other, near) for a, b in pairwise(met)]),
-        *(float(last == wanted) for wanted in (Kind.NEW, Kind.RIVAL, Kind.OPPOSITE)),
-        float(last in (Kind.LIKE, Kind.WIDER)),
+        *(float(last == wanted) for wanted in (NEW, RIVAL, OPPOSITE)),
+        float(last in (LIKE, WIDER)),
         min(sum(token.capital for token in new), 3) / 3,
         min(sum(not token.capital for token in new), 4) / 4,
         float(False in restrictors),
         float(True in restrictors),
-        float(bool(kinds) and all(kind <= Kind.ELSEWHERE for kind in kinds) and not any(flipped)),
-        float(bool(new) and any(match.kind == Kind.NEW and match.flipped for match in matches)),
-        float(any(match.kind == Kind.OPPOSITE and not claim[match.place].content for match in matches)),
+        float(bool(kinds) and all(kind <= ELSEWHERE for kind in kinds) and not any(flipped)),
+        float(bool(new) and any(match.kind == NEW and match.flipped for match in matches)),
+        float(any(match.kind == OPPOSITE and not claim[match.place].content for match in matches)),
         min(sum(token.word in TALK for token in claim), 3) / 3,
         _share([token.capital for token in claim[1:]]),
-        float(bool(kinds) and kinds[0] == Kind.NEW and any(token.word in PRONOUNS for token in near.tokens[:4])),
+        float(bool(kinds) and kinds[0] == NEW and any(token.word in PRONOUNS for token in near.tokens[:4])),
     )
 
 
-_COUNTED = (Kind.LIKE, Kind.WIDER, Kind.ELSEWHERE, Kind.OPPOSITE, Kind.RIVAL, Kind.NARROWER, Kind.NEW)
+_COUNTED = (LIKE, WIDER, ELSEWHERE, OPPOSITE, RIVAL, NARROWER, NEW)
 
 
 def _share(flags: Sequence[bool]) -> float:
@@ -126,20 +141,15 @@ def _gaps(met: Sequence[Match]) -> float:
 
 
 def _crosses(a: int, b: int, near: Known) -> bool:
-    low, high = sorted((a, b))
-    return any(token.ends for token in near.tokens[low:high])
+    return near.ends[a] != near.ends[b]
 
 
 def _rivalled(match: Match, claim: Sequence[Token], near: Known, wanted: frozenset[str]) -> bool:
     """Whether the sources have another name after the same word: "in Paris" against "in Rome"."""
-    if match.kind < Kind.OPPOSITE or match.place == 0:
+    if match.kind < OPPOSITE or match.place == 0:
         return False
     before = claim[match.place - 1].word
-    return any(
-        token.capital and token.stem not in wanted and near.tokens[at - 1].word == before
-        for at, token in enumerate(near.tokens)
-        if at
-    )
+    return any(at and earlier == before and stem not in wanted for at, stem, earlier in near.names)
 
 
 def _named(met: Sequence[Match], claim: Sequence[Token]) -> list[tuple[Match, Match]]:
@@ -155,5 +165,5 @@ def _named(met: Sequence[Match], claim: Sequence[Token]) -> list[tuple[Match, Ma
 def _outdone(name: Match, word: Match, claim: Sequence[Token], near: Known, wanted: frozenset[str]) -> bool:
     """Whether a name that the claim does not have stands nearer to the word than the claim's own name does."""
     reach = abs(name.other - word.other)
-    low, high = max(0, word.other - reach + 1), min(len(near.tokens), word.other + reach)
-    return any(near.tokens[at].capital and near.tokens[at].stem not in wanted for at in range(low, high))
+    low, high = word.other - reach, word.other + reach
+    return any(low < at < high and stem not in wanted for at, stem, _ in near.names)

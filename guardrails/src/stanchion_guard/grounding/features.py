@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
-from stanchion_guard.grounding.alignment import Known
+from stanchion_guard.grounding.alignment import Known, negations
 from stanchion_guard.grounding.contrasts import CONTRASTS, Contrast, contrasts
 from stanchion_guard.grounding.lexicon import (
     ABOUT,
     LOWER_BOUNDS,
-    NEGATORS,
     OPINION,
     RESTRICTORS,
     UPPER_BOUNDS,
@@ -20,6 +20,7 @@ from stanchion_guard.grounding.lexicon import (
     antonyms,
     classes,
 )
+from stanchion_guard.grounding.quantities import Quantity
 from stanchion_guard.grounding.words import Sentence, Token
 
 NAMES = (
@@ -33,9 +34,11 @@ NAMES = (
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """The sources, read once for all claims."""
+    """The sources, read once for all claims. `having`: stem -> the sentences it stands in."""
 
     sentences: tuple[Known, ...]
+    having: Mapping[str, Sequence[int]]
+    quantities: Sequence[Quantity]
     stems: frozenset[str]
     pairs: frozenset[tuple[str, str]]
     triples: frozenset[tuple[str, str, str]]
@@ -44,20 +47,24 @@ class Evidence:
 
 
 def gather(sentences: Sequence[Sentence]) -> Evidence:
-    stems: set[str] = set()
     pairs: set[tuple[str, str]] = set()
     triples: set[tuple[str, str, str]] = set()
     numbers: set[float] = set()
-    for sentence in sentences:
+    having: dict[str, list[int]] = {}
+    for place, sentence in enumerate(sentences):
         triples.update(_threes(sentence.tokens))
         content = _content(sentence.tokens)
-        stems.update(token.stem for token in sentence.tokens)
-        pairs.update(zip([t.stem for t in content], [t.stem for t in content[1:]], strict=False))
+        for stem in {token.stem for token in sentence.tokens}:
+            having.setdefault(stem, []).append(place)
+        pairs.update(pairwise([token.stem for token in content]))
         numbers.update(token.number for token in sentence.tokens if token.number is not None)
-    grams = frozenset[str]().union(*map(_grams, stems))
+    grams = frozenset[str]().union(*map(_grams, having))
+    known = tuple(Known(sentence.tokens) for sentence in sentences)
     return Evidence(
-        tuple(Known(s.tokens) for s in sentences),
-        frozenset(stems),
+        known,
+        having,
+        [quantity for each in known for quantity in each.quantities],
+        frozenset(having),
         frozenset(pairs),
         frozenset(triples),
         grams,
@@ -88,55 +95,55 @@ class Comparison:
 def compare(claim: Sequence[Token], evidence: Evidence) -> Comparison:
     content = _content(claim)
     known = _best(content, evidence)
-    best = known.tokens
-    near = frozenset(known.places)
-    new = [not _covered(token, evidence.stems, evidence.numbers) for token in content]
-    far = [not _covered(token, near, known.numbers) for token in content]
+    near = known.stems
+    new = [t.stem not in evidence.stems and not _covered(t, evidence.stems, evidence.numbers) for t in content]
+    far = [t.stem not in near and not _covered(t, near, known.numbers) for t in content]
     numbers = _missing_numbers(claim, evidence.numbers)
-    names = [
-        token for token, missing in zip(content, new, strict=True) if missing and token.capital and token.number is None
-    ]
-    opposite = _opposed(content, new, near)
-    sibling = _siblings(content, new, best, evidence)
-    negated = _negations(claim) % 2 == 1
-    parity = negated != (_negations(best) % 2 == 1)
+    lacking = [token for token, missing in zip(content, new, strict=True) if missing]
+    names = [token for token in lacking if token.capital and token.number is None]
+    said = {token.word for token in claim}
+    negated = negations(claim) % 2 == 1
+    parity = negated != known.negated
+    own = {token.stem for token in content}
+    unseen = [token.stem not in evidence.stems for token in claim]
     novelty = _share(new)
     values = (
         novelty,
         _share(far),
         _share(new[len(new) // 2 :]),
         _pairs(content, evidence),
-        _trigrams(content, evidence.grams),
+        _trigrams(content, evidence),
         min(len(numbers), 2) / 2,
         float(bool(numbers) and bool(known.numbers)),
         min(len(names), 3) / 3,
-        float(bool(names) and any(token.capital and token.stem not in {t.stem for t in content} for token in best)),
+        float(bool(names) and any(stem not in own for _, stem, _ in known.names)),
         float(parity) * (1 - novelty),
         float(parity) * novelty,
-        float(opposite),
-        float(sibling),
-        float(any(t.word in RESTRICTORS and t.stem not in near for t in claim)),
-        min(sum(t.word in OPINION and t.stem not in near for t in claim), 3) / 3,
+        float(_opposed(lacking, near)),
+        float(_siblings(lacking, known)),
+        float(not said.isdisjoint(RESTRICTORS) and any(t.word in RESTRICTORS and t.stem not in near for t in claim)),
+        0.0 if said.isdisjoint(OPINION) else min(sum(t.word in OPINION and t.stem not in near for t in claim), 3) / 3,
         float(bool(new) and new[0]),
-        _disorder(content, best),
-        _recall(content, best),
+        _disorder(content, known),
+        len(known.content & own) / len(known.content) if known.content else 0.0,
         min(len(claim), 40) / 40,
         float(not content),
         float(not any(new)),
         min(sum(new), 6) / 6,
         float(negated),
         float(bool(new) and new[-1]),
-        _share([token.stem not in evidence.stems for token in claim]),
-        min(_longest([token.stem not in evidence.stems for token in claim]), 8) / 8,
+        _share(unseen),
+        min(_longest(unseen), 8) / 8,
         _triples(claim, evidence.triples),
     )
-    words = tuple(token.word for token, missing in zip(content, new, strict=True) if missing)
-    more = contrasts(claim, known, evidence.stems, [q for s in evidence.sentences for q in s.quantities])
+    words = tuple(token.word for token in lacking)
+    more = contrasts(claim, known, evidence.stems, evidence.quantities)
     return Comparison((*values, *more.values), tuple(t.word for t in names), words, more)
 
 
 def _covered(token: Token, stems: frozenset[str], numbers: frozenset[float]) -> bool:
-    if token.stem in stems or (token.number is not None and token.number in numbers):
+    """Whether its number or a word like it is there."""
+    if token.number is not None and token.number in numbers:
         return True
     return not stems.isdisjoint(alike().get(token.stem, frozenset()))
 
@@ -146,12 +153,10 @@ _NOTHING = Known(())
 
 def _best(content: Sequence[Token], evidence: Evidence) -> Known:
     """The sentence of the evidence that shares most words with the claim; the shorter one of two equals."""
-    wanted = {token.stem for token in content}
-    return max(
-        evidence.sentences,
-        key=lambda s: (len(wanted.intersection(s.places)), -len(s.tokens)),
-        default=_NOTHING,
-    )
+    shared = Counter(at for stem in {token.stem for token in content} for at in evidence.having.get(stem, ()))
+    if not shared:
+        return min(evidence.sentences, key=lambda known: len(known.tokens), default=_NOTHING)
+    return evidence.sentences[max(shared, key=lambda at: (shared[at], -len(evidence.sentences[at].tokens), -at))]
 
 
 def _share(flags: Sequence[bool]) -> float:
@@ -159,13 +164,18 @@ def _share(flags: Sequence[bool]) -> float:
 
 
 def _pairs(content: Sequence[Token], evidence: Evidence) -> float:
-    pairs = list(zip([t.stem for t in content], [t.stem for t in content[1:]], strict=False))
-    return _share([pair not in evidence.pairs for pair in pairs])
+    return _share([pair not in evidence.pairs for pair in pairwise([token.stem for token in content])])
 
 
-def _trigrams(content: Sequence[Token], known: frozenset[str]) -> float:
-    grams = [gram for token in content for gram in _grams(token.stem)]
-    return _share([gram not in known for gram in grams])
+def _trigrams(content: Sequence[Token], evidence: Evidence) -> float:
+    """A word that the evidence has needs no look at its grams: they are all there."""
+    grams = missing = 0
+    for token in content:
+        found = _grams(token.stem)
+        grams += len(found)
+        if token.stem not in evidence.stems:
+            missing += sum(gram not in evidence.grams for gram in found)
+    return missing / grams if grams else 0.0
 
 
 def _missing_numbers(claim: Sequence[Token], known: frozenset[float]) -> list[str]:
@@ -187,37 +197,21 @@ def _bounded(value: float, before: set[str], known: frozenset[float]) -> bool:
     return bool(before & LOWER_BOUNDS) and any(value / 2 <= other < value for other in known)
 
 
-def _opposed(content: Sequence[Token], new: Sequence[bool], near: frozenset[str]) -> bool:
+def _opposed(lacking: Sequence[Token], near: frozenset[str]) -> bool:
     table = antonyms()
-    return any(
-        missing and not near.isdisjoint(table.get(token.stem, frozenset()))
-        for token, missing in zip(content, new, strict=True)
-    )
+    return any(not near.isdisjoint(table[token.stem]) for token in lacking if token.stem in table)
 
 
-def _siblings(content: Sequence[Token], new: Sequence[bool], best: Sequence[Token], evidence: Evidence) -> bool:
+def _siblings(lacking: Sequence[Token], known: Known) -> bool:
     """Whether a new word stands where the evidence has another of its class: another month, country, trade."""
     table = classes()
-    there = {number for token in best for number in table.get(token.stem, ())}
-    return any(missing and not there.isdisjoint(table.get(t.stem, ())) for t, missing in zip(content, new, strict=True))
+    return any(not known.classes.isdisjoint(table[token.stem]) for token in lacking if token.stem in table)
 
 
-def _negations(tokens: Sequence[Token]) -> int:
-    return sum(token.word in NEGATORS or token.word.endswith("n't") for token in tokens)
-
-
-def _disorder(content: Sequence[Token], best: Sequence[Token]) -> float:
+def _disorder(content: Sequence[Token], known: Known) -> float:
     """Share of neighbouring claim words that stand the other way round in the evidence."""
-    place: dict[str, int] = {}
-    for i, token in enumerate(best):
-        place.setdefault(token.stem, i)
-    places = [place[token.stem] for token in content if token.stem in place]
+    places = [known.places[token.stem][0] for token in content if token.stem in known.places]
     return _share([a > b for a, b in pairwise(places)])
-
-
-def _recall(content: Sequence[Token], best: Sequence[Token]) -> float:
-    wanted = {token.stem for token in best if token.content}
-    return len(wanted & {token.stem for token in content}) / len(wanted) if wanted else 0.0
 
 
 def _threes(tokens: Sequence[Token]) -> list[tuple[str, str, str]]:

@@ -9,6 +9,7 @@ from stanchion_guard.grounding.words import Token
 
 LONGEST_SCOPE = 12
 """Words. A negation seldom reaches further, and a text without commas should not be denied as a whole."""
+_DENYING = NEGATORS | DENIERS | EXCEPT
 
 
 def denied(tokens: Sequence[Token]) -> list[bool]:
@@ -25,9 +26,9 @@ def denied(tokens: Sequence[Token]) -> list[bool]:
 
 
 def _denies(token: Token, following: str) -> bool:
-    if token.word == "not" and following in ("only", "just", "merely"):
+    if token.word not in _DENYING and not token.word.endswith("n't"):
         return False
-    return token.word in NEGATORS or token.word in DENIERS or token.word in EXCEPT or token.word.endswith("n't")
+    return token.word != "not" or following not in ("only", "just", "merely")
 
 
 def _scope(tokens: Sequence[Token], at: int) -> range:

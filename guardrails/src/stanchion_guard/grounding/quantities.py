@@ -58,7 +58,9 @@ class Quantity:
 def quantities(tokens: Sequence[Token]) -> list[Quantity]:
     found = []
     for at, token in enumerate(tokens):
-        value = token.number if token.number is not None else _lone(tokens, at)
+        value = token.number
+        if value is None and token.word in _LONE:
+            value = _lone(tokens, at)
         if token.word in _DECADES:
             found.append(_bound(tokens, at, _DECADES[token.word], _DECADES[token.word] + 9, "year"))
         elif value is not None:
@@ -80,6 +82,9 @@ def units(tokens: Sequence[Token], found: Sequence[Quantity]) -> frozenset[int]:
 _BEFORE_ONE = frozenset(
     ["than", "to", "over", "under", "within", "about", "around", "least", "most", "nearly", "almost"]
 )
+
+
+_LONE = frozenset(["dozen", "half", "a", "an"])
 
 
 def _lone(tokens: Sequence[Token], at: int) -> float | None:
