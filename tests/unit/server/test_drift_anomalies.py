@@ -7,7 +7,7 @@ import random
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stanchion_server.drift import anomalies
@@ -103,6 +103,7 @@ def test_one_spike_is_no_level() -> None:
     assert anomalies.level(days(4, steps={100: 9.0, 101: 1.0})).verdict == "normal"
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0, 1e9), min_size=30, max_size=60), st.floats(0.001, 1e3))
 def test_the_unit_does_not_change_a_verdict(values: list[float], scale: float) -> None:
     plain, scaled = (anomalies.sudden(series([value * ratio for value in values])) for ratio in (1.0, scale))

@@ -35,6 +35,7 @@ def judged(*columns: Column, seed: int = 0) -> dict[str, Finding]:
     return {finding.column: finding for finding in judging.judge(columns, None, judging.Rules(seed=seed))}
 
 
+@settings(deadline=None)
 @given(numbers, numbers)
 def test_kolmogorov_smirnov_is_the_largest_gap_of_the_cumulative_shares(
     before: list[float], after: list[float]
@@ -45,6 +46,7 @@ def test_kolmogorov_smirnov_is_the_largest_gap_of_the_cumulative_shares(
     assert found == pytest.approx(max(gaps), abs=1e-5)
 
 
+@settings(deadline=None)
 @given(numbers, st.floats(0.1, 1e3), st.floats(-1e3, 1e3))
 def test_wasserstein_in_deviations_does_not_depend_on_the_unit(values: list[float], scale: float, shift: float) -> None:
     before, after = np.array(values), np.array(values[::-1]) * 0.5 + 1
@@ -58,6 +60,7 @@ def test_wasserstein_of_a_shift_is_the_shift() -> None:
     assert statistics.wasserstein(before, before + 0.5 * before.std()) == pytest.approx(0.5, abs=1e-6)
 
 
+@settings(deadline=None)
 @given(words, words)
 def test_the_jensen_shannon_distance_is_symmetric_and_within_0_and_1(before: list[str], after: list[str]) -> None:
     there = observed(column("category", before + after, len(after)))
@@ -69,6 +72,7 @@ def test_windows_without_a_common_value_are_at_distance_one() -> None:
     assert observed(column("category", ["a"] * 20 + ["b"] * 20, 20)) == pytest.approx(1.0)
 
 
+@settings(deadline=None)
 @given(numbers)
 def test_psi_of_a_window_with_itself_is_zero(values: list[float]) -> None:
     assert statistics.psi(np.array(values), np.array(values)) == pytest.approx(0.0, abs=1e-9)
@@ -102,6 +106,7 @@ def test_the_correction_is_that_of_benjamini_and_hochberg() -> None:
     assert shuffling.adjusted([0.01, 0.04, 0.03, 0.5]) == pytest.approx([0.04, 0.16 / 3, 0.16 / 3, 0.5])
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(0.001, 1), min_size=1, max_size=30))
 def test_the_correction_keeps_the_order_and_lowers_nothing(values: list[float]) -> None:
     found = shuffling.adjusted(values)
@@ -191,6 +196,7 @@ def test_telling_words_are_those_of_the_part() -> None:
     assert texts.telling_words(listed, [True] * 10 + [False] * 10) == ["refund"]
 
 
+@settings(deadline=None)
 @given(numbers, numbers)
 def test_bars_of_numbers_hold_every_row(before: list[float], after: list[float]) -> None:
     found = explaining.bars(column("number", np.array(before + after), len(after)))
