@@ -198,6 +198,26 @@ def test_tool_definitions_and_turns_that_the_provider_keeps_stand_in_the_coverag
     assert sum("earlier turns stored at the provider: no check reads it" in detail for detail in details) == 1
 
 
+def test_texts_of_a_request_in_unusual_places_are_masked_or_told_of(guard: AppGuard, recorded: MemoryExporter) -> None:
+    provider = Provider(chat("done"))
+    client = guard.openai(provider.openai())
+    rows: Any = [
+        {"role": "user", "content": [MAIL]},
+        {"role": "assistant", "content": "a", "refusal": MAIL, "reasoning_content": MAIL},
+        {"role": "user", "content": {"type": "text", "text": MAIL}},
+    ]
+    client.chat.completions.create(model="m", messages=[], extra_body={"messages": rows})
+    first, second, _ = provider.sent[0]["messages"]
+    assert (first["content"], second["refusal"], second["reasoning_content"]) == ([MASKED], MASKED, MASKED)
+    asked = next(span for span in recorded.spans if span.scope == "stanchion.guard")
+    assert "content: no check reads it" in asked.attributes["stanchion.guard.detail"]
+    claude = Provider(message("done"))
+    guard.anthropic(claude.anthropic()).messages.create(
+        model="m", max_tokens=9, messages=[], extra_body={"messages": [{"role": "user", "content": [MAIL]}]}
+    )
+    assert claude.sent[0]["messages"][0]["content"] == [MASKED]
+
+
 def test_predictions_and_suffixes_are_judged(guard: AppGuard) -> None:
     provider = Provider(chat("done"))
     client = guard.openai(provider.openai())

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from ..shapes import Stage
-from .openai_texts import TOOL_DEFINITIONS, Json, rows
+from .openai_texts import TOOL_DEFINITIONS, Json, bare_texts, rows
 from .texts import Texts
 
 
@@ -19,6 +19,7 @@ def messages_asked(body: Json) -> Texts:
     for message in rows(body.get("messages")):
         role = str(message.get("role"))
         found.add("input", message, "content", role)
+        bare_texts(found, "input", message.get("content"), role)
         for block in _blocks(message):
             _block(found, block, "input", role, names)
     return found
@@ -50,6 +51,7 @@ def _inner(found: Texts, holder: Json, stage: Stage, name: object) -> None:
     """What a tool, or a search, has brought: a text, or blocks."""
     role = "tool" if stage == "tool_result" else None
     found.add(stage, holder, "content", role, name if isinstance(name, str) else None)
+    bare_texts(found, stage, holder.get("content"), role)
     for block in rows(holder.get("content")):
         if block.get("type") == "text":
             found.add(stage, block, "text", role, name if isinstance(name, str) else None)

@@ -15,6 +15,9 @@ SILENT = frozenset({"reasoning", "item_reference", "compaction"})
 READ = frozenset({"tool_calls", "function_call", "annotations", "parsed"})
 """Fields of an answer that are read, or repeat what is."""
 
+NO_TEXTS = frozenset({"role", "content", "name", "tool_call_id", "id", "type"})
+"""Fields of a request's message that are read elsewhere, or hold no text."""
+
 TOOL_DEFINITIONS = "tool definitions"
 
 
@@ -33,6 +36,8 @@ def chat_asked(body: Json) -> Texts:
         stage: Stage = "tool_result" if role in ("tool", "function") else "input"
         name = tools.get(message.get("tool_call_id")) if role == "tool" else message.get("name")
         _content(found, stage, message, role, name)
+        for key in [key for key, value in message.items() if isinstance(value, str) and key not in NO_TEXTS]:
+            found.add(stage, message, key, role)
         if role == "assistant":
             _chat_calls(found, message)
     if isinstance(body.get("prediction"), dict):
@@ -48,12 +53,22 @@ def _tool_names(body: Json) -> dict[Any, Any]:
 def _content(found: Texts, stage: Stage, holder: Json, role: str, name: object, key: str = "content") -> None:
     """A text, or a list of parts of which some are texts."""
     found.add(stage, holder, key, role, name if isinstance(name, str) else None)
+    bare_texts(found, stage, holder.get(key), role)
     for part in rows(holder.get(key)):
         known = [field for field in ("text", "refusal") if isinstance(part.get(field), str)]
         for field in known:
             found.add(stage, part, field, role, name if isinstance(name, str) else None)
         if not known:
             found.miss(part.get("type"))
+
+
+def bare_texts(found: Texts, stage: Stage, content: object, role: str | None) -> None:
+    """Texts that stand in a list without an object around them; content of another shape is told as unread."""
+    for index, part in enumerate(content if isinstance(content, list) else ()):
+        if isinstance(part, str):
+            found.add(stage, content, index, role)
+    if isinstance(content, dict) and content:
+        found.miss("content")
 
 
 def _chat_calls(found: Texts, message: Json) -> None:
