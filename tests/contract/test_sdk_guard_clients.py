@@ -211,6 +211,8 @@ def test_texts_of_a_request_in_unusual_places_are_masked_or_told_of(guard: AppGu
     assert (first["content"], second["refusal"], second["reasoning_content"]) == ([MASKED], MASKED, MASKED)
     asked = next(span for span in recorded.spans if span.scope == "stanchion.guard")
     assert "content: no check reads it" in asked.attributes["stanchion.guard.detail"]
+    client.responses.create(model="m", input=[], extra_body={"input": [MAIL]})
+    assert provider.sent[1]["input"] == [MASKED]
     claude = Provider(message("done"))
     guard.anthropic(claude.anthropic()).messages.create(
         model="m", max_tokens=9, messages=[], extra_body={"messages": [{"role": "user", "content": [MAIL]}]}

@@ -139,6 +139,7 @@ def responses_asked(body: Json) -> Texts:
     found.miss_where(body, "earlier turns stored at the provider", "previous_response_id", "conversation")
     found.add("input", body, "instructions", "system")
     found.add("input", body, "input", "user")
+    bare_texts(found, "input", body.get("input"), "user")
     if isinstance(body.get("prompt"), dict):
         _variables(found, body["prompt"].get("variables"))
     names = {item.get("call_id"): item.get("name") for item in rows(body.get("input"))}
