@@ -30,12 +30,11 @@ class Example:
     """One recorded call as scorers read it.
 
     `prompt` is what was new: the user's texts after the model's last answer in the history, empty where a tool's result
-    was all that was new. `question` is the user's last text, new or not: what an answer is measured against. `history`
-    are the texts before `prompt`. `contexts` are the documents and tool results that the model was given, those of the
-    trace's retrievals included. `reference` is the answer that a person gave instead (a correction), `previous` the
-    answer of the release or prompt version before, None where there is none. `expected_format` is "json" or a JSON
-    Schema that the request asked for. `facts` holds the call's dimensions: feature, provider, model, environment,
-    release, prompt_name, prompt_version, service, user_id and session_id.
+    was all that was new. `question` is the user's last text, new or not. `history` are the texts before `prompt`.
+    `contexts` are the documents and tool results that the model was given, those of the trace's retrievals included.
+    `reference` is the answer that a person gave instead (a correction), None where there is none. `expected_format` is
+    "json" or a JSON Schema that the request asked for. `facts` holds the call's dimensions: feature, provider, model,
+    environment, release, prompt_name, prompt_version, service, user_id and session_id.
     """
 
     key: CallKey
@@ -46,11 +45,15 @@ class Example:
     history: tuple[str, ...] = ()
     contexts: tuple[str, ...] = ()
     reference: str | None = None
-    previous: str | None = None
     expected_format: Any = None
     is_error: bool = False
     tool_calls: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def asked(self) -> str:
+        """What the answer is measured against: the new prompt, else the question that the tools were called for."""
+        return self.prompt or self.question
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -180,8 +182,14 @@ def test_words_shared_with_the_reference_are_counted_by_hand() -> None:
     found = result("reference_match", call("", "the cat sat on the mat", reference="the mat sat on a cat"))
     assert found.score == pytest.approx(2 * 5 / 12, abs=1e-4)
     assert found.reason == "ROUGE-L 0.50"
-    assert result("previous_match", call("", "Same words", previous="same words")).label == "same"
-    assert judged("previous_match", call("", "Same words")) is None
+    assert result("reference_match", call("", "Same words", reference="same words")).label == "same"
+    assert judged("reference_match", call("", "Same words")) is None
+
+
+def test_an_answer_after_a_tool_call_is_measured_against_the_question_before_it() -> None:
+    example = replace(call("", "Your order 4711 left the warehouse today."), question="Where is my order 4711?")
+    assert result("answer_relevance", example).score > 0.1
+    assert judged("injection_prompt", example) is None
 
 
 def test_advice_without_a_caution_is_marked() -> None:
@@ -196,7 +204,7 @@ TEXTS = st.text(max_size=300) | st.text("abc .?!\n😀é", max_size=300)
 @settings(max_examples=60, deadline=None)
 @given(TEXTS, TEXTS, st.lists(TEXTS, max_size=3), TEXTS)
 def test_any_text_gets_a_sound_answer_or_none(prompt: str, response: str, contexts: list[str], other: str) -> None:
-    example = call(prompt, response, contexts=tuple(contexts), reference=other, previous=other)
+    example = call(prompt, response, contexts=tuple(contexts), reference=other)
     lengths = {"prompt": [len(prompt)], "response": [len(response)], "context": list(map(len, contexts))}
     for one in registry.scorers({}):
         if one.lane != "fast":

@@ -90,14 +90,12 @@ class Pairwise(Embedding):
 
 class SemanticSimilarity(Pairwise):
     def pair(self, example: Example) -> tuple[str, str, str] | None:
-        if example.reference:
-            return example.response, example.reference, "to_reference"
-        return (example.response, example.previous, "to_previous") if example.previous else None
+        return (example.response, example.reference, "to_reference") if example.reference else None
 
 
 class SemanticRelevance(Pairwise):
     def pair(self, example: Example) -> tuple[str, str, str] | None:
-        return example.prompt, example.response, ""
+        return example.asked, example.response, ""
 
 
 class SemanticGroundedness(Embedding):

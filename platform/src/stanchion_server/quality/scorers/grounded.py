@@ -82,7 +82,7 @@ class Relevance(Single):
 
 class AnswerRelevance(Relevance):
     def judge(self, example: Example) -> Result | None:
-        score = self.taken_up(example.prompt, example.response)
+        score = self.taken_up(example.asked, example.response)
         return None if score is None else self.result(score)
 
 
@@ -90,7 +90,7 @@ class ContextRelevance(Relevance):
     """The mean over the contexts. Evidence: those beside the question."""
 
     def judge(self, example: Example) -> Result | None:
-        found = [(index, self.taken_up(example.prompt, text)) for index, text in enumerate(example.contexts)]
+        found = [(index, self.taken_up(example.asked, text)) for index, text in enumerate(example.contexts)]
         scores = [(index, score) for index, score in found if score is not None]
         if not scores:
             return None

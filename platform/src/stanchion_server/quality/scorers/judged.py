@@ -180,7 +180,7 @@ def _sum(values: Sequence[float | None]) -> Decimal | None:
 
 def _parts(example: Example, most: int) -> tuple[list[tuple[str, str]], bool]:
     """Names and texts, the answer first to be kept whole; and whether something was cut."""
-    asked = [("answer", example.response), ("question", example.prompt), ("system prompt", example.system)]
+    asked = [("answer", example.response), ("question", example.asked), ("system prompt", example.system)]
     asked += [("reference answer", example.reference or "")]
     asked += [(f"source {number}", text) for number, text in enumerate(example.contexts, 1)]
     asked += [(f"earlier turn {number}", text) for number, text in enumerate(example.history, 1)]

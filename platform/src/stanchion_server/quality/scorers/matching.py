@@ -63,11 +63,6 @@ class ReferenceMatch(Match):
         return example.reference
 
 
-class PreviousMatch(Match):
-    def other(self, example: Example) -> str | None:
-        return example.previous
-
-
 def _words(text: str) -> list[str]:
     return [word.lower() for word in words_of(reading_of(text))[:MOST_WORDS]]
 
@@ -80,13 +75,5 @@ KINDS = (
             direction="high_is_good", threshold=None, usual_ratio=1.0, blind_to=_BLIND,
         ),
         ReferenceMatch,
-    ),
-    Kind(
-        Known(
-            id="previous_match", title="Words shared with the previous version's answer", family="similarity",
-            lane="fast", direction="high_is_good", threshold=None, usual_ratio=1.0,
-            blind_to=f"{_BLIND} A change may be for the better.",
-        ),
-        PreviousMatch,
     ),
 )  # fmt: skip

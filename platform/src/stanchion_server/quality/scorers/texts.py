@@ -60,7 +60,7 @@ def asked(example: Example) -> Subject:
 
 def answered(example: Example) -> Subject:
     """The question in part 0, the answer in part 1."""
-    question = Part("input", _bounded(example.prompt), "user")
+    question = Part("input", _bounded(example.asked), "user")
     return Subject((question, Part("output", _bounded(example.response), "assistant")))
 
 
