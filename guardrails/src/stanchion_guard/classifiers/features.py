@@ -35,6 +35,8 @@ _LETTER = 1 << 16
 _STOP = 1 << 17
 _SIGN = np.uint32(_STOP - 1)
 _GROUP = 1
+_PERSON = 2
+_GENDERED = ("he", "she", "him", "her", "his", "hers", "himself", "herself")
 _STEM_LETTERS = 5
 _IDEOGRAPHS = (np.uint32(_LETTER | 0x3040), np.uint32(_LETTER | 0xA000))
 _PLANE = 1 << 16
@@ -218,9 +220,17 @@ def _masks(hashes: Codes) -> Codes:
     return masks
 
 
-def _cover(hashes: _Hashes, groups: npt.NDArray[np.bool_]) -> _Hashes:
-    """Words for groups of people become one sign: the score may not depend on which group."""
-    words, stems = (np.where(groups, np.uint32(_GROUP), part) for part in (hashes.words, hashes.stems))
+@cache
+def _gendered() -> Codes:
+    return np.array([hash_of(word) for word in _GENDERED], dtype=np.uint32)
+
+
+def _cover(hashes: _Hashes, covered: npt.NDArray[np.bool_], sign: int) -> _Hashes:
+    """Words for groups of people become one sign, pronouns that tell a person's sex another: the score may not depend
+    on which group or which sex."""
+    if not covered.any():
+        return hashes
+    words, stems = (np.where(covered, np.uint32(sign), part) for part in (hashes.words, hashes.stems))
     return _Hashes(words, stems, hashes.gaps)
 
 
@@ -242,9 +252,9 @@ def grams(text: str) -> Grams:
     hashes = _hashes(signs, starts, ends)
     masks = _masks(np.concatenate((hashes.words, hashes.stems)))
     masks = masks[: len(starts)] | masks[len(starts) :]
-    groups = masks & np.uint32(lexicon.IDENTITY) != 0
-    if groups.any():
-        hashes = _cover(hashes, groups)
+    pronouns = (hashes.words[:, None] == _gendered()).any(axis=1)
+    hashes = _cover(hashes, masks & np.uint32(lexicon.IDENTITY) != 0, _GROUP)
+    hashes = _cover(hashes, pronouns, _PERSON)
     return Grams(
         rows=_rows(hashes),
         firsts=firsts,
