@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
@@ -53,7 +51,7 @@ def test_from_the_overview_two_clicks_lead_to_the_marked_word(signed_in, shop, a
 def test_a_share_is_changed_where_it_stands(signed_in, shop):
     page = signed_in.page
     page.goto(shop.page("settings/scorers"))
-    row = page.get_by_role("row").filter(has_text=re.compile("Toxicity of the answer"))
+    row = page.get_by_role("row").filter(has_text="toxicity_response")
     row.get_by_text("Change", exact=True).click()
     row.get_by_label("Share of calls, %").fill("25")
     row.get_by_role("button", name="Keep").click()

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
 import sys
 from concurrent.futures import ThreadPoolExecutor
@@ -272,4 +273,5 @@ guard.check("call +44 20 7946 0958, p\u0430ypal")
 late = {name for name in set(sys.modules) - before if not name.startswith("phonenumbers.data.")}
 assert not late, late
 """
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=60)
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    subprocess.run([sys.executable, "-c", script], check=True, timeout=60, env=env)
