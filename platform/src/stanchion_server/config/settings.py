@@ -48,6 +48,7 @@ INSTALLED_APPS = [
     "stanchion_server.policies",
     "stanchion_server.quality",
     "stanchion_server.drift",
+    "stanchion_server.alerts",
     "stanchion_server.commands",
     "stanchion_server.web.pages",
 ]

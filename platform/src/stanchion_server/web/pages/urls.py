@@ -6,6 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
 from stanchion_server.web.pages import (
+    alerts,
     backtesting,
     bench,
     calls,
@@ -84,6 +85,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:slug>/drift/runs/<int:number>", drift_run.run, name="drift_run"),
     path("p/<slug:slug>/drift/runs/<int:number>/retry", drift_run.retry_run, name="retry_drift_run"),
     path("p/<slug:slug>/drift/runs/<int:number>/report", drift_run.report, name="drift_report"),
+    path("p/<slug:slug>/alerts", alerts.alerts, name="alerts"),
     path("p/<slug:slug>/quality", quality.quality, name="quality"),
     path("p/<slug:slug>/quality/queue", scoring.scoring_queue, name="scoring_queue"),
     path("p/<slug:slug>/quality/queue/<str:trace_id>/<str:span_id>", scoring.quarantined_job, name="quarantined_job"),

@@ -1,0 +1,1 @@
+"""Rules over readings, incidents, and the notifications that tell of them."""

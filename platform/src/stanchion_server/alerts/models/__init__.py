@@ -1,0 +1,21 @@
+"""Tables of alerts: rules and their memory, incidents, times of quiet, owners; channels and the outbox."""
+
+from stanchion_server.alerts.models.deliveries import Channel, Notification
+from stanchion_server.alerts.models.incidents import Incident, IncidentEvent
+from stanchion_server.alerts.models.quiet import MaintenanceWindow, Owner, Silence
+from stanchion_server.alerts.models.rules import Evaluation, Rule, Severity, Standing, WatchRound
+
+__all__ = [
+    "Channel",
+    "Evaluation",
+    "Incident",
+    "IncidentEvent",
+    "MaintenanceWindow",
+    "Notification",
+    "Owner",
+    "Rule",
+    "Severity",
+    "Silence",
+    "Standing",
+    "WatchRound",
+]
