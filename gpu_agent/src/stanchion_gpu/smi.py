@@ -1,0 +1,102 @@
+"""Cards by `nvidia-smi`, where NVML cannot be loaded (a container with the tool and without the library).
+
+The tool takes a tenth of a second of CPU and more a call, and knows no counters: energy is then integrated from power.
+"""
+
+from __future__ import annotations
+
+import csv
+import shutil
+import subprocess
+from collections.abc import Mapping
+
+from stanchion_gpu.records import Card, Sample
+
+FIELDS = (
+    "index",
+    "uuid",
+    "name",
+    "driver_version",
+    "memory.total",
+    "memory.used",
+    "utilization.gpu",
+    "utilization.memory",
+    "power.draw",
+    "power.limit",
+    "temperature.gpu",
+    "clocks.gr",
+    "clocks.sm",
+    "clocks.mem",
+    "pstate",
+)
+COMMAND = ("--query-gpu=" + ",".join(FIELDS), "--format=csv,noheader,nounits")
+TIMEOUT_S = 10.0
+MOST_BYTES = 1024 * 1024
+MIB = 1024 * 1024
+# What the tool writes for "not known", in brackets or without: by the versions from 390 to 580.
+_NOTHING = ("", "n/a", "not supported", "unknown error", "insufficient permissions", "gpu is lost", "not available")
+
+
+class NoTool(Exception):
+    """nvidia-smi is not there or fails. The message says which, for people."""
+
+
+def read() -> list[Sample]:
+    """All cards; NoTool says why there are none."""
+    program = shutil.which("nvidia-smi")
+    if program is None:
+        raise NoTool("nvidia-smi is not on the path")
+    try:
+        done = subprocess.run(  # noqa: S603 (our own words and a tool of the driver)
+            [program, *COMMAND], capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise NoTool(f"nvidia-smi does not run: {type(error).__name__}") from error
+    samples = parse(done.stdout[:MOST_BYTES])
+    if done.returncode != 0 and not samples:
+        raise NoTool(f"nvidia-smi failed: {(done.stdout or done.stderr).strip()[:200]}")
+    return samples
+
+
+def parse(text: str) -> list[Sample]:
+    """One sample a line with as many fields as FIELDS; other lines are messages and left out."""
+    rows = csv.reader(text.splitlines(), skipinitialspace=True)
+    return [_sample(dict(zip(FIELDS, row, strict=True))) for row in rows if len(row) == len(FIELDS)]
+
+
+def _sample(row: Mapping[str, str]) -> Sample:
+    total = _number(row["memory.total"], MIB)
+    used = _number(row["memory.used"], MIB)
+    state = _text(row["pstate"])
+    return Sample(
+        card=Card(
+            uuid=_text(row["uuid"]) or f"gpu{row['index']}",
+            name=f"gpu{row['index']}",
+            model=_text(row["name"]),
+            driver_version=_text(row["driver_version"]),
+            memory_bytes=None if total is None else int(total),
+        ),
+        utilization_ratio=_number(row["utilization.gpu"], 0.01),
+        memory_busy_ratio=_number(row["utilization.memory"], 0.01),
+        memory_used_bytes=None if used is None else int(used),
+        power_w=_number(row["power.draw"], 1),
+        power_limit_w=_number(row["power.limit"], 1),
+        temperature_c=_number(row["temperature.gpu"], 1),
+        graphics_hz=_number(row["clocks.gr"], 1e6),
+        sm_hz=_number(row["clocks.sm"], 1e6),
+        memory_hz=_number(row["clocks.mem"], 1e6),
+        performance_state=int(state[1:]) if state and state[1:].isdigit() else None,
+    )
+
+
+def _text(value: str) -> str | None:
+    bare = value.strip().strip("[]")
+    return None if bare.lower() in _NOTHING else bare
+
+
+def _number(value: str, factor: float) -> float | None:
+    text = _text(value)
+    try:
+        return None if text is None else float(text) * factor
+    except ValueError:
+        return None

@@ -1,0 +1,127 @@
+/* A libnvidia-ml.so.1 that answers what pynvml asks, so that its true ctypes path runs without a card.
+ *
+ * Eight cards. gpu3 supports next to nothing; gpu5 has MIG on with two instances; gpu6 falls off the bus after
+ * STUB_LOST_AFTER calls for its power; gpu7's energy counter starts again after each 4 readings. STUB_DRIVER=none makes
+ * the driver absent. Each energy reading moves on by 250 J.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <stdio.h>
+
+#define CARDS 8
+#define OK 0
+#define INVALID 2
+#define NOT_SUPPORTED 3
+#define NO_DRIVER 9
+#define TIMEOUT 10
+#define SMALL 7
+#define LOST 15
+
+typedef struct card { int index; int instance; } card;
+static card cards[CARDS];
+static card instances[2] = {{5, 0}, {5, 1}};
+static int power_calls[CARDS], energy_calls[CARDS], events_left;
+
+static int lost(card *one) {
+  const char *after = getenv("STUB_LOST_AFTER");
+  return one->index == 6 && after && power_calls[6] > atoi(after);
+}
+static int poor(card *one) { return one->index == 3; }
+#define HERE(one) if (lost(one)) return LOST;
+#define RICH(one) HERE(one) if (poor(one)) return NOT_SUPPORTED;
+#define CARD(one) RICH(one) if ((one)->instance >= 0) return NOT_SUPPORTED;
+
+int nvmlInitWithFlags(unsigned flags) {
+  const char *driver = getenv("STUB_DRIVER");
+  if (driver && !strcmp(driver, "none")) return NO_DRIVER;
+  for (int i = 0; i < CARDS; i++) { cards[i].index = i; cards[i].instance = -1; }
+  events_left = 1;
+  return OK;
+}
+int nvmlShutdown(void) { return OK; }
+const char *nvmlErrorString(int code) { return code == NO_DRIVER ? "Driver Not Loaded" : "an error of the stub"; }
+int nvmlSystemGetDriverVersion(char *text, unsigned length) { snprintf(text, length, "570.86.10"); return OK; }
+int nvmlDeviceGetCount_v2(unsigned *count) { *count = CARDS; return OK; }
+int nvmlDeviceGetHandleByIndex_v2(unsigned index, card **one) { *one = &cards[index]; return OK; }
+int nvmlDeviceGetName(card *one, char *text, unsigned length) {
+  HERE(one) snprintf(text, length, "%s", one->instance >= 0 ? "NVIDIA H100 MIG 3g.40gb" : "NVIDIA H100"); return OK;
+}
+int nvmlDeviceGetUUID(card *one, char *text, unsigned length) {
+  HERE(one)
+  if (one->instance >= 0) snprintf(text, length, "MIG-%d-%d", one->index, one->instance);
+  else snprintf(text, length, "GPU-%d", one->index);
+  return OK;
+}
+int nvmlDeviceGetSerial(card *one, char *text, unsigned length) { CARD(one) snprintf(text, length, "S%d", one->index); return OK; }
+int nvmlDeviceGetUtilizationRates(card *one, unsigned *rates) {
+  CARD(one) rates[0] = 10 * one->index; rates[1] = 5; return OK;
+}
+int nvmlDeviceGetMemoryInfo(card *one, unsigned long long *memory) {
+  HERE(one)
+  memory[0] = (one->instance >= 0 ? 40ull : 80ull) << 30; memory[2] = (unsigned long long)(one->index + 1) << 30;
+  memory[1] = memory[0] - memory[2]; return OK;
+}
+int nvmlDeviceGetPowerUsage(card *one, unsigned *milliwatts) {
+  if (one->instance < 0) power_calls[one->index]++;
+  CARD(one) *milliwatts = 100000 + 1000 * one->index; return OK;
+}
+int nvmlDeviceGetEnforcedPowerLimit(card *one, unsigned *milliwatts) { CARD(one) *milliwatts = 700000; return OK; }
+int nvmlDeviceGetTotalEnergyConsumption(card *one, unsigned long long *millijoules) {
+  CARD(one)
+  int call = ++energy_calls[one->index];
+  if (one->index == 7) call = call % 4;
+  if (one->index == 2) return NOT_SUPPORTED;
+  *millijoules = 1000000ull + 250000ull * call; return OK;
+}
+int nvmlDeviceGetTemperature(card *one, unsigned sensor, unsigned *celsius) { RICH(one) *celsius = 40 + one->index; return OK; }
+int nvmlDeviceGetClockInfo(card *one, unsigned clock, unsigned *mhz) { CARD(one) *mhz = 1000 + clock; return OK; }
+int nvmlDeviceGetPowerState(card *one, unsigned *state) { CARD(one) *state = one->index == 0 ? 8 : 0; return OK; }
+int nvmlDeviceGetCurrentClocksEventReasons(card *one, unsigned long long *reasons) {
+  CARD(one) *reasons = one->index == 1 ? 0x4 | 0x40 : 0x1; return OK;
+}
+int nvmlDeviceGetTotalEccErrors(card *one, unsigned kind, unsigned counter, unsigned long long *count) {
+  CARD(one) *count = kind == 1 && one->index == 4 ? 2 : 0; return OK;
+}
+int nvmlDeviceGetEncoderUtilization(card *one, unsigned *share, unsigned *period) { CARD(one) *share = 0; *period = 1; return OK; }
+int nvmlDeviceGetDecoderUtilization(card *one, unsigned *share, unsigned *period) { CARD(one) *share = 0; *period = 1; return OK; }
+int nvmlDeviceGetPcieThroughput(card *one, unsigned way, unsigned *kib_per_s) { CARD(one) *kib_per_s = way ? 2048 : 1024; return OK; }
+
+typedef struct { unsigned field, scope; long long stamp, latency; unsigned type; int result; unsigned long long value; } field_value;
+int nvmlDeviceGetFieldValues(card *one, int count, field_value *values) {
+  CARD(one)
+  for (int i = 0; i < count; i++) {
+    values[i].type = 3;
+    values[i].result = values[i].field == 82 ? NOT_SUPPORTED : OK;
+    values[i].value = values[i].field == 138 ? 4096 : 8192;
+  }
+  return OK;
+}
+
+typedef struct { unsigned pid; unsigned long long memory; unsigned instance, compute; } process;
+int nvmlDeviceGetComputeRunningProcesses_v3(card *one, unsigned *count, process *found) {
+  RICH(one)
+  const char *pid = getenv("STUB_PID");
+  unsigned want = one->index == 0 ? 2 : 0;
+  if (*count < want) { *count = want; return SMALL; }
+  *count = want;
+  for (unsigned i = 0; i < want; i++) {
+    found[i].pid = pid ? (unsigned)atoi(pid) + i * 1000000 : 4000000 + i;
+    found[i].memory = i ? ~0ull : 512ull << 20;
+  }
+  return OK;
+}
+int nvmlDeviceGetGraphicsRunningProcesses_v3(card *one, unsigned *count, process *found) { RICH(one) *count = 0; return OK; }
+int nvmlDeviceGetMigMode(card *one, unsigned *now, unsigned *pending) { CARD(one) *now = *pending = one->index == 5; return OK; }
+int nvmlDeviceGetMaxMigDeviceCount(card *one, unsigned *count) { *count = 7; return OK; }
+int nvmlDeviceGetMigDeviceHandleByIndex(card *one, unsigned index, card **instance) {
+  if (index > 1) return 6;
+  *instance = &instances[index]; return OK;
+}
+
+typedef struct { card *one; unsigned long long type, data; unsigned instance, compute; } event;
+int nvmlEventSetCreate(void **set) { *set = &events_left; return OK; }
+int nvmlDeviceRegisterEvents(card *one, unsigned long long types, void *set) { return poor(one) ? NOT_SUPPORTED : OK; }
+int nvmlEventSetWait_v2(void *set, event *found, unsigned timeout) {
+  if (events_left-- <= 0) return TIMEOUT;
+  found->one = &cards[4]; found->type = 8; found->data = 79; return OK;
+}
