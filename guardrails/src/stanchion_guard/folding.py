@@ -60,6 +60,8 @@ def plain(data: Bytes) -> View:
 
 
 def _without_controls(view: View, data: Bytes) -> View:
+    if not data.has(HIDDEN):
+        return view
     return replace_ranges(view, [(hit.start, hit.end, "") for hit in data.hits(HIDDEN)])
 
 

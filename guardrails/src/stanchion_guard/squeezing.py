@@ -15,6 +15,7 @@ _SPACED = pattern(
 _GAPS = " ._-*|/+~,"
 _LEET = pattern(r"[a-z0-9@$!|+]*(?:[a-z][013457@$!|]{1,3}[a-z]|[a-z]{2}[013457@$]|[013457@$][a-z]{2})[a-z0-9@$!|+]*")
 _LEET_NEAR = pattern(r"[a-z][013457@$!|]{1,3}[a-z]")
+_EITHER = pattern(f"{_LEET_NEAR.pattern}|{_SPACED.pattern}")
 _LETTER_OF = {
     "0": "o",
     "3": "e",
@@ -35,6 +36,8 @@ _LONGEST_WORD = 24
 def squeeze(folded: View, data: Bytes) -> tuple[View, tuple[Disguise, ...]]:
     """The squeezed view and what was found on the way; `data` are the bytes of `folded`."""
     view: View = Same("squeezed", folded.text, folded)
+    if not data.has(_EITHER):
+        return view, ()
     words = list(_leet_words(data))
     if words:
         view = Same("squeezed", _with(folded.text, words), folded)

@@ -87,26 +87,30 @@ def _folding() -> Codes:
 
 
 def _signs(text: str) -> Codes:
+    if text.isascii():
+        return _folding().take(np.frombuffer(text.encode("ascii"), dtype=np.uint8))
     codes = np.frombuffer(text.encode("utf-32-le", "surrogatepass"), dtype=np.uint32)
     return _folding().take(codes, mode="clip")
 
 
-def _word_ranges(signs: Codes) -> tuple[Indexes, Indexes]:
-    """Where words begin and end."""
+def _word_ranges(signs: Codes) -> Indexes:
+    """Where words begin and end, in turn."""
     inside = np.zeros(len(signs) + 2, dtype=np.bool_)
     inside[1:-1] = signs & np.uint32(_LETTER)
-    edges = np.flatnonzero(inside[1:] != inside[:-1])
-    return edges[::2], edges[1::2]
+    return np.flatnonzero(inside[1:] != inside[:-1])
 
 
-def _character_ranges(signs: Codes) -> tuple[Indexes, Indexes]:
-    """Where words begin and end; in scripts without spaces every character is a word."""
+def _character_ranges(signs: Codes) -> Indexes:
+    """As `_word_ranges`; in scripts without spaces every character is a word."""
     inside = np.zeros(len(signs) + 2, dtype=np.bool_)
     inside[1:-1] = signs & np.uint32(_LETTER)
     alone = np.zeros_like(inside)
     alone[1:-1] = (signs >= _IDEOGRAPHS[0]) & (signs < _IDEOGRAPHS[1])
+    if not alone.any():
+        return np.flatnonzero(inside[1:] != inside[:-1])
     joint = inside[:-1] & inside[1:] & ~alone[:-1] & ~alone[1:]
-    return np.flatnonzero(inside[1:] & ~joint), np.flatnonzero(inside[:-1] & ~joint)
+    starts, ends = np.flatnonzero(inside[1:] & ~joint), np.flatnonzero(inside[:-1] & ~joint)
+    return np.stack((starts, ends), axis=1).reshape(-1)
 
 
 _POWERS: list[tuple[Codes, Codes]] = []
@@ -128,38 +132,33 @@ def _running(factor: np.uint32, size: int) -> Codes:
     return np.cumprod(steps, dtype=np.uint32)
 
 
-@dataclass(frozen=True, slots=True)
-class _Hashes:
-    """Of each word: itself, its stem, and the signs after it."""
-
-    words: Codes
-    stems: Codes
-    gaps: Codes
-
-
-def _hashes(signs: Codes, starts: Indexes, ends: Indexes) -> _Hashes:
-    """Hashes of runs of signs, whatever their place: differences of running sums, brought back by the multiplier's
-    inverse."""
+def _hashes(signs: Codes, edges: Indexes) -> Codes:
+    """Lines for each word itself, its stem, and the signs after it: hashes of runs of signs, whatever their place, as
+    differences of running sums that the multiplier's inverse brings back."""
     powers, inverses = _powers(len(signs) + 1)
     sums = np.zeros(len(signs) + 1, dtype=np.uint32)
-    np.cumsum((signs & _SIGN) * powers[: len(signs)], dtype=np.uint32, out=sums[1:])
-    before, after, back = sums.take(starts), sums.take(ends), inverses.take(starts)
-    gaps = np.zeros(len(starts), dtype=np.uint32)
-    gaps[:-1] = (before[1:] - after[:-1]) * inverses.take(ends[:-1])
-    return _Hashes(
-        words=(after - before) * back,
-        stems=(sums.take(np.minimum(ends, starts + _STEM_LETTERS)) - before) * back ^ np.uint32(lexicon.STEM),
-        gaps=gaps,
-    )
+    marks = signs & _SIGN
+    marks *= powers[: len(signs)]
+    marks.cumsum(dtype=np.uint32, out=sums[1:])
+    at, back = sums.take(edges), inverses.take(edges)
+    starts, ends, before = edges[::2], edges[1::2], at[::2]
+    found = np.zeros((3, len(starts)), dtype=np.uint32)
+    np.subtract(at[1::2], before, out=found[0])
+    np.subtract(sums.take(np.minimum(ends, starts + _STEM_LETTERS)), before, out=found[1])
+    found[:2] *= back[::2]
+    found[1] ^= np.uint32(lexicon.STEM)
+    np.subtract(before[1:], at[1:-1:2], out=found[2, :-1])
+    found[2, :-1] *= back[1:-1:2]
+    return found
 
 
 def _first_words(signs: Codes, starts: Indexes) -> Indexes:
     """Indexes of the words that begin a segment, and the count of words."""
     count = len(starts)
     stops = np.flatnonzero(signs & np.uint32(_STOP))
-    breaks = np.unique(starts.searchsorted(stops)).tolist() if len(stops) else []
+    breaks = dict.fromkeys(starts.searchsorted(stops).tolist()) if len(stops) else ()
     chosen = [0]
-    for word in [*breaks, count]:
+    for word in (*breaks, count):
         while word - chosen[-1] > LONGEST_SEGMENT:
             chosen.append(chosen[-1] + LONGEST_SEGMENT)
         if word - chosen[-1] >= SHORTEST_SEGMENT and count - word >= SHORTEST_SEGMENT:
@@ -167,17 +166,17 @@ def _first_words(signs: Codes, starts: Indexes) -> Indexes:
     return np.array([*chosen, count], dtype=np.int64)
 
 
-def _rows(hashes: _Hashes) -> Codes:
+def _rows(hashes: Codes) -> Codes:
     """Table rows: the upper bits of a multiplicative hash are its good ones."""
-    count = len(hashes.words)
-    words = np.zeros(count + 2, dtype=np.uint32)
-    words[:count] = hashes.words
-    rows = np.empty((len(KINDS), count), dtype=np.uint32)
-    rows[0] = hashes.words
-    rows[1] = hashes.stems
-    rows[2] = hashes.words * _MULTIPLIER + words[1:-1]
-    rows[3] = (hashes.words ^ _SKIP) * _MULTIPLIER + words[2:]
-    rows[4] = hashes.gaps
+    words = hashes[0]
+    rows = np.empty((len(KINDS), len(words)), dtype=np.uint32)
+    rows[:2] = hashes[:2]
+    np.multiply(words, _MULTIPLIER, out=rows[2])
+    rows[2, :-1] += words[1:]
+    np.bitwise_xor(words, _SKIP, out=rows[3])
+    rows[3] *= _MULTIPLIER
+    rows[3, :-2] += words[2:]
+    rows[4] = hashes[2]
     rows ^= rows >> np.uint32(15)
     rows *= _FINISH
     rows >>= _SHIFTS
@@ -195,7 +194,7 @@ def word_rows(hashes: Codes) -> Indexes:
 def hash_of(word: str) -> int:
     """The hash under which a folded word stands: what the word-class table is keyed by."""
     signs = _signs(word)
-    return int(_hashes(signs, np.array([0]), np.array([len(signs)])).words[0])
+    return int(_hashes(signs, np.array([0, len(signs)]))[0, 0])
 
 
 _SLOTS = 1 << 16
@@ -215,23 +214,35 @@ def _class_table() -> npt.NDArray[np.uint64]:
 
 
 def _masks(hashes: Codes) -> Codes:
+    """The classes of each word, by itself or by its stem."""
     entries = _class_table().take(hashes & np.uint32(_SLOTS - 1)).view(np.uint32)
-    masks: Codes = entries[_LOW] * (entries[_HIGH] == hashes)
-    return masks
+    masks = entries[:, _LOW] * (entries[:, _HIGH] == hashes)
+    found: Codes = masks[0] | masks[1]
+    return found
+
+
+_PRONOUN_SLOTS = 1 << 10
 
 
 @cache
 def _gendered() -> Codes:
-    return np.array([hash_of(word) for word in _GENDERED], dtype=np.uint32)
+    """The hashes of gendered pronouns, each under its last ten bits, so that one look tells a word from them."""
+    table = np.zeros(_PRONOUN_SLOTS, dtype=np.uint32)
+    for word in _GENDERED:
+        table[hash_of(word) % _PRONOUN_SLOTS] = hash_of(word)
+    return table
 
 
-def _cover(hashes: _Hashes, covered: npt.NDArray[np.bool_], sign: int) -> _Hashes:
+def _cover(hashes: Codes, masks: Codes) -> None:
     """Words for groups of people become one sign, pronouns that tell a person's sex another: the score may not depend
     on which group or which sex."""
-    if not covered.any():
-        return hashes
-    words, stems = (np.where(covered, np.uint32(sign), part) for part in (hashes.words, hashes.stems))
-    return _Hashes(words, stems, hashes.gaps)
+    words = hashes[:2]
+    pronouns = _gendered().take(words[0] & np.uint32(_PRONOUN_SLOTS - 1)) == words[0]
+    groups = masks & np.uint32(lexicon.IDENTITY) != 0
+    if groups.any():
+        words[:, groups] = _GROUP
+    if pronouns.any():
+        words[:, pronouns] = _PERSON
 
 
 _NOTHING = Grams(
@@ -245,20 +256,17 @@ _NOTHING = Grams(
 def grams(text: str) -> Grams:
     """Features of a folded text; a text without letters has no segment. Cost grows linearly with the text."""
     signs = _signs(text)
-    starts, ends = _word_ranges(signs) if text.isascii() else _character_ranges(signs)
-    if not len(starts):
+    edges = _word_ranges(signs) if text.isascii() else _character_ranges(signs)
+    if not len(edges):
         return _NOTHING
-    firsts = _first_words(signs, starts)
-    hashes = _hashes(signs, starts, ends)
-    masks = _masks(np.concatenate((hashes.words, hashes.stems)))
-    masks = masks[: len(starts)] | masks[len(starts) :]
-    pronouns = (hashes.words[:, None] == _gendered()).any(axis=1)
-    hashes = _cover(hashes, masks & np.uint32(lexicon.IDENTITY) != 0, _GROUP)
-    hashes = _cover(hashes, pronouns, _PERSON)
+    firsts = _first_words(signs, edges[::2])
+    hashes = _hashes(signs, edges)
+    masks = _masks(hashes[:2])
+    _cover(hashes, masks)
     return Grams(
         rows=_rows(hashes),
         firsts=firsts,
         classes=np.bitwise_or.reduceat(masks, firsts[:-1]),
-        starts=starts,
-        ends=ends,
+        starts=edges[::2],
+        ends=edges[1::2],
     )

@@ -60,6 +60,12 @@ def judge(reading: Reading, target: str) -> tuple[Judged, ...]:
     return tuple(found)
 
 
+def score(reading: Reading, target: str) -> float | None:
+    """The score of the loudest window, None where nothing has letters."""
+    column = linear.load().targets.index(target)
+    return max((hits[column].score for _, _, hits in _scored(reading) if hits), default=None)
+
+
 def sentences(reading: Reading, target: str, threshold: float) -> tuple[Judged, ...]:
     """Every segment that reaches the threshold by itself, in the order of the text."""
     weights = linear.load()

@@ -94,7 +94,7 @@ def sums(weights: Weights, text: str) -> Scores:
     if len(found):
         words = weights.table.take(found.rows, axis=0).sum(axis=0, dtype=np.int16)
         present = ((found.classes[:, None] & weights.masks) == weights.masks).astype(np.float32)
-        segments = np.add.reduceat(words, found.firsts[:-1], axis=0, dtype=np.float32) * weights.scales
+        segments = np.add.reduceat(words, found.firsts[:-1], axis=0, dtype=np.int32) * weights.scales
         segments += present @ weights.classes
         segments.cumsum(axis=0, out=total[1:, :width])
         total[:, -1] = found.firsts

@@ -29,13 +29,15 @@ class HarmfulIntent:
         linear.load()
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
-        found = judging.judge(reading, "harm")
-        if not found:
+        score = judging.score(reading, "harm")
+        if score is None:
             return Detection(None, skipped="no words")
-        loud = [one for one in found if one.score >= self.threshold]
+        if score < self.threshold:
+            return Detection(score)
+        loud = [one for one in judging.judge(reading, "harm") if one.score >= self.threshold]
         reason = "worded like a request for help with harm"
         return Detection(
-            found[0].score,
+            score,
             tuple(
                 Finding(self.name, "harmful_request", one.score, part, *one.original(), reason, one.view.name)
                 for one in loud

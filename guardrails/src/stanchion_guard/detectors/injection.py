@@ -52,12 +52,12 @@ class PromptInjection:
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
         stage = subject.parts[part].stage
         target = "indirect" if stage in _DOCUMENTS else "attack"
-        found = judging.judge(reading, target)
-        if not found:
+        score = judging.score(reading, target)
+        if score is None:
             return Detection(None, skipped="no words")
-        score = found[0].score
         if score < self.threshold:
             return Detection(score)
+        found = judging.judge(reading, target)
         passages = judging.sentences(reading, target, self.threshold) if stage in _DOCUMENTS else ()
         shown = (passages or tuple(one for one in found if one.score >= self.threshold))[:MOST_FINDINGS]
         return Detection(score, tuple(self._finding(one, part, stage) for one in shown))

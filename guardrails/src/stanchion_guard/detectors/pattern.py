@@ -70,9 +70,12 @@ class Pattern:
             )
             for one in patterns
         ]
+        self._any = _together([compiled for _, compiled, _, _ in self._patterns])
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
         view, data = self._read(reading)
+        if self._any is not None and not data.has(self._any):
+            return Detection(0.0)
         findings: list[Finding] = []
         replacements: dict[int, str] = {}
         for label, compiled, score, replacement in self._patterns:
@@ -99,10 +102,8 @@ class Pattern:
 
 
 def _compile(name: str, regex: str) -> Any:
-    options = re2.Options()
-    options.log_errors = False
     try:
-        compiled = re2.compile(regex, options)
+        compiled = _quietly(regex)
     except re2.error as wrong:
         raise ValueError(f"pattern {name!r} is no RE2 pattern: {_reason(wrong)}") from wrong
     if compiled.programsize > LARGEST_PROGRAM:
@@ -110,6 +111,22 @@ def _compile(name: str, regex: str) -> Any:
     if compiled.fullmatch("") is not None:
         raise ValueError(f"pattern {name!r} matches the empty text")
     return compiled
+
+
+def _together(patterns: Sequence[Any]) -> Any:
+    """All patterns in one, so that a text with none of them is read once; None where that does not pay."""
+    if len(patterns) < 2 or sum(one.programsize for one in patterns) > LARGEST_PROGRAM:
+        return None
+    try:
+        return _quietly("|".join(f"(?:{one.pattern})" for one in patterns))
+    except re2.error:
+        return None
+
+
+def _quietly(regex: str) -> Any:
+    options = re2.Options()
+    options.log_errors = False
+    return re2.compile(regex, options)
 
 
 def _reason(wrong: Exception) -> str:

@@ -17,7 +17,7 @@ from stanchion_guard.identifiers.phones import find_phones
 from stanchion_guard.identifiers.rules import Rule, Scanner, Span, best_spans
 from stanchion_guard.reading import plain, plain_bytes
 from stanchion_guard.records import Detection, Finding, Subject
-from stanchion_guard.scanning import Bytes, pattern
+from stanchion_guard.scanning import Bytes
 from stanchion_guard.views import Reading, View
 
 _RULES = (*FINANCE, *NATIONAL, *PERSONAL)
@@ -25,7 +25,6 @@ LABELS: tuple[str, ...] = (*dict.fromkeys(rule.label for rule in _RULES), "PHONE
 ONLY_ON_REQUEST = frozenset({"URL", "DOMAIN", "AGE", "PERSON", "ADDRESS", "POSTAL_CODE", "USERNAME"})
 """Labels that are no harm in most texts or that need a model to be found well: a rule has to name them."""
 DEFAULT_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "AU")
-_ANY_DIGITS = pattern(r"\d[\d ().\-/\x{2011}]{5}")
 
 
 class Pii:
@@ -85,7 +84,7 @@ class Pii:
     def spans(self, data: Bytes) -> list[Span]:
         """Everything found in one text, whatever its score, without overlaps."""
         spans = list(self._scanner.scan(data))
-        if self._phones and data.has(_ANY_DIGITS):
+        if self._phones:
             spans += find_phones(data, self._regions)
         if self._people:
             spans += find_people(data)

@@ -41,12 +41,13 @@ class Toxicity:
         linear.load()
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
-        found = [(label, judged[0]) for label in self._labels if (judged := judging.judge(reading, label))]
-        if not found:
+        found = [(judging.score(reading, label), label) for label in self._labels]
+        scores = [(score, label) for score, label in found if score is not None]
+        if not scores:
             return Detection(None, skipped="no words")
-        score = max(one.score for _, one in found)
-        named = [self._finding(label, one, part) for label, one in found if one.score >= self.threshold]
-        return Detection(score, tuple(named))
+        loud = (label for score, label in scores if score >= self.threshold)
+        named = [self._finding(label, judging.judge(reading, label)[0], part) for label in loud]
+        return Detection(max(score for score, _ in scores), tuple(named))
 
     def _finding(self, label: str, one: Judged, part: int) -> Finding:
         reason = f"reads like {label.replace('_', ' ')} content" if label != "toxic" else "reads like toxic content"

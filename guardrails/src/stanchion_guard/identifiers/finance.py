@@ -98,8 +98,16 @@ FINANCE = (
     Rule("CREDIT_CARD", r"\b4(?:[ -]?\d){12}\b", None, 0.9, _CARD, card),
     Rule("CREDIT_CARD", r"\b[56](?:[ -]?\d){11,18}\b", 0.6, 0.95, _CARD, maestro),
     Rule("CREDIT_CARD", r"\b\d(?:[ -]?\d){11,18}\b", None, 0.85, _CARD_NUMBER, checksums.luhn),
-    Rule("IBAN", _IBAN_RUN, 1.0, 1.0, "", iban, within=iban_ranges(_IBAN_LENGTH)),
-    Rule("SWIFT_BIC", r"\b[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b", None, 0.85, r"swift|bic|swift[/ -]bic", bic),
+    Rule("IBAN", _IBAN_RUN, 1.0, 1.0, "", iban, within=iban_ranges(_IBAN_LENGTH), anywhere=True),
+    Rule(
+        "SWIFT_BIC",
+        r"\b[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b",
+        None,
+        0.85,
+        r"swift|bic|swift[/ -]bic",
+        bic,
+        anywhere=True,
+    ),
     Rule(
         "US_ROUTING",
         r"\b\d{9}\b|\b\d{4}[- ]\d{4}[- ]\d\b",
@@ -143,6 +151,7 @@ FINANCE = (
         "ip",
         ipv6,
         bare=False,
+        anywhere=True,
     ),
     Rule(
         "MAC_ADDRESS",
@@ -151,6 +160,7 @@ FINANCE = (
         0.95,
         "mac|device|ethernet|wi-?fi|bluetooth|hardware",
         mac,
+        anywhere=True,
     ),
     Rule(
         "VIN",

@@ -79,6 +79,7 @@ EUROPE = (
         1.0,
         "codice|fiscale",
         c.codice_fiscale,
+        anywhere=True,
     ),
     Rule(
         "FR_NIR",

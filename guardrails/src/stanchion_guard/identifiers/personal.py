@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from stanchion_guard.identifiers.rules import Rule
 
 _TOP = (
@@ -175,4 +177,5 @@ PLACES = (
         bare=False,
     ),
 )
-PERSONAL = (*CONTACT, *WEB, *BIRTH_AND_AGE, *CREDENTIALS, *PLACES)
+PERSONAL = tuple(replace(rule, anywhere=True) for rule in (*CONTACT, *WEB, *BIRTH_AND_AGE, *CREDENTIALS, *PLACES))
+"""Long or without digits, most of them, and few beside the numbers: all are looked for in the whole text."""

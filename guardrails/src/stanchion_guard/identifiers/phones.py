@@ -5,16 +5,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 
-from stanchion_guard.identifiers.rules import Span, embedded, near
-from stanchion_guard.scanning import Bytes, pattern
+from stanchion_guard.identifiers.rules import Context, Span, embedded, surroundings
+from stanchion_guard.scanning import Bytes, Hit, pattern
 
 _SHAPE = pattern(r"(?:\+|\b00|\(\+?)?\d[\d ().\-/\x{2011}]{5,24}\d")
-_CONTEXT = re.compile(
-    r"(?i)(?<![^\W\d_])(?:(?:tele)?phone|tele?|mobile|mob|cell(?:ular|phone)?|call(?: me| us)?|fax|ring me|dial|text(?: me)?(?: at| on)|sms|whats ?app|"
+_CONTEXT = Context(
+    r"(?:tele)?phone|tele?|mobile|mob|cell(?:ular|phone)?|call(?: me| us)?|fax|ring me|dial|text(?: me)?(?: at| on)|sms|whats ?app|"
     r"messages to|contact(?: number| no| me)?|hotline|landline|office|telefon(?:nummer|o|e|i)?|telefoon|téléphone|tél|teléfono|telemóvel|móvil|celular|cellulare|"
-    r"handy(?:nummer)?|rufnummer|portable|numéro|numero di|puhelin|komórka|телефон|тел|моб|電話|电话|手机|전화)(?![^\W\d_])|☎|📞|📱|"
-    r"\bnumber(?: is|:)?\s*$"
+    r"handy(?:nummer)?|rufnummer|portable|numéro|numero di|puhelin|komórka|телефон|тел|моб|電話|电话|手机|전화",
+    "☎|📞|📱",
+    r"\bnumber(?: is|:)?\s*$",
 )
 _NOT_PHONES = re.compile(
     r"(?i)(?:order|invoice|account|acct|ticket|case|reference|ref|tracking|serial|model|part|sku|isbn|issn|doi|version|build|id|bank|card|routing|policy|claim|"
@@ -28,6 +30,7 @@ _MONEY = frozenset("$€£¥₹₽%#")
 _GROUPS = re.compile(r"\d+")
 _NORTH_AMERICAN = re.compile(r"^(?:1[-. ]?)?\(?[2-9]\d\d\)?[-. /]{1,2}[2-9]\d\d[-. ]\d{4}$")
 _TRUNK = re.compile(r"^\(?0[1-9]")
+_LEAST_DIGITS, _MOST_DIGITS = 7, 15
 MOST_CANDIDATES = 2_000
 """Number-like runs of one text that are looked up; beyond them a text is a table of numbers."""
 
@@ -35,18 +38,23 @@ MOST_CANDIDATES = 2_000
 def find_phones(data: Bytes, regions: Sequence[str]) -> Iterator[Span]:
     """Spans labelled PHONE. Numbers with a country code are judged by its plan; others by `regions`, their
     grouping, and the words beside them."""
-    for count, hit in enumerate(data.hits(_SHAPE)):
-        if count >= MOST_CANDIDATES:
-            return
+    for hit in islice(_candidates(data), MOST_CANDIDATES):
         start, text = hit.start, hit.text
         text = _whole(text)
         end = start + len(text)
         digits = sum(map(str.isdigit, text))
-        if not 7 <= digits <= 15 or _foreign(data.text, start, end, text):
+        if not _LEAST_DIGITS <= digits <= _MOST_DIGITS or _foreign(data.text, start, end, text):
             continue
-        score, reason = _judge(data.text, start, end, text, digits, regions)
+        score, reason = _judge(data, start, end, text, digits, regions)
         if score:
             yield Span("PHONE", start, end, score, f"PHONE by {reason}")
+
+
+def _candidates(data: Bytes) -> Iterator[Hit]:
+    for area in surroundings(data):
+        if area.digits >= _LEAST_DIGITS:
+            for match in _SHAPE.finditer(data.data, area.start, area.end):
+                yield data.hit(match)
 
 
 def _whole(text: str) -> str:
@@ -64,22 +72,22 @@ def _foreign(text: str, start: int, end: int, number: str) -> bool:
     return bool(_DATE.search(number)) or before in ("=", "/", "&", "@")
 
 
-def _judge(text: str, start: int, end: int, number: str, digits: int, regions: Sequence[str]) -> tuple[float, str]:
-    before = text[max(0, start - 30) : start]
-    beside = near(_CONTEXT, text, start, end)
+def _judge(data: Bytes, start: int, end: int, number: str, digits: int, regions: Sequence[str]) -> tuple[float, str]:
     if number.startswith(("+", "(+")) or (number.startswith("00") and digits > 9):
-        plan = _valid(re.sub(r"^\(?(?:\+|00)", "+", number), None)
-        if plan or beside:
-            return (
-                0.95 if plan else 0.75
-            ), "its country's numbering plan" if plan else "a country code and a word beside it"
+        if _valid(re.sub(r"^\(?(?:\+|00)", "+", number), None):
+            return 0.95, "its country's numbering plan"
+        beside = _CONTEXT.near(data, start, end)
+        return (0.75, "a country code and a word beside it") if beside else (0.0, "")
+    if _NOT_PHONES.search(data.text[max(0, start - 30) : start]):
         return 0.0, ""
-    if _NOT_PHONES.search(before):
-        return 0.0, ""
-    if beside:
+    if _CONTEXT.near(data, start, end):
         if any(_valid(number, region) for region in regions):
             return 0.9, "its numbering plan and a word beside it"
         return (0.0, "") if number.isdigit() and digits < 9 else (0.7, "a word beside it")
+    return _by_grouping(number, digits, regions)
+
+
+def _by_grouping(number: str, digits: int, regions: Sequence[str]) -> tuple[float, str]:
     groups = _GROUPS.findall(number)
     if _NORTH_AMERICAN.match(number):
         return (0.85, "North American grouping and plan") if _valid(number, "US") else (0.0, "")

@@ -5,15 +5,18 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import re2
 
-from stanchion_guard.scanning import Bytes, pattern
+from stanchion_guard.scanning import Area, Bytes, pattern
 
 BEFORE, AFTER = 60, 30
 """Characters before and after a number in which a word of context counts."""
+REACH = 96
+"""Characters that a match is long at most, but for `anywhere` rules."""
 _MOST_MEMORY = 32 << 20
 """Bytes that one set of rules and its automaton may take."""
 _SEPARATORS = {ord(sign): "" for sign in " .-/()\u00a0'_\u2011\u2013\n"}
@@ -29,7 +32,8 @@ class Rule:
     of a match without a word of `context` nearby, None where the shape alone says nothing; `beside` the score with one.
     `against`: words right before it that make it something else. `bare`: the identifier must stand free of letters and
     digits, and its separators mean nothing. `within`: which ranges of a match may be the identifier, in order; of those
-    that overlap, the first to pass the check counts.
+    that overlap, the first to pass the check counts. `anywhere`: a match may hold no digit, or lie further than REACH
+    from one, so the whole text has to be searched and not only the surroundings of digits.
     """
 
     label: str
@@ -41,6 +45,7 @@ class Rule:
     against: str = ""
     bare: bool = True
     within: Callable[[str], Iterator[tuple[int, int]]] | None = None
+    anywhere: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,31 +63,70 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class _Compiled:
+    """`group` is the one that holds the identifier."""
+
     rule: Rule
     shape: Any
-    context: Any
+    group: int
+    context: Context | None
     against: Any
 
 
-@dataclass(frozen=True)
+class _Set:
+    """Patterns under numbers of their own, and which of them a text holds."""
+
+    def __init__(self, numbered: Sequence[tuple[int, str]]) -> None:
+        self._numbers = [number for number, _ in numbered]
+        self._set = re2.Set.SearchSet(_roomy())
+        for _, shape in numbered:
+            self._set.Add(shape)
+        self._set.Compile()
+
+    def within(self, data: bytes) -> list[int]:
+        """In no order."""
+        if not self._numbers:
+            return []
+        return [self._numbers[index] for index in self._set.Match(data) or ()]
+
+
 class Scanner:
     """Rules compiled together: one pass tells which of them have a shape in the text at all."""
 
-    rules: Sequence[Rule]
-    _compiled: list[_Compiled] = field(init=False, repr=False)
-    _set: Any = field(init=False, repr=False)
-
-    def __post_init__(self) -> None:
-        shapes = re2.Set.SearchSet(_roomy())
-        for rule in self.rules:
-            shapes.Add(rule.shape)
-        shapes.Compile()
-        object.__setattr__(self, "_set", shapes)
-        object.__setattr__(self, "_compiled", [_compile(rule) for rule in self.rules])
+    def __init__(self, rules: Sequence[Rule]) -> None:
+        self.rules = rules
+        self._compiled = [_compile(rule) for rule in rules]
+        self._anywhere = _Set([(number, rule.shape) for number, rule in enumerate(rules) if rule.anywhere])
+        self._digits = _Set([(number, rule.shape) for number, rule in enumerate(rules) if not rule.anywhere])
+        self._words = _Set([(number, _loosely(rule.context)) for number, rule in enumerate(rules) if rule.context])
 
     def scan(self, data: Bytes) -> Iterator[Span]:
-        for number in self._set.Match(data.data) or ():
-            yield from _apply(self._compiled[number], data)
+        """Every identifier, whatever its score, the later rules first: of two with the same range and score the first
+        one counts."""
+        for number, start, end, beside in sorted(self._places(data), reverse=True):
+            yield from _apply(self._compiled[number], data, start, end, beside)
+
+    def _places(self, data: Bytes) -> Iterator[tuple[int, int, int, bool]]:
+        """Rule, bytes in which it has a shape, and whether a word of its context may stand beside it."""
+        for number in self._anywhere.within(data.data):
+            yield number, 0, len(data.data), True
+        for start, end, _ in surroundings(data):
+            piece = data.data[start:end]
+            shapes = self._digits.within(piece)
+            words = frozenset(self._words.within(piece)) if shapes and piece.isascii() else None
+            for number in shapes:
+                beside = words is None or number in words
+                if beside or self.rules[number].alone is not None:
+                    yield number, start, end, beside
+
+
+def surroundings(data: Bytes) -> list[Area]:
+    """Where the digits stand, with all that a rule which is not `anywhere` looks at."""
+    return data.around_digits(BEFORE + REACH, REACH + AFTER)
+
+
+def _loosely(listed: str) -> str:
+    """RE2 for words of context; in ASCII text it finds whatever `Context` finds, and parts of words."""
+    return f"(?i)(?:{listed})"
 
 
 def _roomy() -> Any:
@@ -92,49 +136,70 @@ def _roomy() -> Any:
 
 
 def _compile(rule: Rule) -> _Compiled:
-    context = re.compile(_near(rule.context)) if rule.context else None
+    context = Context(rule.context) if rule.context else None
     against = re.compile(rf"(?i)(?<![^\W\d_]){rule.against}") if rule.against else None
-    return _Compiled(rule, pattern(rule.shape), context, against)
+    shape = pattern(rule.shape)
+    return _Compiled(rule, shape, 1 if shape.groups else 0, context, against)
 
 
-def _near(listed: str) -> str:
-    """The window is 90 characters, so the standard library's matcher is both safe and quicker here."""
-    return rf"(?i)(?<![^\W\d_])(?:{listed})(?![^\W\d_])"
+class Context:
+    """Words that speak for an identifier. Compiled when first needed: most texts need few of them."""
+
+    def __init__(self, listed: str, *others: str) -> None:
+        """`listed`: alternatives that stand free of letters; `others`: any that look after themselves. Regular
+        expressions without look-around, in both RE2 and the standard library."""
+        self.listed, self.others = listed, others
+
+    @cached_property
+    def _ascii(self) -> Any:
+        others = (one.replace("$", r"(?:\x00|$)").replace(r"\s", r"[\s\x0b\x1c-\x1f]") for one in self.others)
+        return pattern("|".join((rf"(?i)(?:^|[^a-z])(?:{self.listed})(?:$|[^a-z])", *others)))
+
+    @cached_property
+    def _any(self) -> Any:
+        """The window is 90 characters, so the standard library's matcher is safe here."""
+        return re.compile("|".join((rf"(?i)(?<![^\W\d_])(?:{self.listed})(?![^\W\d_])", *self.others)))
+
+    def near(self, data: Bytes, start: int, end: int) -> bool:
+        """Whether one of the words stands shortly before or after the range of characters."""
+        first = max(0, start - BEFORE)
+        if data.ascii:
+            window = b"%b\0%b" % (data.data[first:start], data.data[end : end + AFTER])
+            return self._ascii.search(window) is not None
+        text = data.text
+        return bool(self._any.search(text[first:start]) or self._any.search(text[end : end + AFTER]))
 
 
-def _apply(compiled: _Compiled, data: Bytes) -> Iterator[Span]:
-    group = 1 if compiled.shape.groups else 0
-    for match in data.matches(compiled.shape):
-        hit = data.hit(match, group)
+def _apply(compiled: _Compiled, data: Bytes, first: int, last: int, may_be_beside: bool) -> Iterator[Span]:
+    for match in compiled.shape.finditer(data.data, first, last):
+        hit = data.hit(match, compiled.group)
         if compiled.rule.within is None:
             ranges = iter(((hit.start, hit.end),))
         else:
             ranges = ((hit.start + start, hit.start + end) for start, end in compiled.rule.within(hit.text))
         reached = 0
         for start, end in ranges:
-            score = _score(compiled, data.text, start, end) if start >= reached else None
+            score = _score(compiled, data, start, end, may_be_beside) if start >= reached else None
             if score is not None:
                 reached = end
                 yield Span(compiled.rule.label, start, end, *score, checked=compiled.rule.check is not None)
+            if reached == hit.end:
+                break
 
 
-def _score(compiled: _Compiled, text: str, start: int, end: int) -> tuple[float, str] | None:
+def _score(compiled: _Compiled, data: Bytes, start: int, end: int, may_be_beside: bool) -> tuple[float, str] | None:
     """What a range is worth as the rule's identifier, and why; None for nothing."""
-    rule, value = compiled.rule, text[start:end]
+    rule, text = compiled.rule, data.text
+    value = text[start:end]
     if rule.bare and embedded(text, start, end):
         return None
     if compiled.against is not None and compiled.against.search(text[max(0, start - 20) : start]):
         return None
     if rule.check is not None and not rule.check(value.translate(_SEPARATORS).upper() if rule.bare else value):
         return None
-    beside = compiled.context is not None and near(compiled.context, text, start, end)
+    beside = may_be_beside and compiled.context is not None and compiled.context.near(data, start, end)
     score = rule.beside if beside else rule.alone
     return None if score is None else (score, _reason(rule, beside=beside))
-
-
-def near(context: Any, text: str, start: int, end: int) -> bool:
-    """Whether a word of `context` stands shortly before or after the range."""
-    return bool(context.search(text[max(0, start - BEFORE) : start]) or context.search(text[end : end + AFTER]))
 
 
 def _reason(rule: Rule, *, beside: bool) -> str:
