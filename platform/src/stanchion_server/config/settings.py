@@ -43,6 +43,7 @@ INSTALLED_APPS = [
     "stanchion_server.tenants",
     "stanchion_server.ingest",
     "stanchion_server.traces",
+    "stanchion_server.gpu",
     "stanchion_server.costs",
     "stanchion_server.feedback",
     "stanchion_server.policies",
@@ -158,6 +159,7 @@ CELERY_INCLUDE = [
     "stanchion_server.routes.scoring",
     "stanchion_server.routes.rescoring",
     "stanchion_server.routes.drift",
+    "stanchion_server.routes.gpu_cost",
 ]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
 CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
@@ -172,6 +174,7 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.scoring.score_slow": {"queue": "score_slow"},
         "stanchion_server.routes.scoring.expire_scores": {"queue": "maintenance"},
         "stanchion_server.routes.rescoring.open_rescorings": {"queue": "maintenance"},
+        "stanchion_server.routes.gpu_cost.expire_windows": {"queue": "maintenance"},
         "stanchion_server.routes.drift.plan_drift": {"queue": "maintenance"},
         "stanchion_server.routes.drift.expire_drift": {"queue": "maintenance"},
         "stanchion_server.routes.drift.run_drift": {"queue": "score_slow"},
@@ -185,6 +188,7 @@ SCORE_SLOW_EVERY_S = 2.0
 SUM_SCORES_EVERY_S = 5.0
 RESCORE_EVERY_S = 5.0
 DRIFT_EVERY_S = 15.0
+GPU_EVERY_S = 10.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
     "settle": {
@@ -220,6 +224,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire scores": {
         "task": "stanchion_server.routes.scoring.expire_scores",
         "schedule": crontab(minute="57"),
+        "options": {"expires": 1800},
+    },
+    "sum windows": {
+        "task": "stanchion_server.routes.gpu_cost.sum_windows",
+        "schedule": GPU_EVERY_S,
+        "options": {"expires": GPU_EVERY_S},
+    },
+    "allocate": {
+        "task": "stanchion_server.routes.gpu_cost.allocate",
+        "schedule": GPU_EVERY_S,
+        "options": {"expires": GPU_EVERY_S},
+    },
+    "expire windows": {
+        "task": "stanchion_server.routes.gpu_cost.expire_windows",
+        "schedule": crontab(minute="27"),
         "options": {"expires": 1800},
     },
     "plan drift": {

@@ -6,6 +6,10 @@ from typing import ClassVar
 
 from django.db import models
 
+from stanchion_server.costs.self_hosted import AllocatedHour, Allocation, AllocationLine, Deployment, DirtyHour
+
+__all__ = ["AllocatedHour", "Allocation", "AllocationLine", "Deployment", "DirtyHour", "PriceOverride"]
+
 
 class PriceOverride(models.Model):
     """What one project pays for a model from `effective_from` on, in US dollars per million tokens.

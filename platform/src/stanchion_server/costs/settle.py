@@ -15,7 +15,7 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from stanchion_server.costs import charging, selectors, stored
+from stanchion_server.costs import charging, hours, selectors, stored
 from stanchion_server.costs.charging import RECORDS_PER_RESPONSE, RESPONSE_WINDOW, Key
 from stanchion_server.costs.pricing import ROLLUP_FALLBACK
 from stanchion_server.kernel import clock, db
@@ -89,6 +89,7 @@ def _settle_project(project_id: int, limit: int, oldest: datetime | None) -> tup
         changed = _charge(cursor, project_id, minutes)
         labels.settle(cursor, project_id, minutes | {stored.minute_of(key) for key in changed})
         rollups.recompute(cursor, project_id, minutes | {stored.minute_of(key) for key in changed})
+        hours.mark(cursor, project_id, minutes | {stored.minute_of(key) for key in changed})
     return len(claimed), len(changed)
 
 

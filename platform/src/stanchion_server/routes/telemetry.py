@@ -16,6 +16,7 @@ from celery import shared_task
 from stanchion_server.costs import pricing
 from stanchion_server.costs import selectors as prices
 from stanchion_server.costs import settle as settling
+from stanchion_server.gpu import registry
 from stanchion_server.ingest import clients, decode, ledger, normalise, scrub, window
 from stanchion_server.ingest import selectors as received
 from stanchion_server.ingest.admission import Gate
@@ -68,7 +69,7 @@ def accept(
         batch = _prepare(sender.project_id, decoded)
         client = _client_names.bounded(sender.project_id, clients.of(decoded, sender.user_agent))
         entry = ledger.stored(decoded, batch, sender.api_key_id, signal, client, body_bytes)
-    result = store.store(sender.project_id, batch, entry, (jobs.of_written, outside.of_written))
+    result = store.store(sender.project_id, batch, entry, (jobs.of_written, outside.of_written, registry.of_written))
     return Outcome(entry.sent, result.stored, result.duplicate, entry.rejected, ledger.message(decoded, entry))
 
 

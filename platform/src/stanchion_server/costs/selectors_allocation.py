@@ -1,0 +1,147 @@
+"""What self-hosted models cost, for whom: sums of stored allocations. The project comes first.
+
+`by_feature(project_id, start, end)` stands beside the API cost of the call rollups: the two never hold the same dollar,
+as calls of a deployment carry no price per token of their own once they are priced at 0.
+"""
+
+# ruff: noqa: S608 - every name in these statements is our own
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from stanchion_server.costs.allocation import IDLE, OTHERS, UNATTRIBUTED, USE
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.traces.selectors import reading
+
+DIMENSIONS = {
+    "feature": "l.feature", "model": "l.model", "user": "l.user_id", "deployment": "d.name",
+    "engine": "concat_ws(' ', d.engine, d.engine_version)", "batching": "d.batching",
+}  # fmt: skip
+KINDS = (USE, OTHERS, IDLE, UNATTRIBUTED)
+STEPS = ("hour", "day")
+MOST_ROWS = 5_000
+
+
+@dataclass(frozen=True, slots=True)
+class AllocatedRow:
+    """`kind` is use (others included: users beyond an hour's 500 largest), idle or unattributed; for the latter two
+    `group` names only what is known without calls. `energy_wh` and `co2e_g` are None where no energy was measured, or
+    no grid factor given; `co2e_g` has the PUE in it and `rec_ratio` taken off, `gross_co2e_g` has not.
+    `is_estimated`: in some hour, traffic stood in for utilisation or power was integrated.
+    """
+
+    bucket: datetime | None
+    kind: str
+    group: dict[str, str]
+    calls: int
+    input_tokens: int
+    output_tokens: int
+    gpu_usd: Decimal
+    energy_usd: Decimal
+    energy_wh: Decimal | None
+    co2e_g: Decimal | None
+    gross_co2e_g: Decimal | None
+    is_estimated: bool
+
+    @property
+    def usd(self) -> Decimal:
+        return self.gpu_usd + self.energy_usd
+
+    @property
+    def wh_per_1k_tokens(self) -> Decimal | None:
+        tokens = self.input_tokens + self.output_tokens
+        return self.energy_wh / tokens * 1000 if self.energy_wh is not None and tokens else None
+
+    @property
+    def wh_per_call(self) -> Decimal | None:
+        return self.energy_wh / self.calls if self.energy_wh is not None and self.calls else None
+
+    @property
+    def co2e_g_per_call(self) -> Decimal | None:
+        return self.co2e_g / self.calls if self.co2e_g is not None and self.calls else None
+
+    @property
+    def usd_per_mtok(self) -> Decimal | None:
+        tokens = self.input_tokens + self.output_tokens
+        return self.usd / tokens * 1_000_000 if tokens else None
+
+
+def by_feature(project_id: int, start: datetime, end: datetime) -> tuple[AllocatedRow, ...]:
+    """GPU and energy of every feature's calls, then of idling and of use by no known call; dearest first within each.
+
+    Hours that begin in [start, end) count whole: ask for whole hours. The rows of one range add up to what was paid for
+    its closed hours. `row.group["feature"]` is empty for calls without a feature, and for idle and unattributed lines.
+    """
+    return grouped(project_id, start, end, ("feature",))
+
+
+def grouped(
+    project_id: int, start: datetime, end: datetime, group_by: Sequence[str] = (), step: str = ""
+) -> tuple[AllocatedRow, ...]:
+    """By at most two of DIMENSIONS, in all or per `step` (hour or day). SenderError says what cannot be answered."""
+    for name in group_by:
+        if name not in DIMENSIONS:
+            raise SenderError("unknown_group", f"{name[:80]!r} is not a dimension. Known: {', '.join(DIMENSIONS)}.")
+    if len(group_by) > 2 or len(set(group_by)) != len(group_by):
+        raise SenderError("too_many_groups", "Group by at most two different dimensions.")
+    if step not in ("", *STEPS):
+        raise SenderError("bad_step", f"The step is {step[:20]!r}; it can be hour or day.")
+    with reading.bounded():
+        found = reading.rows(_sql(group_by, step), [project_id, start, end, MOST_ROWS + 1])
+    if len(found) > MOST_ROWS:
+        raise SenderError("too_many_rows", f"That are more than {MOST_ROWS} rows. Ask for less at once.", 422)
+    return tuple(_row(row, group_by) for row in found)
+
+
+def _sql(group_by: Sequence[str], step: str) -> str:
+    bucket = f"date_trunc('{step}', l.hour, 'UTC')" if step else "NULL::timestamptz"
+    columns = "".join(f", {DIMENSIONS[name]}" for name in group_by)
+    keys = ", ".join(str(place) for place in range(1, 3 + len(group_by)))
+    return f"""
+SELECT {bucket}, CASE WHEN l.kind = '{OTHERS}' THEN '{USE}' ELSE l.kind END AS kind{columns},
+    sum(l.calls), sum(l.input_tokens), sum(l.output_tokens), sum(l.cost_usd), sum(l.energy_usd), sum(l.energy_wh),
+    sum(l.energy_wh * d.pue / 1000 * d.grid_g_per_kwh * (1 - d.rec_ratio)),
+    sum(l.energy_wh * d.pue / 1000 * d.grid_g_per_kwh), bool_or(a.method = 'estimated' OR a.energy_method = 'estimated')
+FROM costs_allocationline l
+JOIN costs_allocation a ON a.id = l.allocation_id JOIN costs_deployment d ON d.id = a.deployment_id
+WHERE l.project_id = %s AND l.hour >= %s AND l.hour < %s
+GROUP BY {keys}
+ORDER BY 1, min(CASE l.kind WHEN '{IDLE}' THEN 2 WHEN '{UNATTRIBUTED}' THEN 1 ELSE 0 END),
+    sum(l.cost_usd) + sum(l.energy_usd) DESC, {keys} LIMIT %s
+"""
+
+
+def _row(row: tuple[Any, ...], group_by: Sequence[str]) -> AllocatedRow:
+    bucket, kind = row[:2]
+    named = dict(zip(group_by, row[2:], strict=False))
+    calls, inputs, outputs, gpu_usd, energy_usd, wh, net, gross, is_estimated = row[2 + len(group_by) :]
+    when = bucket.astimezone(UTC) if bucket else None
+    return AllocatedRow(
+        when, kind, named, int(calls), int(inputs), int(outputs), gpu_usd, energy_usd, wh, net, gross, is_estimated
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class Progress:
+    """How far the split of a range has come: closed hours done, and hours that wait to be split (again)."""
+
+    hours: int
+    waiting: int
+    newest: datetime | None
+
+
+def progress(project_id: int, start: datetime, end: datetime) -> Progress:
+    done = reading.rows(
+        "SELECT count(*), max(hour) FROM costs_allocatedhour WHERE project_id = %s AND hour >= %s AND hour < %s",
+        [project_id, start, end],
+    )[0]
+    waiting = reading.rows(
+        "SELECT count(DISTINCT hour) FROM costs_dirtyhour WHERE project_id = %s AND hour >= %s AND hour < %s",
+        [project_id, start, end - timedelta(hours=1)],
+    )[0]
+    return Progress(int(done[0]), int(waiting[0]), done[1].astimezone(UTC) if done[1] else None)
