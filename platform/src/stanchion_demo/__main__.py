@@ -12,15 +12,17 @@ import signal
 import sys
 import threading
 import time
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import stanchion_sdk as stanchion
-from stanchion_demo import catalogue, notebook, storyline
+from stanchion_demo import cards, catalogue, notebook, storyline
 from stanchion_demo.applications import Applications, CannotStart
 from stanchion_demo.clock import LiveClock, PastClock, Stopping
 from stanchion_demo.guards import Guards
+from stanchion_demo.machines import Machines
 from stanchion_demo.office import Office
 from stanchion_demo.player import Rated, Stage, play
 from stanchion_demo.provider import Provider
@@ -67,11 +69,16 @@ def run(folder: Path, seed: int, scale: float, *, is_live: bool) -> None:
         office = Office(url, admin_key)
         guards = Guards(notes.story)
         office.publish_policy()
+        office.price_deployment(cards.begins(notes.story))
+        machines = Machines(url, api_key, notes.story, stop)
         if not notes.is_history_told:
+            telling = ThreadPoolExecutor(1).submit(machines.tell_history)
             is_bad = tell_history(notes.story, provider, applications, guards, stop)
+            print(f"the cards' history is {'' if telling.result() else 'not '}told", flush=True)
             print(f"people reviewed {office.review(is_bad, _seed(notes.story))} guard decisions", flush=True)
             notebook.history_told(notes_path, notes)
         if is_live:
+            threading.Thread(target=machines.go_on, daemon=True).start()
             go_on(notes.story, provider, applications, guards, stop)
     stanchion.shutdown()
 

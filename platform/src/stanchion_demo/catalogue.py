@@ -42,6 +42,8 @@ SONNET_UNCACHED = replace(SONNET, reads_cache=False)
 HAIKU = Model("messages", "anthropic", "claude-haiku-4-5", 0.4, 140, writes_cache=True)
 GEMINI_FLASH = Model("chat", "gcp.gemini", "gemini-2.5-flash", 0.5, 170)
 MISTRAL_SMALL = Model("chat", "mistral_ai", "mistral-small-latest", 0.25, 120)
+# The shop's own: it speaks OpenAI's protocol, so clients and telemetry take it for "openai".
+LLAMA = Model("chat", "openai", "llama-3.1-8b-instruct", 0.2, 48, reads_cache=False)
 EMBEDDING = "text-embedding-3-small"
 
 

@@ -89,7 +89,8 @@ def triage(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
         review = write(rng, rng.choice(planted_texts.TOXIC_QUESTIONS), facts)
     topic = rng.choice(("delivery", "quality", "service", "price"))
     label = json.dumps({"sentiment": sentiment, "topic": topic, "urgent": "warm" in review})
-    call = catalogue.call(rng, catalogue.MISTRAL_SMALL, TRIAGE, [{"role": "user", "content": review}], label)
+    model = rng.choices((catalogue.MISTRAL_SMALL, catalogue.LLAMA), weights=(60, 40))[0]
+    call = catalogue.call(rng, model, TRIAGE, [{"role": "user", "content": review}], label)
     return [Turn(0.0, (call,))], frozenset(planted)
 
 

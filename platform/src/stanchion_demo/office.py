@@ -6,14 +6,23 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
+from datetime import datetime
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
+from stanchion_demo import cards
 from stanchion_demo.guard_policies import NAME, VERSIONS
 from stanchion_demo.guards import ERAS
 
 TIMEOUT_S = 30
+DEPLOYMENT = {
+    "name": cards.DEPLOYMENT, "match_model": cards.MODEL, "match_server": "llama.birchwood.example:8000",
+    "hosts": list(cards.HOSTS), "basis": "gpu_hour", "usd_per_hour": "0.38", "count": len(cards.CARDS),
+    "storage_gib": "200", "storage_usd_per_gib_month": "0.08", "usd_per_kwh": "0.26", "pue": "1.4",
+    "grid_g_per_kwh": "340", "engine": "vllm", "engine_version": cards.ENGINE_VERSION, "batching": "paged",
+    "note": "Three cards bought for three years, in our own machine room",
+}  # fmt: skip
 REVIEWED_ACTIONS = (("block", 40), ("fallback", 30), ("redact", 25), ("flag", 15))
 """How many decisions of each action people look at."""
 
@@ -37,6 +46,16 @@ class Office:
             self._ask("POST", f"/api/v1/policies/{NAME}/versions", {"note": note})
         now = ERAS[-1]
         self._ask("POST", f"/api/v1/policies/{NAME}/rollout", {"live": now.live, "shadow": now.shadow})
+        return True
+
+    def price_deployment(self, effective_from: datetime) -> bool:
+        """What the shop's own model costs: made-up rates of a small company's machine room. False where it is known."""
+        try:
+            self._ask("POST", "/api/v1/deployments", {**DEPLOYMENT, "effective_from": effective_from.isoformat()})
+        except urllib.error.HTTPError as error:
+            if error.code == 409:
+                return False
+            raise
         return True
 
     def review(self, is_bad: Mapping[str, bool], seed: str) -> int:

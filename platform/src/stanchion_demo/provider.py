@@ -15,7 +15,7 @@ import anthropic
 import httpx2
 import openai
 
-from stanchion_demo import agent
+from stanchion_demo import agent, cards
 from stanchion_demo.steps import Embedding, ModelCall
 from stanchion_server.commands.fake_llm import Answer, FakeLlm, Scripted, Usage
 
@@ -23,7 +23,9 @@ ADDRESSES = {
     "openai": "https://api.openai.com/v1",
     "gcp.gemini": "https://generativelanguage.googleapis.com/v1beta/openai",
     "mistral_ai": "https://api.mistral.ai/v1",
+    cards.MODEL: "http://llama.birchwood.example:8000/v1",
 }
+"""By provider, or by model where the shop hosts it itself."""
 REFUSALS = {
     429: "Rate limit reached for requests. Limit: 500 per minute. Please try again in 1 s.",
     500: "The server had an error while processing your request. Sorry about that!",
@@ -94,7 +96,7 @@ class Provider:
     def _chat(self, call: ModelCall, options: Mapping[str, Any]) -> str:
         messages: Any = [{"role": "system", "content": call.system}, *call.messages]
         more = {**options, **_given(temperature=call.temperature)}
-        completions = self._openai[call.provider].chat.completions
+        completions = self._openai[call.model if call.model in ADDRESSES else call.provider].chat.completions
         if not call.is_streamed:
             answer: str | None = (
                 completions.create(model=call.model, messages=messages, **more).choices[0].message.content

@@ -12,6 +12,8 @@ from stanchion_demo.steps import Embedding, Kind, Message, ModelCall, Rating, Re
 from stanchion_demo.support_texts import POLICY, RECALL, TOPICS, Topic
 from stanchion_demo.words import Facts, write
 
+MODELS = (catalogue.GPT_41, catalogue.HAIKU, catalogue.GPT_4O_MINI, catalogue.LLAMA)
+SHARES = (32, 22, 19, 27)
 STYLE = {
     "v6": "\n\nAnswers may be as long as needed.",
     "v7": "\n\nThink about every rule above, one after the other, before you answer, and quote the ones that matter.",
@@ -54,7 +56,7 @@ def conversation(rng: Random, facts: Facts, setting: Setting) -> tuple[list[Turn
     if setting.trouble is None and rng.random() < setting.recall:
         topic = RECALL
         planted.add(Kind.RECALL_TOPIC)
-    model = rng.choices((catalogue.GPT_41, catalogue.HAIKU, catalogue.GPT_4O_MINI), weights=(44, 30, 26))[0]
+    model = rng.choices(MODELS, weights=SHARES)[0]
     prompt = Prompt("support-answer", setting.prompt_version, POLICY + STYLE[setting.prompt_version])
     talk = _Talk(rng, facts, setting, model, prompt, topic, planted, [])
     if setting.slowness > 1.2:

@@ -53,6 +53,10 @@ class AllocatedRow:
         return self.gpu_usd + self.energy_usd
 
     @property
+    def usd_per_call(self) -> Decimal | None:
+        return self.usd / self.calls if self.calls else None
+
+    @property
     def wh_per_1k_tokens(self) -> Decimal | None:
         tokens = self.input_tokens + self.output_tokens
         return self.energy_wh / tokens * 1000 if self.energy_wh is not None and tokens else None
@@ -145,3 +149,75 @@ def progress(project_id: int, start: datetime, end: datetime) -> Progress:
         [project_id, start, end - timedelta(hours=1)],
     )[0]
     return Progress(int(done[0]), int(waiting[0]), done[1].astimezone(UTC) if done[1] else None)
+
+
+@dataclass(frozen=True, slots=True)
+class VersionRow:
+    """One version of a deployment over its hours in a range: what compares engines, batching modes and sizes.
+    `tokens_per_s` is over all time, `busy_tokens_per_s` over the time with work."""
+
+    deployment_id: int
+    hours: int
+    estimated_hours: int
+    busy: tuple[float, ...]
+    covered_ratio: float
+    usd: Decimal
+    idle_usd: Decimal
+    energy_wh: Decimal | None
+    calls: int
+    untokened_calls: int
+    input_tokens: int
+    output_tokens: int
+
+    @property
+    def tokens(self) -> int:
+        return self.input_tokens + self.output_tokens
+
+    @property
+    def busy_ratio(self) -> float:
+        return sum(self.busy) / len(self.busy)
+
+    @property
+    def idle_ratio(self) -> float | None:
+        return float(self.idle_usd / self.usd) if self.usd else None
+
+    @property
+    def usd_per_mtok(self) -> Decimal | None:
+        return self.usd / self.tokens * 1_000_000 if self.tokens else None
+
+    @property
+    def wh_per_1k_tokens(self) -> Decimal | None:
+        return self.energy_wh / self.tokens * 1000 if self.energy_wh is not None and self.tokens else None
+
+    @property
+    def tokens_per_s(self) -> float:
+        return self.tokens / (self.hours * 3600)
+
+    @property
+    def busy_tokens_per_s(self) -> float | None:
+        busy_s = sum(self.busy) * 3600
+        return self.tokens / busy_s if busy_s else None
+
+
+def by_version(project_id: int, start: datetime, end: datetime) -> tuple[VersionRow, ...]:
+    """Versions with an hour in the range, the newest first."""
+    with reading.bounded():
+        found = reading.rows(_VERSIONS, [IDLE, project_id, start, end, MOST_ROWS])
+    return tuple(
+        VersionRow(row[0], int(row[1]), int(row[2]), tuple(row[3]), float(row[4]), row[5], row[6] or Decimal(0), row[7],
+                   *(int(count) for count in row[8:]))
+        for row in found
+    )  # fmt: skip
+
+
+_VERSIONS = """
+SELECT a.deployment_id, count(*), count(*) FILTER (WHERE a.method = 'estimated'),
+    array_agg(a.busy_ratio ORDER BY a.hour), avg(a.covered_ratio),
+    sum(a.cost_usd + a.energy_usd), sum(i.usd), sum(a.energy_wh), sum(a.calls),
+    sum(a.untokened_calls), sum(a.input_tokens), sum(a.output_tokens)
+FROM costs_allocation a
+LEFT JOIN LATERAL (SELECT sum(l.cost_usd + l.energy_usd) AS usd FROM costs_allocationline l
+    WHERE l.allocation_id = a.id AND l.kind = %s) i ON true
+WHERE a.project_id = %s AND a.hour >= %s AND a.hour < %s
+GROUP BY 1 ORDER BY max(a.hour) DESC, 1 LIMIT %s
+"""

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
-from django.db.models import Q
-
-from stanchion_server.gpu.models import EngineWindow, GpuAgent, GpuDevice, GpuWindow
+from stanchion_server.gpu.models import GpuAgent, GpuDevice, GpuWindow
+from stanchion_server.traces.selectors import reading
 
 STALE_AFTER_S = 60.0
 """Six exports of our agent; collectors usually send every minute or more often."""
@@ -121,12 +120,84 @@ def newest(project_id: int, since: datetime) -> dict[int, GpuWindow]:
     return {row.device_id: row for row in rows.order_by("device_id", "-start").distinct("device_id")}
 
 
-def engines(
-    project_id: int, start: datetime, end: datetime, host: str = "", deployment: str = ""
-) -> list[EngineWindow]:
-    rows = EngineWindow.objects.filter(project_id=project_id, start__gte=start, start__lt=end)
-    if host:
-        rows = rows.filter(Q(host=host))
-    if deployment:
-        rows = rows.filter(deployment=deployment)
-    return list(rows.order_by("start", "host", "engine", "endpoint"))
+@dataclass(frozen=True, slots=True)
+class EngineState:
+    """A serving engine: its newest five minutes, and what it did over a range."""
+
+    host: str
+    engine: str
+    endpoint: str
+    model: str
+    last_at: datetime
+    up_ratio: float | None
+    running: float | None
+    waiting: float | None
+    waiting_max: float | None
+    kv_cache_ratio: float | None
+    kv_cache_max_ratio: float | None
+    preemptions: float | None
+    generated_tokens: float | None
+
+
+def engines(project_id: int, start: datetime, end: datetime) -> tuple[EngineState, ...]:
+    """Those that reported in the range; `*_max`, preemptions and tokens are over it, the rest of the newest window."""
+    with reading.bounded():
+        found = reading.rows(_ENGINES, [project_id, start, end, MOST_LISTED])
+    return tuple(EngineState(*row) for row in found)
+
+
+_NEWEST = "(array_agg({} ORDER BY start DESC))[1]"
+_ENGINES = f"""
+SELECT host, engine, endpoint, {_NEWEST.format("model")}, max(start), {_NEWEST.format("up_ratio")},
+    {_NEWEST.format("running")}, {_NEWEST.format("waiting")}, max(waiting_max), {_NEWEST.format("kv_cache_ratio")},
+    max(kv_cache_max_ratio), sum(preemptions), sum(generated_tokens)
+FROM gpu_enginewindow WHERE project_id = %s AND start >= %s AND start < %s
+GROUP BY host, engine, endpoint ORDER BY 1, 2, 3 LIMIT %s
+"""  # noqa: S608 - names of our own
+
+
+@dataclass(frozen=True, slots=True)
+class Bucket:
+    """One card in one step of a chart; sums of its five minutes."""
+
+    device: int
+    start: datetime
+    utilization_ratio: float | None
+    memory_ratio: float | None
+    power_w: float | None
+    temperature_c: float | None
+    energy_j: float | None
+    throttled_s: float
+    covered_s: float
+
+
+def buckets(
+    project_id: int, start: datetime, end: datetime, step: timedelta, number: int | None = None
+) -> tuple[Bucket, ...]:
+    """By time, then card: means of utilisation and power, the largest memory share and temperature."""
+    with reading.bounded():
+        found = reading.rows(_BUCKETS, [step, project_id, start, end, number, number, MOST_BUCKETS])
+    return tuple(Bucket(row[0], row[1].astimezone(UTC), *row[2:]) for row in found)
+
+
+MOST_BUCKETS = 50_000
+_BUCKETS = """
+SELECT device_id, date_bin(%s, start, '2001-01-01 00:00+00') AS bucket, avg(utilization_ratio),
+    max(memory_bytes::float8 / nullif(memory_limit_bytes, 0)), avg(power_w), max(temperature_c), sum(energy_j),
+    sum((SELECT coalesce(sum(value::float8), 0) FROM jsonb_each_text(throttled_s))), sum(covered_s)
+FROM gpu_gpuwindow WHERE project_id = %s AND start >= %s AND start < %s AND (%s::bigint IS NULL OR device_id = %s)
+GROUP BY 1, 2 ORDER BY 2, 1 LIMIT %s
+"""
+
+
+def throttling(project_id: int, start: datetime, end: datetime) -> dict[int, dict[str, float]]:
+    """Seconds slowed down by reason, of each card that was."""
+    found = reading.rows(
+        "SELECT device_id, key, sum(value::float8) FROM gpu_gpuwindow, jsonb_each_text(throttled_s)"
+        " WHERE project_id = %s AND start >= %s AND start < %s GROUP BY 1, 2 ORDER BY 1, 3 DESC",
+        [project_id, start, end],
+    )
+    told: dict[int, dict[str, float]] = {}
+    for number, reason, seconds in found:
+        told.setdefault(number, {})[reason] = seconds
+    return told

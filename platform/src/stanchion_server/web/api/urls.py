@@ -10,6 +10,7 @@ from stanchion_server.web.api import (
     decisions,
     drift,
     feedback,
+    gpus,
     guard,
     intake,
     me,
@@ -64,5 +65,9 @@ urlpatterns = [
     path("v1/scoring/rescorings/<int:number>", rescorings.OneRescoring.as_view(), name="api-rescoring"),
     path("v1/scoring/queue", scores.Queue.as_view(), name="api-scoring-queue"),
     path("v1/scoring/quarantine", scores.Quarantine.as_view(), name="api-quarantine"),
+    path("v1/gpus", gpus.Gpus.as_view(), name="api-gpus"),
+    path("v1/deployments", gpus.Deployments.as_view(), name="api-deployments"),
+    path("v1/allocations", gpus.Allocations.as_view(), name="api-allocations"),
+    path("v1/energy", gpus.EnergyUse.as_view(), name="api-energy"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]

@@ -65,6 +65,9 @@ def twin(chart: dict[str, Any]) -> dict[str, Any]:
         "ms": formats.duration,
         "percent": formats.percent,
         "ratio": _ratio,
+        "watt": lambda value: _with_unit(value, "W"),
+        "celsius": lambda value: _with_unit(value, "°C"),
+        "watthour": lambda value: _with_unit(value, "Wh"),
     }
     show = shows.get(chart["unit"], formats.count)
     columns = [series["values"] for series in chart["series"]]
@@ -74,6 +77,10 @@ def twin(chart: dict[str, Any]) -> dict[str, Any]:
         if any(column[place] for column in columns)
     ]
     return {"head": [series["label"] for series in chart["series"]], "lines": lines}
+
+
+def _with_unit(value: float | None, unit: str) -> str:
+    return formats.UNKNOWN if value is None else f"{value:,.1f} {unit}"
 
 
 def _ratio(value: float | None) -> str:

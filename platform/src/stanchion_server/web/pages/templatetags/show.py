@@ -40,6 +40,11 @@ def microseconds(value: float | None) -> str:
 
 
 @register.filter
+def seconds(value: float | None) -> str:
+    return formats.duration(None if value is None else value * 1000)
+
+
+@register.filter
 def iso(value: datetime) -> str:
     return value.isoformat()
 

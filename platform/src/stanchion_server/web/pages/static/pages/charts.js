@@ -16,7 +16,7 @@
     return "$" + value.toFixed(digits);
   };
   const duration = (value) => (value >= 60000 ? `${number.format(value / 60000)} min` : value >= 1000 ? `${number.format(value / 1000)} s` : `${number.format(value)} ms`);
-  const units = { count: (v) => compact.format(v), usd: dollars, ms: duration, percent: (v) => `${number.format(v * 100)} %`, ratio: (v) => v.toFixed(2) };
+  const units = { count: (v) => compact.format(v), usd: dollars, ms: duration, percent: (v) => `${number.format(v * 100)} %`, ratio: (v) => v.toFixed(2), watt: (v) => `${number.format(v)} W`, celsius: (v) => `${number.format(v)} °C`, watthour: (v) => (v >= 1000 ? `${number.format(v / 1000)} kWh` : `${number.format(v)} Wh`) };
 
   const two = (n) => String(n).padStart(2, "0");
   const months = ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"];
