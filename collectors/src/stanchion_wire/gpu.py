@@ -1,8 +1,10 @@
 """Metrics of GPUs, serving engines and the agent that reads them, as names on the wire.
 
 `hw.*` are those of OpenTelemetry's semantic conventions for hardware (v1.44, development status, read 2026-11-26);
-where they have no name, `stanchion.*` has one. Every point of a GPU carries HW_ID and HW_TYPE. A value that the card
-does not report has no point: nothing is sent as 0 that was not read as 0.
+where they have no name, `stanchion.*` has one. Every point of a GPU carries HW_TYPE and HW_ID; only a card that was off
+the bus before the agent came has no HW_ID, and HW_NAME alone. A value that the card does not report has no point:
+nothing is sent as 0 that was not read as 0. Counters are cumulative, begin at 0 with the agent (also those of engines)
+and never fall while it runs.
 """
 
 from __future__ import annotations
@@ -60,6 +62,7 @@ THROTTLED: Final = "stanchion.gpu.throttled"  # s: counter of time slowed down, 
 IO: Final = "hw.gpu.io"  # By: counter of bytes moved, by DIRECTION and LINK
 ERRORS: Final = "hw.errors"  # {error}: counter, by ERROR_TYPE
 STATUS: Final = "hw.status"  # 1 for the HW_STATE that holds, 0 for the others
+PROCESSES: Final = "stanchion.gpu.processes"  # {process}: all that hold memory, the unnamed ones included
 PROCESS_MEMORY: Final = "stanchion.gpu.process.memory.usage"  # By, by PROCESS_PID
 PROCESS_UTILIZATION: Final = "stanchion.gpu.process.utilization"  # 1, by PROCESS_PID
 
@@ -76,10 +79,13 @@ THROTTLE_REASONS: Final = {
 ENGINE: Final = "stanchion.engine.name"  # vllm | tgi | triton | djl | sglang | llama.cpp
 ENGINE_ENDPOINT: Final = "stanchion.engine.endpoint"  # host:port
 ENGINE_MODEL: Final = "gen_ai.request.model"
+TENSOR_PARALLEL: Final = "stanchion.engine.tensor_parallel"  # cards that hold one copy, where its command line says
 ENGINE_UP: Final = "stanchion.engine.up"  # 1 when the last reading succeeded, else 0
 RUNNING: Final = "stanchion.engine.requests.running"  # {request}
 WAITING: Final = "stanchion.engine.requests.waiting"  # {request}
 KV_CACHE_USE: Final = "stanchion.engine.kv_cache.utilization"  # 1
+KV_CACHE_TOKENS: Final = "stanchion.engine.kv_cache.tokens"  # {token}: held now
+KV_CACHE_CAPACITY: Final = "stanchion.engine.kv_cache.capacity"  # {token}: of all ranks together
 BATCH_SIZE: Final = "stanchion.engine.batch.size"  # {request}
 PREEMPTIONS: Final = "stanchion.engine.preemptions"  # {preemption}: counter
 PREFIX_QUERIES: Final = "stanchion.engine.prefix_cache.queries"  # {token}: counter
@@ -90,6 +96,9 @@ GENERATED_TOKENS: Final = "stanchion.engine.tokens.generated"  # {token}: counte
 TOKENS_PER_S: Final = "stanchion.engine.tokens.rate"  # {token}/s: where an engine has no counters
 REQUESTS: Final = "stanchion.engine.requests"  # {request}: counter of finished ones
 TTFT: Final = "stanchion.engine.time_to_first_token"  # s: histogram with explicit bounds
+TIME_PER_TOKEN: Final = "stanchion.engine.time_per_output_token"  # noqa: S105 (no password) s: histogram
+REQUEST_DURATION: Final = "stanchion.engine.request.duration"  # s: histogram
+QUEUE_DURATION: Final = "stanchion.engine.queue.duration"  # s: histogram
 
 # The host and the agent.
 HOST_CPU: Final = "system.cpu.utilization"  # 1, all cores
@@ -98,7 +107,9 @@ HOST_MEMORY_LIMIT: Final = "system.memory.limit"  # By
 AGENT_UP: Final = "stanchion.agent.up"  # 1 in every export: the heartbeat
 AGENT_GPUS: Final = "stanchion.agent.gpus"  # {gpu}: cards that answered
 AGENT_DROPPED: Final = "stanchion.agent.dropped"  # {point}: counter of points given up
-AGENT_ERRORS: Final = "stanchion.agent.read.errors"  # {error}: counter of failed readings, by ERROR_TYPE
+AGENT_ERRORS: Final = (
+    "stanchion.agent.read.errors"  # {error}: counter of failed readings, by ERROR_TYPE gpu|engine|late
+)
 AGENT_SPOOLED: Final = "stanchion.agent.spooled"  # By waiting on disk
 
 # The resource that the agent names itself with.

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from google.protobuf import json_format
 
-from stanchion_gpu import __version__, doctor, nvml, settings
+from stanchion_gpu import __version__, doctor, nvml, scrape, settings
 from stanchion_gpu.agent import Agent
 
 
@@ -27,6 +27,9 @@ def main(arguments: list[str] | None = None) -> int:
     except nvml.NoDriver as error:
         say(f"no GPU is read: {error}")
         return 1
+    except scrape.NoAddress as error:
+        say(str(error))
+        return 2
 
 
 def _run(told: settings.Settings) -> int:

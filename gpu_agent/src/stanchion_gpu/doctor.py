@@ -8,34 +8,36 @@ from dataclasses import fields
 
 from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 
-from stanchion_gpu import agent, engines, nvml, processes
+from stanchion_gpu import engines, nvml, processes, sources, watching
 from stanchion_gpu.export import Door
-from stanchion_gpu.records import Sample
+from stanchion_gpu.records import Owner, Sample
 from stanchion_gpu.settings import Settings
 
 
 def main(settings: Settings, tell: Callable[[str], None]) -> int:
     """0 when cards are read and the door, if one is set, takes a request; else 1. Sends no metrics."""
-    cards = _cards(settings, tell)
-    for engine in settings.engines:
-        reading = engines.read(engine.kind, engine.endpoint)
+    owners: dict[int, Owner] = {}
+    cards = _cards(settings, tell, owners)
+    found = watching.discovered(owners) if settings.discover_engines else []
+    for engine in (*settings.engines, *found):
+        reading = engines.read(engine.kind, engine.endpoint, engine.path)
         tell(f"engine {engine.kind} at {engine.endpoint}: {'answers' if reading.is_up else reading.reason}")
     answers = _door(settings, tell)
     return 0 if cards and answers else 1
 
 
-def _cards(settings: Settings, tell: Callable[[str], None]) -> bool:
+def _cards(settings: Settings, tell: Callable[[str], None], owners: dict[int, Owner]) -> bool:
     try:
-        name, source = agent.open_source(settings.source)
+        source = sources.open_source(settings.source)
     except nvml.NoDriver as error:
         tell(f"cards: none are read: {error}")
         return False
     samples = source.read()
-    tell(f"cards: {len(samples)} read by {name}")
+    tell(f"cards: {len(samples)} read by {source.name}")
     for sample in samples:
         tell(f"  {sample.card.name} {sample.card.model or 'of unknown model'} {sample.card.uuid}: {sample.state.value}")
         tell(f"    not reported: {', '.join(missing(sample)) or 'nothing'}")
-        _processes(sample, tell)
+        _processes(sample, tell, owners)
     source.close()
     return bool(samples)
 
@@ -45,12 +47,13 @@ def missing(sample: Sample) -> Iterable[str]:
     return [one.name for one in fields(sample) if getattr(sample, one.name) is None]
 
 
-def _processes(sample: Sample, tell: Callable[[str], None]) -> None:
+def _processes(sample: Sample, tell: Callable[[str], None], owners: dict[int, Owner]) -> None:
     for process in sample.processes or ():
         owner = processes.owner(process.pid)
         if owner is None:
             tell(f"    process {process.pid}: not to be seen from here (another PID namespace? run with the host's)")
         else:
+            owners[process.pid] = owner
             place = owner.pod_uid or owner.container_id or owner.systemd_unit or "no container or unit"
             labels = ", ".join(f"{key}={value}" for key, value in owner.labels) or "no labels"
             tell(f"    process {process.pid} {owner.executable}: {place}; {labels}")

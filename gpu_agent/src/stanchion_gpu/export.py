@@ -10,21 +10,29 @@ import gzip
 import http.client
 import os
 import random
+import socket
 import ssl
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit
+
+from google.protobuf.message import DecodeError
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceResponse
 
 MOST_IN_MEMORY = 360
 MOST_BACKOFF_S = 60.0
 FIRST_BACKOFF_S = 1.0
 MOST_RETRY_AFTER_S = 300.0
 MOST_ANSWER_BYTES = 64 * 1024
+# A timeout bounds each wait; a door that sends a byte now and then is cut off after so many of them.
+MOST_TIMEOUTS = 3
+# More than these wait in memory only while they are sent one after the other.
+FEW = 3
 # With a wrong key or address, trying each second would only fill two logs.
 SETUP_BACKOFF_S = 30.0
 
@@ -34,13 +42,15 @@ _LATER = frozenset({408, 425, 429})
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """`is_stored`, else `is_final` (will never be taken), else to be sent again. `reason` is for people."""
+    """`is_stored`, else `is_final` (will never be taken), else to be sent again. `reason` is for people.
+    `rejected_points` of what was stored were not."""
 
     is_stored: bool = False
     is_final: bool = False
     is_setup: bool = False
     retry_after_s: float | None = None
     reason: str = ""
+    rejected_points: int = 0
 
 
 @dataclass(slots=True)
@@ -63,6 +73,7 @@ class Door:
         }
         self._timeout_s = timeout_s
         self._open: http.client.HTTPConnection | None = None
+        self._cut_at_s: float | None = None
 
     def post(self, body: bytes) -> Answer:
         try:
@@ -70,6 +81,15 @@ class Door:
         except (OSError, http.client.HTTPException, ValueError) as error:
             self.close()
             return Answer(reason=type(error).__name__)
+        finally:
+            self._cut_at_s = None
+
+    def cut_off(self) -> None:
+        """Ends a request that takes far too long, a byte now and then; called from another thread than `post`."""
+        connection, at_s = self._open, self._cut_at_s
+        if connection is not None and connection.sock is not None and at_s is not None and time.monotonic() > at_s:
+            with suppress(OSError):
+                connection.sock.shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         if self._open is not None:
@@ -79,14 +99,16 @@ class Door:
     def _once(self, body: bytes) -> Answer:
         if self._open is None:
             self._open = self._connection()
+        self._cut_at_s = time.monotonic() + MOST_TIMEOUTS * self._timeout_s
         path = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
         self._open.request("POST", path, body, self._headers)
         response = self._open.getresponse()
-        response.read(MOST_ANSWER_BYTES)
+        body = response.read(MOST_ANSWER_BYTES)
         if response.will_close or not response.isclosed():
             self.close()
-        page = (response.getheader("Content-Type") or "").startswith("text/html")
-        return answer_of(response.status, response.getheader("Retry-After"), page)
+        media = response.getheader("Content-Type") or ""
+        answer = answer_of(response.status, response.getheader("Retry-After"), media.startswith("text/html"))
+        return partly(answer, body) if answer.is_stored and media.startswith("application/x-protobuf") else answer
 
     def _connection(self) -> http.client.HTTPConnection:
         host, port = self._parts.hostname or "localhost", self._parts.port
@@ -106,6 +128,15 @@ def answer_of(status: int, retry_after: str | None, is_page: bool) -> Answer:
     if status in _LATER or status >= 500:
         return Answer(retry_after_s=_seconds(retry_after), reason=reason)
     return Answer(is_final=True, reason=reason)
+
+
+def partly(answer: Answer, body: bytes) -> Answer:
+    """With the points that the door says it refused, and its words for it."""
+    try:
+        told = ExportMetricsServiceResponse.FromString(body).partial_success
+    except DecodeError:
+        return answer
+    return replace(answer, rejected_points=max(0, told.rejected_data_points), reason=told.error_message[:200])
 
 
 def _seconds(text: str | None) -> float | None:
@@ -213,10 +244,11 @@ class Sender:
         parcel = Parcel(gzip.compress(body, compresslevel=1), points)
         with self._guard:
             self._memory.append(parcel)
-            if self._backoff_s > 0 and self._spool is not None:
+            if self._spool is not None and (self._backoff_s > 0 or len(self._memory) > FEW):
                 self._to_disk()
             while len(self._memory) > MOST_IN_MEMORY:
                 self.drop(self._memory.popleft().points)
+        self._door.cut_off()
         self._wake.set()
 
     def drop(self, points: int) -> None:
@@ -266,8 +298,7 @@ class Sender:
         answer = self._door.post(parcel.body)
         if answer.is_stored or answer.is_final:
             self._finish(parcel)
-            if answer.is_final:
-                self.drop(parcel.points)
+            self.drop(parcel.points if answer.is_final else answer.rejected_points)
         self._after(answer)
         return True
 
@@ -282,7 +313,7 @@ class Sender:
                 if self._spool is not None:
                     self._to_disk()
         if answer.reason != self._last_reason:
-            self._say("sending works again" if answer.is_stored else f"not sent: {answer.reason}")
+            self._say(_words(answer))
             self._last_reason = answer.reason
 
     def _next(self) -> Parcel | None:
@@ -308,3 +339,11 @@ class Sender:
         assert self._spool is not None
         while self._memory and self._spool.put(self._memory[0]):
             self._memory.popleft()
+
+
+def _words(answer: Answer) -> str:
+    if answer.is_stored:
+        return (
+            f"the door refused {answer.rejected_points} points: {answer.reason}" if answer.reason else "sending works"
+        )
+    return f"not sent: {answer.reason}"

@@ -7,9 +7,9 @@ away is not guessed: after a fall only what it has counted since is added.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from stanchion_gpu.records import Card, GpuProcess, Sample, State
+from stanchion_gpu.records import Card, EngineReading, GpuProcess, Histogram, Sample, State
 from stanchion_wire import gpu
 
 # No board is built for as much; an energy step that means more is a misread counter (an 8-GPU board: 10.2 kW).
@@ -55,6 +55,13 @@ class Rising:
         step = 0.0 if before is None else (value - before if value >= before else value)
         self.total = (self.total or 0.0) + (step if step <= most_step else 0.0)
 
+    def would_fall(self, value: float) -> bool:
+        return self._seen is not None and value < self._seen
+
+    def start_again(self) -> None:
+        """The driver's or engine's counter is at 0; ours stays where it is."""
+        self._seen = 0.0
+
     def by(self, step: float | None) -> None:
         if step is not None:
             self.total = (self.total or 0.0) + step
@@ -93,9 +100,10 @@ class CardMeter:
     counters: dict[str, Rising] = field(default_factory=dict)
     throttled_s: dict[str, float] = field(default_factory=dict)
     xids: dict[int, int] = field(default_factory=dict)
-    processes: tuple[GpuProcess, ...] = ()
-    is_energy_integrated: bool = False
+    processes: tuple[GpuProcess, ...] | None = None
+    is_energy_integrated: bool | None = None
     _at_s: float | None = None
+    _energy_at_s: float | None = None
 
     def add(self, sample: Sample, at_s: float) -> None:
         """`at_s` is of a clock that does not jump."""
@@ -107,20 +115,28 @@ class CardMeter:
             self._counter(counter).to(getattr(sample, name))
         for xid in sample.xids:
             self.xids[xid] = self.xids.get(xid, 0) + 1
-        self.processes = sample.processes or ()
-        self._energy(sample, gap_s)
+        self.processes = sample.processes
+        self._energy(sample, at_s, gap_s)
         self._rates(sample, gap_s if gap_s <= MOST_GAP_S else 0.0)
 
     def start_again(self) -> None:
         """After an export: the gauges are about the time from here on; counters go on."""
         self.gauges = {name: Mean() for name in GAUGES}
 
-    def _energy(self, sample: Sample, gap_s: float) -> None:
-        if sample.energy_j is not None:
-            self._counter("energy_j").to(sample.energy_j, most_step=MOST_W * max(gap_s, 1.0))
-        elif (sample.power_w is not None and "energy_j" not in self.counters) or self.is_energy_integrated:
-            self.is_energy_integrated = True
-            self._counter("energy_j").by(None if sample.power_w is None else sample.power_w * min(gap_s, MOST_GAP_S))
+    def lose(self) -> None:
+        """The source gives no samples any more."""
+        self.state, self.processes = State.FAILED, None
+
+    def _energy(self, sample: Sample, at_s: float, gap_s: float) -> None:
+        """By the card's counter, or for good by power when the first reading has none: one series doesn't mix both."""
+        if self.is_energy_integrated is None and (sample.energy_j is not None or sample.power_w is not None):
+            self.is_energy_integrated = sample.energy_j is None
+        if self.is_energy_integrated and sample.power_w is not None:
+            self._counter("energy_j").by(sample.power_w * min(gap_s, MOST_GAP_S))
+        elif self.is_energy_integrated is False and sample.energy_j is not None:
+            since_s = at_s - self._energy_at_s if self._energy_at_s is not None else 0.0
+            self._counter("energy_j").to(sample.energy_j, most_step=MOST_W * max(since_s, 1.0))
+            self._energy_at_s = at_s
 
     def _rates(self, sample: Sample, gap_s: float) -> None:
         for name in ("pcie_received", "pcie_sent"):
@@ -135,7 +151,45 @@ class CardMeter:
         return self.counters.setdefault(name, Rising())
 
 
+class EngineMeter:
+    """Counters of one engine since the agent first read it: an engine that starts again makes none fall, and what it
+    had counted before the agent came is not counted."""
+
+    def __init__(self) -> None:
+        self._counters: dict[str, Rising] = {}
+        self._histograms: dict[str, tuple[tuple[float, ...], list[Rising], Rising]] = {}
+
+    def since_start(self, reading: EngineReading) -> EngineReading:
+        """The reading with its counters and histograms replaced by ours."""
+        counters = {name: self._risen(name, value) for name, value in reading.counters.items()}
+        histograms = {name: self._filled(name, one) for name, one in reading.histograms.items()}
+        return replace(reading, counters=counters, histograms=histograms)
+
+    def _risen(self, name: str, value: float) -> float:
+        counter = self._counters.setdefault(name, Rising())
+        counter.to(value)
+        return counter.total or 0.0
+
+    def _filled(self, name: str, told: Histogram) -> Histogram:
+        """All buckets start again together: one that fell means that the engine did."""
+        known = self._histograms.get(name)
+        if known is None or known[0] != told.bounds:
+            known = (told.bounds, [Rising() for _ in told.counts], Rising())
+            self._histograms[name] = known
+        _bounds, buckets, total = known
+        if any(bucket.would_fall(count) for bucket, count in zip(buckets, told.counts, strict=True)):
+            for counter in (*buckets, total):
+                counter.start_again()
+        for bucket, count in zip(buckets, told.counts, strict=True):
+            bucket.to(count)
+        total.to(told.total)
+        return Histogram(told.bounds, tuple(int(bucket.total or 0) for bucket in buckets), total.total or 0.0)
+
+
 def add_all(meters: dict[str, CardMeter], samples: Iterable[Sample], at_s: float) -> None:
-    """Each sample to the meter of its card, by UUID; a card seen for the first time gets one."""
-    for sample in samples:
-        meters.setdefault(sample.card.uuid, CardMeter(sample.card)).add(sample, at_s)
+    """Each sample to the meter of its card; a card seen for the first time gets one, one without a sample loses it."""
+    seen = {sample.card.uuid or sample.card.name: sample for sample in samples}
+    for gone in meters.keys() - seen.keys():
+        del meters[gone]
+    for key, sample in seen.items():
+        meters.setdefault(key, CardMeter(sample.card)).add(sample, at_s)

@@ -16,7 +16,7 @@ from opentelemetry.proto.metrics.v1.metrics_pb2 import (
 
 from stanchion_gpu import __version__
 from stanchion_gpu.meters import CardMeter
-from stanchion_gpu.records import EngineReading, GpuProcess, HostReading, Owner, State
+from stanchion_gpu.records import EngineReading, GpuProcess, Histogram, HostReading, Owner, State
 from stanchion_wire import gpu
 
 Labels = Mapping[str, str]
@@ -40,12 +40,15 @@ UNITS = {
     gpu.IO: "By",
     gpu.ERRORS: "{error}",
     gpu.STATUS: "1",
+    gpu.PROCESSES: "{process}",
     gpu.PROCESS_MEMORY: "By",
     gpu.PROCESS_UTILIZATION: "1",
     gpu.ENGINE_UP: "1",
     gpu.RUNNING: "{request}",
     gpu.WAITING: "{request}",
     gpu.KV_CACHE_USE: "1",
+    gpu.KV_CACHE_TOKENS: "{token}",
+    gpu.KV_CACHE_CAPACITY: "{token}",
     gpu.BATCH_SIZE: "{request}",
     gpu.PREEMPTIONS: "{preemption}",
     gpu.PREFIX_QUERIES: "{token}",
@@ -56,6 +59,9 @@ UNITS = {
     gpu.TOKENS_PER_S: "{token}/s",
     gpu.REQUESTS: "{request}",
     gpu.TTFT: "s",
+    gpu.TIME_PER_TOKEN: "s",
+    gpu.REQUEST_DURATION: "s",
+    gpu.QUEUE_DURATION: "s",
     gpu.HOST_CPU: "1",
     gpu.HOST_MEMORY_USAGE: "By",
     gpu.HOST_MEMORY_LIMIT: "By",
@@ -82,7 +88,7 @@ class Interval:
     host: HostReading | None = None
     source: str = "nvml"
     dropped_points: int = 0
-    read_errors: int = 0
+    read_errors: Mapping[str, int] = field(default_factory=dict)
     spooled_bytes: int = 0
 
 
@@ -107,16 +113,14 @@ class _Points:
         point.start_time_unix_nano = self.start_ns
         self._point(point, value, attributes)
 
-    def histogram(self, name: str, engine: EngineReading, attributes: Labels) -> None:
-        if engine.ttft is None:
-            return
+    def histogram(self, name: str, told: Histogram, attributes: Labels) -> None:
         metric = self._metric(name)
         metric.histogram.aggregation_temporality = AGGREGATION_TEMPORALITY_CUMULATIVE
         point = metric.histogram.data_points.add()
         point.start_time_unix_nano, point.time_unix_nano = self.start_ns, self.end_ns
-        point.explicit_bounds.extend(engine.ttft.bounds)
-        point.bucket_counts.extend(engine.ttft.counts)
-        point.count, point.sum = sum(engine.ttft.counts), engine.ttft.total
+        point.explicit_bounds.extend(told.bounds)
+        point.bucket_counts.extend(told.counts)
+        point.count, point.sum = sum(told.counts), told.total
         point.attributes.extend(_pairs(attributes))
 
     def _metric(self, name: str) -> Metric:
@@ -136,7 +140,8 @@ def request(interval: Interval, resource: Labels) -> tuple[ExportMetricsServiceR
     points.gauge(gpu.AGENT_UP, 1, {})
     points.gauge(gpu.AGENT_GPUS, sum(one.state is not State.FAILED for one in interval.cards), {})
     points.counter(gpu.AGENT_DROPPED, interval.dropped_points, {})
-    points.counter(gpu.AGENT_ERRORS, interval.read_errors, {gpu.ERROR_TYPE: "gpu"})
+    for kind, errors in interval.read_errors.items():
+        points.counter(gpu.AGENT_ERRORS, errors, {gpu.ERROR_TYPE: kind})
     points.gauge(gpu.AGENT_SPOOLED, interval.spooled_bytes, {})
     for card in interval.cards:
         _card(points, card, interval)
@@ -175,7 +180,9 @@ def _card(points: _Points, meter: CardMeter, interval: Interval) -> None:
     for state in State:
         points.gauge(gpu.STATUS, float(meter.state is state), {**name, gpu.HW_STATE: state.value})
     _counters(points, meter, name)
-    for process in meter.processes[:MOST_PROCESSES]:
+    points.gauge(gpu.PROCESSES, None if meter.processes is None else len(meter.processes), name)
+    largest_first = sorted(meter.processes or (), key=lambda one: -(one.memory_bytes or 0))
+    for process in largest_first[:MOST_PROCESSES]:
         _process(points, process, name, interval.owners.get(process.pid))
 
 
@@ -196,7 +203,8 @@ def _counters(points: _Points, meter: CardMeter, name: Labels) -> None:
 
 
 def _process(points: _Points, process: GpuProcess, card: Labels, owner: Owner | None) -> None:
-    attributes = {gpu.HW_ID: card[gpu.HW_ID], gpu.HW_TYPE: gpu.HW_TYPE_GPU, gpu.PROCESS_PID: str(process.pid)}
+    attributes = {key: card[key] for key in (gpu.HW_ID, gpu.HW_TYPE) if key in card}
+    attributes[gpu.PROCESS_PID] = str(process.pid)
     if owner is not None:
         named = {
             gpu.PROCESS_NAME: owner.executable,
@@ -235,7 +243,8 @@ def _engine(points: _Points, engine: EngineReading, labels: Labels) -> None:
         points.gauge(name, value, attributes)
     for name, value in engine.counters.items():
         points.counter(name, value, attributes)
-    points.histogram(gpu.TTFT, engine, attributes)
+    for name, histogram in engine.histograms.items():
+        points.histogram(name, histogram, attributes)
 
 
 def _wrapped(points: _Points, resource: Labels) -> ExportMetricsServiceRequest:

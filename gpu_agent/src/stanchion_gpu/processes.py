@@ -21,6 +21,9 @@ LABEL_VARIABLES = {
 }
 MOST_BYTES = 256 * 1024
 MOST_LABEL_CHARACTERS = 200
+MOST_GENERATIONS, MOST_CHILDREN = 4, 64
+PORT_OPTIONS = ("--metrics-port", "--port", "--http-port")
+PARALLEL_OPTIONS = ("--tensor-parallel-size", "-tp", "--tp-size", "--tp", "--num-shard")
 
 # The 64 hex digits that docker, containerd, CRI-O and podman put into a cgroup path.
 _CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
@@ -28,13 +31,13 @@ _CONTAINER = re.compile(r"(?:^|[/:-])([0-9a-f]{64})(?:\.scope)?(?:/|$)")
 _POD = re.compile(r"pod([0-9a-f]{8}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{4}[-_][0-9a-f]{12})")
 _UNIT = re.compile(r"/([^/]+\.service)(?:/|$)")
 
-# By a word of the command line; the first that fits.
+# By the name of the program, or a word after it; the first that fits.
 _ENGINES = (
     ("vllm", ("vllm",)),
     ("sglang", ("sglang",)),
     ("tgi", ("text-generation-launcher", "text-generation-server", "text-generation-router")),
     ("triton", ("tritonserver",)),
-    ("djl", ("djl_serving", "djl-serving", "ai.djl")),
+    ("djl", ("djl_serving", "djl-serving", "djl_python", "ai.djl.")),
     ("llama.cpp", ("llama-server", "llama_cpp")),
 )
 
@@ -42,10 +45,9 @@ _ENGINES = (
 def owner(pid: int, proc: Path = Path("/proc")) -> Owner | None:
     """None when the process is gone or belongs to someone whose processes we may not see at all."""
     folder = proc / str(pid)
-    command = _read(folder / "cmdline")
-    if command is None:
+    if _read(folder / "cmdline") is None:
         return None
-    words = [word.decode("utf-8", "replace") for word in command.split(b"\0") if word]
+    words = command(pid, proc)
     cgroup = (_read(folder / "cgroup") or b"").decode("utf-8", "replace")
     return Owner(
         executable=_executable(folder, words),
@@ -58,13 +60,70 @@ def owner(pid: int, proc: Path = Path("/proc")) -> Owner | None:
 
 
 def engine_of(words: Sequence[str]) -> str | None:
-    """The serving engine that a command line starts. Only the program, its module and its first few words count: a
-    client with `--backend vllm` is no engine."""
-    told = " ".join(words[:4]).lower()
+    """The serving engine that a command line starts, or that a process calls itself ("VLLM::EngineCore"). Only the
+    names of the program, its module and its first few words count: a client with `--backend vllm` is no engine, and nor
+    is what lies in a folder of that name. Java's words are many before the class."""
+    names = [word.rpartition("/")[2] for word in words[:4]] + [
+        word for word in words[4:64] if word.startswith("ai.djl.")
+    ]
+    told = " ".join(names).lower()
     for engine, marks in _ENGINES:
         if any(mark in told for mark in marks):
             return engine
     return None
+
+
+def command(pid: int, proc: Path = Path("/proc")) -> list[str]:
+    """The words of its command line; none when it cannot be seen."""
+    text = _read(proc / str(pid) / "cmdline") or b""
+    return [word.decode("utf-8", "replace") for word in text.split(b"\0") if word]
+
+
+def family(pid: int, proc: Path = Path("/proc")) -> list[int]:
+    """The process, those of the same engine above it, and the children of the uppermost: a worker holds the card while
+    another process of its engine serves."""
+    line = [pid]
+    for _ in range(MOST_GENERATIONS):
+        parent = _parent(line[-1], proc)
+        if parent is None or parent <= 1 or engine_of(command(parent, proc)) is None:
+            break
+        line.append(parent)
+    told = (_read(proc / str(line[-1]) / "task" / str(line[-1]) / "children") or b"").split()
+    children = [int(one) for one in told[:MOST_CHILDREN] if one.isdigit()]
+    return line + [one for one in children if one not in line]
+
+
+def named_ports(commands: Iterable[Sequence[str]]) -> list[int]:
+    """Ports that command lines name, those for metrics first."""
+    told = [_options(words) for words in commands]
+    found = [options.get(name, "") for name in PORT_OPTIONS for options in told]
+    return [int(one) for one in found if one.isdecimal() and int(one) < 65536]
+
+
+def tensor_parallel(commands: Iterable[Sequence[str]]) -> int | None:
+    """How many cards hold one copy of the model, where a command line says it."""
+    for options in map(_options, commands):
+        for name in PARALLEL_OPTIONS:
+            if options.get(name, "").isdecimal():
+                return int(options[name][:6])
+    return None
+
+
+def _options(words: Sequence[str]) -> dict[str, str]:
+    """`--name value` and `--name=value`."""
+    found: dict[str, str] = {}
+    for word, after in zip(words, [*words[1:], ""], strict=True):
+        name, has_value, value = word.partition("=")
+        if name.startswith("-"):
+            found.setdefault(name, value if has_value else after)
+    return found
+
+
+def _parent(pid: int, proc: Path) -> int | None:
+    """The fourth field of proc(5)'s stat, after a name that may hold anything in brackets."""
+    text = _read(proc / str(pid) / "stat") or b""
+    fields = text[text.rfind(b")") + 1 :].split()
+    return int(fields[1]) if len(fields) > 1 and fields[1].isdigit() else None
 
 
 def labels_of(environment: bytes) -> tuple[tuple[str, str], ...]:

@@ -23,7 +23,8 @@ class GpuProcess:
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """What a card is; does not change while the driver is loaded. `parent` is the UUID of a MIG instance's card."""
+    """What a card is; does not change while the driver is loaded. `parent` is the UUID of a MIG instance's card. `uuid`
+    is empty for a card that has been off the bus since before the agent came."""
 
     uuid: str
     name: str
@@ -90,8 +91,8 @@ class Histogram:
 
 @dataclass(frozen=True, slots=True)
 class EngineReading:
-    """What a serving engine told, under our names: gauges and counters by `stanchion_wire.gpu` name. Empty and not up
-    when it did not answer; `reason` says why."""
+    """What a serving engine told, under our names: gauges, counters and histograms by `stanchion_wire.gpu` name. Empty
+    and not up when it did not answer; `reason` says why."""
 
     engine: str
     endpoint: str
@@ -99,7 +100,7 @@ class EngineReading:
     model: str | None = None
     gauges: dict[str, float] = field(default_factory=dict)
     counters: dict[str, float] = field(default_factory=dict)
-    ttft: Histogram | None = None
+    histograms: dict[str, Histogram] = field(default_factory=dict)
     reason: str = ""
 
 

@@ -40,6 +40,10 @@ def _escaped(value: str) -> str:
     return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
 
 
+class NoAddress(Exception):
+    """The address to be scraped at cannot be had; the message says why."""
+
+
 class Endpoint:
     """Serves the last text given to `show` at /metrics."""
 
@@ -62,7 +66,10 @@ class Endpoint:
                 """A line for each scrape would be all that the log holds."""
 
         self._text = b""
-        self._server = ThreadingHTTPServer((host, port), Handler)
+        try:
+            self._server = ThreadingHTTPServer((host, port), Handler)
+        except OSError as error:
+            raise NoAddress(f"prometheus is {host}:{port}, which cannot be listened on: {error.strerror}") from error
         self._server.daemon_threads = True
         self.port = int(self._server.server_address[1])
         threading.Thread(target=self._server.serve_forever, name="stanchion-gpu-scrape", daemon=True).start()

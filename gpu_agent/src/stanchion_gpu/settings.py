@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
@@ -10,7 +11,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from stanchion_gpu.engines import VOCABULARIES
+from stanchion_gpu.vocabularies import VOCABULARIES
 from stanchion_wire import gpu
 
 LABEL_KEYS = {
@@ -21,6 +22,8 @@ LABEL_KEYS = {
     "run": gpu.RUN_ID,
 }
 JOB_KINDS = ("serve", "train")
+# What Kubernetes puts beside our settings when there is a Service named "stanchion-gpu-…".
+_SERVICE_LINK = re.compile(r"_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)$")
 DEFAULT_SPOOL = Path("/var/lib/stanchion-gpu-agent")
 
 
@@ -30,9 +33,13 @@ class WrongSetting(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
+    """`path` is where its metrics are, unless it is the usual place of its kind."""
+
     kind: str
     endpoint: str  # host:port
     labels: Mapping[str, str] = field(default_factory=dict)
+    path: str = ""
+    tensor_parallel: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +97,8 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
         if environment.get(name):
             told[ours] = environment[name]
     prefix = "STANCHION_GPU_"
-    return told | {name[len(prefix) :].lower(): value for name, value in environment.items() if name.startswith(prefix)}
+    named = {name[len(prefix) :]: value for name, value in environment.items() if name.startswith(prefix)}
+    return told | {name.lower(): value for name, value in named.items() if not _SERVICE_LINK.search(name)}
 
 
 def _checked(settings: Settings) -> Settings:
@@ -106,6 +114,13 @@ def _checked(settings: Settings) -> Settings:
         raise WrongSetting(f"export_s is {settings.export_s}, less than sample_s, {settings.sample_s}")
     if settings.spool_bytes < 0:
         raise WrongSetting(f"spool_bytes is {settings.spool_bytes}; write 0 (keep nothing on disk) or more")
+    if settings.prometheus:
+        host, _, port = settings.prometheus.rpartition(":")
+        if not host or not port.isdecimal() or int(port) > 65535:
+            raise WrongSetting(f"prometheus is {settings.prometheus!r}; write host:port, as 127.0.0.1:9400")
+    for header, content in (("api_key", settings.api_key), *settings.headers.items()):
+        if not (content.isascii() and content.isprintable()):
+            raise WrongSetting(f"{header} holds a line break or a letter that no header can carry")
     if settings.source not in ("auto", "nvml", "nvidia-smi"):
         raise WrongSetting(f"source is {settings.source!r}; write auto, nvml or nvidia-smi")
     return settings
@@ -141,15 +156,21 @@ def _truth(name: str, value: Any) -> bool:
 def _headers(name: str, value: Any) -> Mapping[str, str]:
     """A table, or `a=1,b=2` as OTEL_EXPORTER_OTLP_HEADERS has them."""
     if isinstance(value, str):
-        pairs = [part.partition("=") for part in value.split(",") if part.strip()]
-        value = {key.strip(): content.strip() for key, _, content in pairs}
+        value = _pairs(value)
     if not isinstance(value, dict) or not all(isinstance(one, str) for one in value.values()):
         raise WrongSetting(f"{name}: write a table of texts, or name=value,name=value")
     return value
 
 
+def _pairs(text: str) -> dict[str, str]:
+    pairs = [part.partition("=") for part in text.split(",") if part.strip()]
+    return {key.strip(): content.strip() for key, _, content in pairs}
+
+
 def _labels(name: str, value: Any) -> Mapping[str, str]:
-    """Keys of LABEL_KEYS to our attribute names."""
+    """Keys of LABEL_KEYS to our attribute names; `feature=chat,job=serve` in a variable."""
+    if isinstance(value, str):
+        value = _pairs(value)
     if not isinstance(value, dict):
         raise WrongSetting(f"{name} is {value!r}; write a table with {', '.join(LABEL_KEYS)}")
     for key, content in value.items():
@@ -176,13 +197,22 @@ def _engines(name: str, value: Any) -> tuple[Engine, ...]:
 
 
 def _engine(entry: Any) -> Engine:
-    kind, endpoint = str(entry.get("kind", "")).strip(), str(entry.get("endpoint", "")).strip()
+    if not isinstance(entry, dict) or not {"kind", "endpoint"} <= entry.keys() <= {
+        "kind",
+        "endpoint",
+        "labels",
+        "path",
+    }:
+        raise WrongSetting(f"engines: {entry!r}; write kind and endpoint, and if need be path and labels")
+    kind, endpoint, path = str(entry["kind"]).strip(), str(entry["endpoint"]).strip(), entry.get("path", "")
     if kind not in VOCABULARIES:
         raise WrongSetting(f"engines: kind is {kind!r}; write one of {', '.join(VOCABULARIES)}")
     host, _, port = endpoint.rpartition(":")
-    if not host or not port.isdigit() or "/" in endpoint:
+    if not host or not port.isdecimal() or int(port) > 65535 or "/" in endpoint:
         raise WrongSetting(f"engines: endpoint is {endpoint!r}; write host:port")
-    return Engine(kind, endpoint, _labels("engines.labels", entry.get("labels", {})))
+    if path and not (isinstance(path, str) and path.startswith("/") and path.isascii() and path.isprintable()):
+        raise WrongSetting(f"engines: path is {path!r}; write /metrics or the like")
+    return Engine(kind, endpoint, _labels("engines.labels", entry.get("labels", {})), path)
 
 
 _READERS: dict[str, Any] = {

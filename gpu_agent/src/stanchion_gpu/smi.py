@@ -10,7 +10,7 @@ import shutil
 import subprocess
 from collections.abc import Mapping
 
-from stanchion_gpu.records import Card, Sample
+from stanchion_gpu.records import Card, Sample, State
 
 FIELDS = (
     "index",
@@ -31,6 +31,8 @@ FIELDS = (
 )
 COMMAND = ("--query-gpu=" + ",".join(FIELDS), "--format=csv,noheader,nounits")
 TIMEOUT_S = 10.0
+# A call each second would take a tenth of a core and more.
+EVERY_S = 10.0
 MOST_BYTES = 1024 * 1024
 MIB = 1024 * 1024
 # What the tool writes for "not known", in brackets or without: by the versions from 390 to 580.
@@ -62,6 +64,11 @@ def parse(text: str) -> list[Sample]:
     """One sample a line with as many fields as FIELDS; other lines are messages and left out."""
     rows = csv.reader(text.splitlines(), skipinitialspace=True)
     return [_sample(dict(zip(FIELDS, row, strict=True))) for row in rows if len(row) == len(FIELDS)]
+
+
+def lost(sample: Sample) -> Sample:
+    """What is left of a card when the tool fails."""
+    return Sample(card=sample.card, state=State.FAILED)
 
 
 def _sample(row: Mapping[str, str]) -> Sample:

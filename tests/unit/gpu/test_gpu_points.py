@@ -99,7 +99,9 @@ def test_an_engine_that_does_not_answer_has_a_point_that_says_so_and_no_values()
 
 
 def test_an_engines_first_token_times_stay_a_histogram() -> None:
-    reading = EngineReading("vllm", "a:1", True, "llama", {gpu.RUNNING: 3}, {}, Histogram((0.1, 1.0), (5, 2, 1), 4.5))
+    reading = EngineReading(
+        "vllm", "a:1", True, "llama", {gpu.RUNNING: 3}, {}, {gpu.TTFT: Histogram((0.1, 1.0), (5, 2, 1), 4.5)}
+    )
     found = metrics(interval(engines=(reading,)))
     (point,) = found[gpu.TTFT].histogram.data_points
     assert (list(point.bucket_counts), point.count, point.sum) == ([5, 2, 1], 8, 4.5)

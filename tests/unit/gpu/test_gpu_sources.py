@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanchion_gpu import engines, processes, settings, smi
+from stanchion_gpu.records import Histogram
 from stanchion_wire import gpu
 
 T4 = "0, GPU-77, Tesla T4, 470.57.02, 15109, {used}, 0, 0, 25.42, 70.00, 26, 300, 300, 405, P0\n"
@@ -129,8 +130,7 @@ def test_a_vllm_of_two_ranks_is_added_up_and_its_fullest_cache_counts() -> None:
         gpu.GENERATED_TOKENS: 1200,
         gpu.REQUESTS: 12,
     }
-    assert found.ttft is not None
-    assert (found.ttft.bounds, found.ttft.counts, found.ttft.total) == ((0.1, 1.0), (5, 4, 3), 8.5)
+    assert found.histograms == {gpu.TTFT: Histogram((0.1, 1.0), (5, 4, 3), 8.5)}
 
 
 OTHERS = {

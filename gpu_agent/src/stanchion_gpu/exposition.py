@@ -1,0 +1,65 @@
+"""Prometheus text to values. Pure. A line that is none is left out and the others count."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+
+# vLLM's longest line, its cache's configuration, is about a thousand characters.
+MOST_LINE_CHARACTERS = 16 * 1024
+
+_QUOTED = r'"(?:[^"\\]|\\.)*"'
+_LINE = re.compile(
+    r"([a-zA-Z_:][a-zA-Z0-9_:]*)"
+    rf'(?:\{{((?:[^"}}]|{_QUOTED})*)\}})?'
+    r"[ \t]+(\S+)(?:[ \t]+-?[0-9.]+)?(?:[ \t]+#.*)?[ \t]*"  # a time and an exemplar are passed over
+)
+_LABEL = re.compile(rf"[ \t]*([a-zA-Z_][a-zA-Z0-9_]*)[ \t]*=[ \t]*({_QUOTED})[ \t]*(?:,|$)")
+_ESCAPED = re.compile(r"\\(.)")
+_MEANT = {"n": "\n", "\\": "\\", '"': '"'}
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    name: str
+    labels: dict[str, str]
+    value: float
+
+
+def parse(text: str, is_wanted: Callable[[str], bool]) -> tuple[list[Series], int]:
+    """The series whose line `is_wanted`, and how many such lines could not be read."""
+    found: list[Series] = []
+    unread = 0
+    for line in text.split("\n"):
+        if not line or line[0] == "#" or not is_wanted(line):
+            continue
+        series = _series(line.rstrip("\r")) if len(line) <= MOST_LINE_CHARACTERS else None
+        if series is None:
+            unread += 1
+        else:
+            found.append(series)
+    return found, unread
+
+
+def _series(line: str) -> Series | None:
+    match = _LINE.fullmatch(line)
+    if match is None:
+        return None
+    labels = _labels(match[2] or "")
+    try:
+        return None if labels is None else Series(match[1], labels, float(match[3]))
+    except ValueError:
+        return None
+
+
+def _labels(body: str) -> dict[str, str] | None:
+    found: dict[str, str] = {}
+    at = 0
+    while at < len(body.rstrip()):
+        match = _LABEL.match(body, at)
+        if match is None:
+            return None
+        found[match[1]] = _ESCAPED.sub(lambda one: _MEANT.get(one[1], one[0]), match[2][1:-1])
+        at = match.end()
+    return found
