@@ -103,6 +103,31 @@ def test_energy_is_told_per_call_and_per_thousand_tokens(shop: Shop) -> None:
     assert used["is_estimated"] is False
 
 
+def test_a_months_report_tells_serving_idling_and_training_apart(shop: Shop) -> None:
+    fleet.send(shop.project.pk, fleet.hour_of_samples(TEN, "GPU-t", host="trainer", **{"job.kind": "train"}))
+    fleet.settle()
+    found = get(api(shop.project), "energy/report", start="2026-11-01T00:00:00Z").json()["items"]
+    kwh = {(row["deployment"], row["purpose"]): Decimal(row["energy_kwh"]) for row in found}
+    assert kwh == {
+        ("llama", "serving"): Decimal("0.03"),
+        ("llama", "idle"): Decimal("0.03"),
+        ("", "training"): Decimal("0.06"),
+    }
+    (serving,) = [row for row in found if row["purpose"] == "serving"]
+    assert Decimal(serving["co2e_kg"]) == Decimal("0.03") * Decimal("1.5") * 400 / 1000
+    assert [row["co2e_kg"] for row in found if row["purpose"] == "training"] == [None]
+    answer = get(api(shop.project), "energy/report", start="2026-11-01T00:00:00Z", **{"as": "csv"})
+    assert [row["month"] for row in csv.DictReader(io.StringIO(answer.content.decode()))] == [
+        "2026-11-01T00:00:00Z"
+    ] * 3
+    assert get(api(shop.other), "energy/report").json() == {"items": []}
+
+
+def test_a_trace_leads_to_the_cards_of_its_time(shop: Shop) -> None:
+    page = client_of("ada").get(f"/p/shop/traces/{1:032x}").content.decode()
+    assert "/p/shop/gpus?from=2026-11-25T09:50:00Z&amp;to=2026-11-25T10:20:01Z" in page
+
+
 def test_a_table_for_spreadsheets_starts_no_formula(shop: Shop) -> None:
     answer = get(api(shop.project), "allocations", **RANGE, **{"as": "csv"})
     assert answer["Content-Type"].startswith("text/csv")

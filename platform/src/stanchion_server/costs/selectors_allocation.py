@@ -25,6 +25,7 @@ DIMENSIONS = {
 KINDS = (USE, OTHERS, IDLE, UNATTRIBUTED)
 STEPS = ("hour", "day")
 MOST_ROWS = 5_000
+_PLACES = Decimal("0.000000000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,25 +55,28 @@ class AllocatedRow:
 
     @property
     def usd_per_call(self) -> Decimal | None:
-        return self.usd / self.calls if self.calls else None
+        return _per(self.usd, self.calls)
 
     @property
     def wh_per_1k_tokens(self) -> Decimal | None:
-        tokens = self.input_tokens + self.output_tokens
-        return self.energy_wh / tokens * 1000 if self.energy_wh is not None and tokens else None
+        return _per(self.energy_wh, self.input_tokens + self.output_tokens, 1_000)
 
     @property
     def wh_per_call(self) -> Decimal | None:
-        return self.energy_wh / self.calls if self.energy_wh is not None and self.calls else None
+        return _per(self.energy_wh, self.calls)
 
     @property
     def co2e_g_per_call(self) -> Decimal | None:
-        return self.co2e_g / self.calls if self.co2e_g is not None and self.calls else None
+        return _per(self.co2e_g, self.calls)
 
     @property
     def usd_per_mtok(self) -> Decimal | None:
-        tokens = self.input_tokens + self.output_tokens
-        return self.usd / tokens * 1_000_000 if tokens else None
+        return _per(self.usd, self.input_tokens + self.output_tokens, 1_000_000)
+
+
+def _per(amount: Decimal | None, count: int, unit: int = 1) -> Decimal | None:
+    """To twelve places; None for nothing to divide, or by."""
+    return (amount * unit / count).quantize(_PLACES) if amount is not None and count else None
 
 
 def by_feature(project_id: int, start: datetime, end: datetime) -> tuple[AllocatedRow, ...]:
@@ -183,11 +187,11 @@ class VersionRow:
 
     @property
     def usd_per_mtok(self) -> Decimal | None:
-        return self.usd / self.tokens * 1_000_000 if self.tokens else None
+        return _per(self.usd, self.tokens, 1_000_000)
 
     @property
     def wh_per_1k_tokens(self) -> Decimal | None:
-        return self.energy_wh / self.tokens * 1000 if self.energy_wh is not None and self.tokens else None
+        return _per(self.energy_wh, self.tokens, 1_000)
 
     @property
     def tokens_per_s(self) -> float:

@@ -64,6 +64,10 @@ def _agent(row: GpuAgent, now: datetime, stale_after_s: float) -> AgentReading:
     )  # fmt: skip
 
 
+def has_cards(project_id: int) -> bool:
+    return GpuDevice.objects.filter(project_id=project_id).exists()
+
+
 def cards(project_id: int) -> tuple[Card, ...]:
     """By host and name."""
     rows = GpuDevice.objects.filter(project_id=project_id).order_by("host", "name", "hw_id")

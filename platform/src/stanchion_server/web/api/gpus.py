@@ -15,7 +15,7 @@ from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from stanchion_server.costs import deployments, selectors_allocation
+from stanchion_server.costs import deployments, esg, selectors_allocation
 from stanchion_server.costs.models import Deployment
 from stanchion_server.costs.selectors_allocation import DIMENSIONS, STEPS, AllocatedRow
 from stanchion_server.costs.self_hosted import Basis, Batching, DeviceClass
@@ -28,6 +28,7 @@ from stanchion_server.web.api import base, parameters, shapes
 from stanchion_server.web.api.parameters import RANGE, Parameter
 
 DAY = timedelta(days=1)
+YEAR = timedelta(days=366)
 RECENT = timedelta(minutes=15)
 FORMATS = {"json": "json", "csv": "csv"}
 AS = Parameter("as", parameters.one_of(FORMATS), "json (the default) or csv.", options=tuple(FORMATS))
@@ -258,6 +259,26 @@ class EnergyUse(base.Resource):
         return _answer(self, Energy, "energy")
 
 
+class EnergyReport(base.Resource):
+    """By month, for a sustainability report: serving, idling, and training outside of deployments."""
+
+    known = (*RANGE, AS)
+
+    @base.described(
+        "read_energy_report", "Energy and CO2e by month", shapes.list_schema(esg.MonthRow), known, tag="gpus"
+    )
+    def get(self, request: Request) -> Response | HttpResponse:
+        values = dict(self.values)
+        start, end = parameters.time_range(values, YEAR)
+        rows = esg.by_month(self.asker.project_id, start, end)
+        if values.get("as") == "csv":
+            columns = [field.name for field in dataclasses.fields(esg.MonthRow)]
+            return _table(
+                columns, [[_cell(shapes.plain(row)[one]) for one in columns] for row in rows], "energy-report"
+            )
+        return self.answer({"items": rows})
+
+
 def _answer(resource: base.Resource, shape: type[Allocated] | type[Energy], name: str) -> Response | HttpResponse:
     values = dict(resource.values)
     start, end = parameters.time_range(values, DAY)
@@ -273,20 +294,30 @@ def _line(row: AllocatedRow, shape: type[Allocated] | type[Energy]) -> Allocated
     return shape(**{field.name: getattr(row, field.name) for field in dataclasses.fields(shape)})
 
 
-def _csv(lines: list[Allocated | Energy], shape: type, wanted: tuple[str, ...], name: str) -> HttpResponse:
-    """Groups are columns; texts that a spreadsheet would take for a formula begin with an apostrophe."""
+def _csv(
+    lines: list[Allocated | Energy], shape: type[Allocated] | type[Energy], wanted: tuple[str, ...], name: str
+) -> HttpResponse:
+    """Groups are columns."""
     columns = [field.name for field in dataclasses.fields(shape) if field.name != "group"]
+    plain = [shapes.plain(line) for line in lines]
+    cells = [[_cell(row["group"][one]) for one in wanted] + [_cell(row[one]) for one in columns] for row in plain]
+    return _table([*wanted, *columns], cells, name)
+
+
+def _table(head: list[str], rows: list[list[Any]], name: str) -> HttpResponse:
     written = io.StringIO()
-    writer = csv.writer(written)
-    writer.writerow([*wanted, *columns])
-    for line in lines:
-        plain = shapes.plain(line)
-        groups = [_harmless(line.group[one]) for one in wanted]
-        writer.writerow([*groups, *("" if plain[one] is None else plain[one] for one in columns)])
+    csv.writer(written).writerows([head, *rows])
     answer = HttpResponse(written.getvalue(), content_type="text/csv; charset=utf-8")
     answer["Content-Disposition"] = f'attachment; filename="stanchion-{name}.csv"'
     return answer
 
 
-def _harmless(text: str) -> str:
-    return f"'{text}" if text.startswith(_TEXT_START) else text
+def _cell(value: Any) -> Any:
+    """Empty for what is not known. A text that a spreadsheet would take for a formula begins with an apostrophe."""
+    if value is None:
+        return ""
+    return f"'{value}" if isinstance(value, str) and value.startswith(_TEXT_START) and not _is_number(value) else value
+
+
+def _is_number(text: str) -> bool:
+    return text.lstrip("-").replace(".", "", 1).isdecimal()

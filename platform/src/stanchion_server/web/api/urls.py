@@ -68,6 +68,7 @@ urlpatterns = [
     path("v1/gpus", gpus.Gpus.as_view(), name="api-gpus"),
     path("v1/deployments", gpus.Deployments.as_view(), name="api-deployments"),
     path("v1/allocations", gpus.Allocations.as_view(), name="api-allocations"),
+    path("v1/energy/report", gpus.EnergyReport.as_view(), name="api-energy-report"),
     path("v1/energy", gpus.EnergyUse.as_view(), name="api-energy"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from django.http import Http404, HttpResponse
@@ -12,6 +13,7 @@ from django.views.decorators.http import require_GET
 
 from stanchion_server.feedback import selectors as feedback
 from stanchion_server.feedback.selectors import RatingView, Tally
+from stanchion_server.gpu import selectors as gpu
 from stanchion_server.ingest.records import Charge, SpanKind, Status
 from stanchion_server.policies.selectors import DecisionView
 from stanchion_server.traces import selectors
@@ -23,6 +25,7 @@ from stanchion_wire.decisions import PREFIX
 ROWS_AT_FIRST = 400
 MAX_DEPTH_SHOWN = 24
 INDENT_PX = 14
+AROUND = timedelta(minutes=15)
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +76,15 @@ def trace(visit: Visit, trace_id: str, span_id: str = "") -> HttpResponse:
         ratings_hidden=ratings_in_all - len(ratings),
         own_of_trace=rating.own(visit, view.trace_id) if visit.may_read else {},
         duplicates=sum(1 for node in view.spans if _is_duplicate(node)),
+        gpus_then=_around(view) if gpu.has_cards(visit.project.pk) else "",
         **_span(visit, trace_id, opened),
     )
+
+
+def _around(view: TraceView) -> str:
+    """The trace's time with a quarter of an hour on both sides, as a page's range."""
+    start, end = view.start_time - AROUND, view.start_time + timedelta(milliseconds=view.duration_ms) + AROUND
+    return f"from={start:%Y-%m-%dT%H:%M:%SZ}&to={end:%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _sessions(view: TraceView) -> set[str]:
