@@ -64,12 +64,13 @@ def send(project_id: int, requests: Iterable[otlp.Json]) -> None:
     telemetry.accept(sender, "metrics", body, "protobuf", body_bytes=len(body), gate=gate)
 
 
-def hour_of_samples(start: datetime, card: str = "GPU-a", **more: Any) -> list[otlp.Json]:
-    """Every minute, 60 J each: 60 W."""
+def hour_of_samples(
+    start: datetime, card: str = "GPU-a", *, joules_at_start: float = 0.0, **more: Any
+) -> list[otlp.Json]:
+    """Every minute at 60 W, from the hour's start to its end; the counter began long before."""
+    since = datetime(2026, 1, 1, tzinfo=UTC)
     return [
-        sample(
-            start + timedelta(minutes=minute), card, joules=60.0 * 60 * minute, since=start - timedelta(days=1), **more
-        )
+        sample(start + timedelta(minutes=minute), card, joules=joules_at_start + 3_600.0 * minute, since=since, **more)
         for minute in range(61)
     ]
 

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
 import pytest
-from django.db import transaction
+from django.db import connection, transaction
+from django.db.models import Sum
+from django.test import Client
 
 from kit import fleet, otlp, traffic
 from kit.stored import deliver
@@ -24,9 +27,10 @@ from stanchion_server.gpu import selectors
 from stanchion_server.gpu.models import DirtySlot, GpuAgent, GpuDevice, GpuWindow
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.routes import gpu_cost
+from stanchion_server.routes import gpu_cost, telemetry
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
+from stanchion_server.web.otlp import gate
 
 pytestmark = pytest.mark.django_db
 
@@ -283,6 +287,28 @@ def test_a_worker_that_dies_before_the_commit_leaves_its_marks(project: Project)
     assert Allocation.objects.get(hour=TEN).method == "measured"
 
 
+@pytest.mark.django_db(transaction=True)
+def test_many_workers_at_once_split_each_hour_once(project: Project) -> None:
+    fleet.deployment(project, TEN - 2 * HOUR)
+    for hour in range(3):
+        fleet.send(project.pk, fleet.hour_of_samples(TEN + (hour - 2) * HOUR, joules_at_start=3_600.0 * 60 * hour))
+
+    def work() -> None:
+        try:
+            fleet.settle()
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(4) as pool:
+        for future in [pool.submit(work) for _worker in range(4)]:
+            future.result()
+    fleet.settle()
+    found = list(Allocation.objects.order_by("hour").values_list("hour", "cost_usd", "method", "energy_wh"))
+    assert found == [(TEN + (hour - 2) * HOUR, 1, "measured", 60) for hour in range(3)]
+    paid = AllocationLine.objects.aggregate(usd=Sum("cost_usd"), wh=Sum("energy_wh"))
+    assert paid == {"usd": 3, "wh": 180}
+
+
 def test_an_open_hour_waits(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(clock, "now", lambda: TEN + timedelta(minutes=59))
     fleet.deployment(project, TEN)
@@ -333,3 +359,40 @@ def test_a_second_version_from_the_same_hour_is_refused(project: Project) -> Non
     fleet.deployment(project, TEN)
     with pytest.raises(SenderError, match="Choose another"):
         fleet.deployment(project, TEN, usd_per_hour=Decimal(9))
+
+
+@pytest.mark.parametrize(
+    "identity",
+    ["GPU\0x", "\ud800", "x" * 5_000, "", 7, True, ["a"], {"k": "v"}, 1.5, "'; DROP TABLE spans; --", "%s %(x)s {0}"],
+)
+def test_whatever_a_sender_calls_its_card_is_stored_or_left_out(project: Project, identity: object) -> None:
+    told: dict[str, object] = {
+        "hw.id": identity,
+        "hw.type": "gpu",
+        "hw.name": identity,
+        "stanchion.deployment": identity,
+    }
+    points = [
+        otlp.gauge(name, value, time_ns=fleet.nanoseconds(TEN + timedelta(minutes=7)))
+        for name, value in (
+            ("hw.gpu.utilization", 5.0), ("hw.gpu.memory.limit", -1e14), ("hw.gpu.memory.usage", 9.9e14),
+            ("stanchion.gpu.process.memory.usage", -5.0), ("hw.energy", float("nan")), ("hw.power", -3.0),
+            ("stanchion.engine.requests.waiting", 1.0), ("hw.errors", 3.0), ("hw.status", 1.0),
+        )
+    ]  # fmt: skip
+    for built in points:
+        built["gauge"]["dataPoints"][0]["attributes"] = otlp.attributes({**told, "process.pid": identity})
+    request = otlp.metrics(points, {"host.name": identity, "service.name": identity})
+    body = otlp.as_json(request)
+    telemetry.accept(
+        telemetry.Sender(project.pk, 1, "kit/1", 30), "metrics", body, "json", body_bytes=len(body), gate=gate
+    )
+    fleet.deployment(project, TEN)
+    fleet.settle()
+    assert sum(row.cost_usd for row in AllocationLine.objects.filter(hour=TEN)) == 1
+    client = Client()
+    owner = tenants.create_owner(project.organisation, "ada", "x" * 12)
+    client.force_login(owner)
+    for address in ("gpus", "hosting", *(f"gpus/{card.number}" for card in selectors.cards(project.pk))):
+        asked = {"from": "2026-11-25T09:00", "to": "2026-11-25T12:00"}
+        assert client.get(f"/p/{project.slug}/{address}", asked).status_code == 200

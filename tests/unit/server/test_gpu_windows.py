@@ -115,6 +115,15 @@ def test_decoders_do_not_dilute_utilisation() -> None:
     assert (found.utilization_ratio, found.utilization_max_ratio) == (0.9, 0.9)
 
 
+def test_percent_sent_as_a_share_is_not_taken_for_full_load() -> None:
+    found = windows.device([point(gpu.UTILIZATION, 60, 55.0), point(gpu.UTILIZATION, 120, 1.01)], NOON)
+    assert found is not None
+    assert found.utilization_ratio == 1.01
+    found = windows.device([point(gpu.UTILIZATION, 60, 55.0)], NOON)
+    assert found is not None
+    assert found.utilization_ratio is None
+
+
 def test_throttling_is_summed_by_reason_and_processes_keep_their_labels() -> None:
     points = [
         Point(1, gpu.THROTTLED, NOON + timedelta(seconds=at), BOOT, 2, value, {gpu.REASON: "hardware_thermal"})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
+
+import orjson
 
 from stanchion_server.gpu import identity, windows
 from stanchion_server.ingest.records import PointRecord
@@ -17,54 +18,77 @@ from stanchion_wire import gpu
 
 @dataclass
 class _Told:
-    """The rows of one request, by their key."""
+    """The rows of one request, by their key. A row's `first` and `seen` are times."""
 
     agents: dict[tuple[str, str], dict[str, Any]]
     devices: dict[str, dict[str, Any]]
     slots: set[datetime]
 
 
+@dataclass
+class _Series:
+    """The points of one series in a request: they differ in time and value only."""
+
+    newest: PointRecord
+    first: datetime
+    slots: set[datetime]
+
+
 def of_written(cursor: db.CursorType, written: Written) -> None:
     """The step after `traces.store`: agents and cards of its points, and marks of the slots to be summed. Points that
     were there already change nothing: sums are made anew from what is stored."""
-    points = [point for point in written.batch.points if identity.is_about_hardware(point.name)]
-    if not points:
+    series = _by_series(point for point in written.batch.points if identity.is_about_hardware(point.name))
+    if not series:
         return
     told = _Told({}, {}, set())
-    for point in points:
-        _read(point, told, written.received_at)
+    for each in series.values():
+        _read(each, told, written.received_at)
     cursor.execute(_AGENTS, (written.project_id, _rows(told.agents.values())))
     cursor.execute(_DEVICES, (written.project_id, _rows(told.devices.values())))
+    marks = {slot for own in told.slots for slot in windows.touched(own + windows.SLOT)}
     cursor.execute(
         "INSERT INTO gpu_dirtyslot (project_id, slot) SELECT %s, unnest(%s::timestamptz[])",
-        (written.project_id, sorted(told.slots)),
+        (written.project_id, sorted(marks)),
     )
 
 
-def _read(point: PointRecord, told: _Told, received_at: datetime) -> None:
+def _by_series(points: Iterable[PointRecord]) -> dict[int, _Series]:
+    found: dict[int, _Series] = {}
+    for point in points:
+        known = found.get(point.series_id)
+        if known is None:
+            known = found[point.series_id] = _Series(point, point.time, set())
+        elif point.time >= known.newest.time:
+            known.newest = point
+        else:
+            known.first = min(known.first, point.time)
+        known.slots.add(windows.slot_of(point.time))
+    return found
+
+
+def _read(series: _Series, told: _Told, received_at: datetime) -> None:
+    point = series.newest
     resource = point.resource.attributes
-    attributes = {**resource, **json.loads(point.attributes_json)}
+    attributes = {**resource, **orjson.loads(point.attributes_json)}
     host = identity.host_of(resource)
     device = identity.device_of(point.name, attributes, host)
-    is_ours = point.name.startswith(("stanchion.agent.", "stanchion.engine."))
-    if not device and not is_ours:
+    if not device and not point.name.startswith(("stanchion.agent.", "stanchion.engine.")):
         return
-    seen = min(point.time, received_at).astimezone(UTC).isoformat(timespec="microseconds")
-    service = identity.told(resource, "service.name")
-    version = identity.told(resource, "service.version")
+    service, version = identity.told(resource, "service.name"), identity.told(resource, "service.version")
     agent = told.agents.setdefault((host, service), {"host": host, "service": service, "version": version})
-    _see(agent, seen)
+    _see(agent, series, received_at)
     if device or point.name.startswith("stanchion.engine."):
-        told.slots.update(windows.touched(point.time))
+        told.slots |= series.slots
     if device:
         known = told.devices.setdefault(device, {"hw_id": device, "host": host})
         known.update(_facts(point, attributes))
-        _see(known, seen)
+        _see(known, series, received_at)
 
 
-def _see(row: dict[str, Any], seen: str) -> None:
-    row["first"] = min(row.get("first", seen), seen)
-    row["seen"] = max(row.get("seen", seen), seen)
+def _see(row: dict[str, Any], series: _Series, received_at: datetime) -> None:
+    """A clock that is ahead is not believed: nothing is seen after it has arrived."""
+    row["first"] = min(row.get("first", received_at), series.first)
+    row["seen"] = max(row.get("seen", row["first"]), min(series.newest.time, received_at))
 
 
 def _facts(point: PointRecord, attributes: dict[str, Any]) -> dict[str, Any]:
@@ -83,7 +107,7 @@ def _facts(point: PointRecord, attributes: dict[str, Any]) -> dict[str, Any]:
 
 
 def _rows(rows: Iterable[dict[str, Any]]) -> str:
-    return json.dumps(list(rows))
+    return orjson.dumps(list(rows)).decode()
 
 
 # Rows are written in the order of their key, so that two requests wait for each other instead of dead-locking.

@@ -125,16 +125,33 @@ def _points(
     )
     cards: dict[str, list[Point]] = defaultdict(list)
     engines: dict[_Engine, list[Point]] = defaultdict(list)
-    for series, name, time, began, temporality, value, attributes, resource in cursor.fetchall():
-        own, around = _object(attributes), _object(resource)
-        merged = {**around, **own}
-        point = Point(series, name, time.astimezone(UTC), began, temporality, value, merged)
-        host = identity.host_of(around)
-        if device := identity.device_of(name, merged, host):
-            cards[device].append(point)
-        elif engine := identity.engine_of(name, merged):
-            engines[(host, *engine)].append(point)
+    known: dict[int, _Series] = {}
+    for number, name, time, began, temporality, value, attributes, resource in cursor.fetchall():
+        series = known.get(number)
+        if series is None:
+            series = known[number] = _series(name, _object(attributes), _object(resource))
+        point = Point(number, name, time.astimezone(UTC), began, temporality, value, series.attributes)
+        if series.device:
+            cards[series.device].append(point)
+        elif series.engine:
+            engines[series.engine].append(point)
     return cards, engines
+
+
+@dataclass(frozen=True, slots=True)
+class _Series:
+    """What all points of a series share: its number is a digest of all that."""
+
+    attributes: dict[str, Any]
+    device: str
+    engine: _Engine | None
+
+
+def _series(name: str, own: dict[str, Any], around: dict[str, Any]) -> _Series:
+    merged = {**around, **own}
+    host = identity.host_of(around)
+    engine = identity.engine_of(name, merged)
+    return _Series(merged, identity.device_of(name, merged, host), (host, *engine) if engine else None)
 
 
 def _object(value: Any) -> dict[str, Any]:

@@ -20,6 +20,8 @@ SLOT = timedelta(minutes=5)
 LONGEST_GAP = timedelta(minutes=10)
 """Between two points that lie further apart nothing is known."""
 SHORTEST_SILENCE_S = 60.0
+MOST_RATIO = 1.05
+"""A share beyond this was sent in another unit, in percent for instance: it is not known, rather than full load."""
 MOST_PROCESSES = 16
 DELTA = 1
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,7 +112,7 @@ def device(points: Sequence[Point], start: datetime) -> DeviceWindow | None:
     if not inside:
         return None
     by_name = _by_name(inside)
-    usage = by_name[gpu.UTILIZATION]
+    usage = [point for point in by_name[gpu.UTILIZATION] if 0 <= point.value <= MOST_RATIO]
     general = [p for p in usage if p.attributes.get(gpu.HW_GPU_TASK, "general") == "general"] or usage
     energy_j, method = _energy(points, start)
     last = max(inside, key=lambda point: point.time)
@@ -119,7 +121,7 @@ def device(points: Sequence[Point], start: datetime) -> DeviceWindow | None:
         samples=len({point.time for point in inside}),
         covered_s=_covered_s(points, start),
         utilization_ratio=_mean(general),
-        utilization_max_ratio=_largest(by_name[gpu.UTILIZATION_MAX] or general),
+        utilization_max_ratio=_largest([p for p in by_name[gpu.UTILIZATION_MAX] if p.value <= MOST_RATIO] or general),
         memory_bytes=_whole(_largest(by_name[gpu.MEMORY_USAGE])),
         memory_limit_bytes=_whole(_largest(by_name[gpu.MEMORY_LIMIT])),
         power_w=_mean(by_name[gpu.POWER]),
