@@ -6,7 +6,7 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import pytest
 from hypothesis import given
@@ -97,11 +97,8 @@ def listening(serve: Serve) -> Iterator[tuple[int, list[str]]]:
             except OSError:
                 return
             reached.append("once")
-            with connection:
-                try:
-                    serve(connection)
-                except OSError:
-                    pass
+            with connection, suppress(OSError):
+                serve(connection)
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
@@ -167,6 +164,10 @@ def _silent(connection: socket.socket) -> None:
         pass
 
 
+def _cutting(connection: socket.socket) -> None:
+    connection.recv(65536)
+
+
 def _dripping(connection: socket.socket) -> None:
     connection.recv(65536)
     connection.sendall(b"HTTP/1.1 200 OK\r\nX: ")
@@ -203,9 +204,8 @@ def test_a_resolver_that_hangs_is_left_in_time() -> None:
 
 
 def test_a_connection_cut_after_the_request_leaves_its_fate_open() -> None:
-    with listening(lambda connection: connection.recv(65536) and None) as (port, _):  # type: ignore[arg-type, return-value]
-        with pytest.raises(http.Failed) as failure:
-            here().send("POST", f"http://127.0.0.1:{port}/", b"{}")
+    with listening(_cutting) as (port, _), pytest.raises(http.Failed) as failure:
+        here().send("POST", f"http://127.0.0.1:{port}/", b"{}")
     assert (failure.value.reason, failure.value.is_outcome_known) == ("cut", False)
 
 

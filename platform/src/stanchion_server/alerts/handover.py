@@ -53,8 +53,9 @@ def break_channel(channel: Channel, reason: str, now: datetime) -> None:
 
 def _hand_over(row: Notification, note: str, now: datetime) -> Channel | None:
     """The channel that gets, or already has, a copy; None where there is none."""
-    fallback = Channel.objects.filter(pk=row.channel.fallback_id, broken_at=None, archived_at=None).first()
-    if fallback is None or row.copy_of_id is not None:
+    fallback = row.channel.fallback
+    is_able = fallback is not None and fallback.broken_at is None and fallback.archived_at is None
+    if fallback is None or not is_able or row.copy_of_id is not None:
         return None
     there = Notification.objects.filter(project_id=row.project_id, incident=row.incident_id, channel=fallback)
     if not there.filter(copy_of=None).exists():  # otherwise the incident is told there anyway

@@ -28,7 +28,7 @@ def event(message: Message, action: str, key: str) -> dict[str, Any]:
     routed = {"routing_key": message.secrets["routing_key"], "event_action": action, "dedup_key": key[:255]}
     if action != "trigger":
         return routed
-    made = {**routed, "client": "Stanchion", "payload": _payload(message)}
+    made: dict[str, Any] = {**routed, "client": "Stanchion", "payload": _payload(message)}
     if message.is_minimal:
         return made
     if page := message.url(message.facts.incident_path):
