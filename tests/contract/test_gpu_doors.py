@@ -250,6 +250,14 @@ def test_a_form_that_cannot_be_keeps_what_was_typed_and_says_why(shop: Shop) -> 
         assert said in answer.content.decode()
 
 
+def test_a_card_that_has_just_spoken_is_not_called_silent(shop: Shop) -> None:
+    assert "silent</span>" in client_of("ada").get("/p/shop/gpus").content.decode()
+    fleet.send(shop.project.pk, [fleet.sample(NOW - timedelta(seconds=9), shop.card.hw_id)])
+    page = client_of("ada").get("/p/shop/gpus").content.decode()
+    assert "silent</span>" not in page
+    assert "1 of 1" in page
+
+
 def test_a_range_without_anything_and_a_project_without_cards_have_pages(shop: Shop) -> None:
     for query in ({"from": "2026-11-20T00:00", "to": "2026-11-20T01:00"}, {"from": "now-700d", "to": "now"}):
         for address in addresses(shop):

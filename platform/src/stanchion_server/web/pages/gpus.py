@@ -41,6 +41,7 @@ class Row:
     throttled_s: float
     reasons: str
     unmeasured_ratio: float | None
+    is_silent: bool
 
     @property
     def memory_ratio(self) -> float | None:
@@ -109,6 +110,7 @@ def _rows(visit: Visit, cards: Sequence[Card], found: Sequence[Bucket], grid: Se
             sum(throttled.get(one.number, {}).values()),
             ", ".join(name.replace("_", " ") for name in throttled.get(one.number, {})),
             fleet_charts.gap_ratio(found, one, visit.span.start, closed),
+            (clock.now() - one.last_seen_at).total_seconds() > selectors.STALE_AFTER_S,
         )
         for one in cards
     ]  # fmt: skip
@@ -123,11 +125,11 @@ def _tiles(visit: Visit, rows: Sequence[Row], found: Sequence[Bucket]) -> list[T
     idle = sum((row.usd for row in cost if row.kind == IDLE), Decimal(0))
     share = float(idle / total) if total else None
     return [
-        Tile("Cards", f"{len(seen)} of {len(rows)}", "heard in the last quarter of an hour"),
+        Tile("Cards", f"{sum(not row.is_silent for row in rows)} of {len(rows)}", "heard in the last minute"),
         Tile("Utilisation", formats.percent(sum(busy) / len(busy)) if busy else "–", "mean over the range"),
         Tile("Power now", f"{sum(power):,.0f} W" if power else "–", f"of {len(power)} cards" if power else ""),
         Tile("Energy", energy(_energy_wh(found)), "over the range"),
-        Tile("Self-hosted cost", formats.usd(total) if cost else "–", "closed hours" if cost else "no deployment yet"),
+        Tile("Self-hosted cost", formats.usd(total) if cost else "–", "closed hours" if cost else "no closed hour yet"),
         Tile("Idle cost", formats.usd(idle) if cost else "–", f"{formats.percent(share)} of it" if share else ""),
     ]
 
