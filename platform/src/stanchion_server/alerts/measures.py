@@ -1,0 +1,116 @@
+"""What can be watched: the sources, their measures and dimensions. Pure; `sources` reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
+from types import MappingProxyType
+
+from stanchion_server.alerts.evaluating import NoData
+
+_NO_PARAMS: Mapping[str, tuple[str, str]] = MappingProxyType({})
+MINUTE = timedelta(minutes=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Measure:
+    """`unit` is ratio, ms, usd, tokens, calls, score, s, or a plural noun. `params` name what must be said beside it:
+    the sort (number or text) and a default, empty where there is none. `has_bad` tells that readings count bad ones,
+    as burn rates need; `has_history` that any window of the past can be read. `most` is the largest share."""
+
+    label: str
+    unit: str
+    min_samples: int = 0
+    params: Mapping[str, tuple[str, str]] = field(default_factory=lambda: _NO_PARAMS)
+    has_bad: bool = False
+    has_history: bool = True
+    most: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class SourceKind:
+    """`delay` is how long after a window's end its readings are complete. `topic` is whose business it is."""
+
+    label: str
+    measures: Mapping[str, Measure]
+    dimensions: tuple[str, ...] = ()
+    delay: timedelta = MINUTE
+    window: timedelta = 10 * MINUTE
+    no_data: NoData = "keep"
+    topic: str = "any"
+
+
+RATE = 20
+CALL_DIMENSIONS = (
+    "feature", "provider", "model", "environment", "release", "service", "prompt_name", "prompt_version",
+)  # fmt: skip
+SCORE_DIMENSIONS = ("feature", "provider", "model", "environment", "release", "prompt_name", "prompt_version")
+_PERCENTILES = {f"p{number}": f"{number}th percentile" for number in (50, 75, 90, 95, 99)}
+CALLS: dict[str, Measure] = {
+    "calls": Measure("Calls", "calls"),
+    "errors": Measure("Failed calls", "calls"),
+    "error_ratio": Measure("Share of failed calls", "ratio", RATE, has_bad=True),
+    "cost_usd": Measure("Cost", "usd"),
+    "cost_per_call_usd": Measure("Cost of a call, mean", "usd", RATE),
+    "unpriced_ratio": Measure("Share of calls without a price", "ratio", RATE, has_bad=True),
+    "input_tokens": Measure("Input tokens", "tokens"),
+    "output_tokens": Measure("Output tokens", "tokens"),
+    "tokens_per_call": Measure("Tokens of a call, mean", "tokens", RATE),
+    "latency_mean_ms": Measure("Latency, mean", "ms", RATE),
+    **{f"latency_{name}_ms": Measure(f"Latency, {label}", "ms", RATE) for name, label in _PERCENTILES.items()},
+    **{f"ttft_{name}_ms": Measure(f"Time to first token, {label}", "ms", RATE) for name, label in _PERCENTILES.items()},
+    "slow_ratio": Measure("Share of calls slower than a limit", "ratio", RATE, {"over_ms": ("number", "")}, True),
+    "late_first_token_ratio": Measure(
+        "Share of calls whose first token came later than a limit", "ratio", RATE, {"over_ms": ("number", "")}, True
+    ),
+}
+_SCORER = {"scorer": ("text", "")}
+SCORES = {
+    "flagged_ratio": Measure("Share of flagged scores", "ratio", RATE, _SCORER, has_bad=True),
+    "mean": Measure("Mean score", "score", RATE, _SCORER),
+    "flagged": Measure("Flagged scores", "scores", 0, _SCORER),
+    "scores": Measure("Scores", "scores", 0, _SCORER),
+}
+GUARD = {
+    "decisions": Measure("Decisions", "decisions"),
+    "stopped_ratio": Measure("Share of decisions that stopped a text", "ratio", RATE, has_bad=True),
+    "triggered_ratio": Measure("Share of decisions with a finding", "ratio", RATE, has_bad=True),
+    "incomplete_ratio": Measure("Share of decisions with a check that did not run", "ratio", RATE, has_bad=True),
+}
+GAPS = {
+    "unguarded_minutes": Measure("Minutes without guarding, so far", "minutes", has_history=False),
+    "missed": Measure("Decisions that are missing, so far", "decisions", has_history=False),
+}
+FEEDBACK = {
+    "negative_ratio": Measure("Share of bad ratings", "ratio", 5, has_bad=True),
+    "ratings": Measure("Ratings", "ratings"),
+}
+INGEST = {
+    "rejected_ratio": Measure("Share of items refused", "ratio", RATE, has_bad=True),
+    "rejected": Measure("Items refused", "items"),
+    "refused_requests": Measure("Requests refused whole", "requests"),
+    "items": Measure("Items that came", "items"),
+}
+WATCHER = {
+    "late_s": Measure("Since the last round of the watcher", "s", has_history=False),
+    "failed_rules": Measure("Rules that cannot be judged", "rules", has_history=False),
+    "skipped": Measure("Evaluations too old to be made", "evaluations", has_history=False),
+}
+DRIFT = {
+    "drifted_columns": Measure("Columns that drifted, newest run", "columns", has_history=False),
+    "anomalies": Measure("Readings out of their band", "readings", has_history=False),
+}
+GPU = {"silent_s": Measure("Seconds since an agent was heard", "s", has_history=False)}
+
+SOURCES: dict[str, SourceKind] = {
+    "calls": SourceKind("Calls", CALLS, CALL_DIMENSIONS),
+    "scores": SourceKind("Scores", SCORES, SCORE_DIMENSIONS, delay=2 * MINUTE, window=30 * MINUTE, topic="safety"),
+    "guard": SourceKind("Guard decisions", GUARD, ("policy", "feature", "stage"), topic="safety"),
+    "guard_gaps": SourceKind("Gaps in guarding", GAPS, ("policy", "feature"), no_data="ok", topic="safety"),
+    "feedback": SourceKind("Feedback", FEEDBACK, ("name", "source"), window=60 * MINUTE, topic="safety"),
+    "ingest": SourceKind("Ingest", INGEST, ("signal", "client"), delay=timedelta(0), no_data="ok"),
+    "watcher": SourceKind("The watcher itself", WATCHER, delay=timedelta(0), no_data="ok"),
+    "drift": SourceKind("Drift", DRIFT, ("monitor",), delay=timedelta(0), no_data="ok", topic="safety"),
+    "gpu": SourceKind("GPU agents", GPU, ("host", "service"), delay=timedelta(0), no_data="ok"),
+}
