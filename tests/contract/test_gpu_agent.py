@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import urllib.request
@@ -14,7 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import (
+    ExportMetricsServiceRequest,
+    ExportMetricsServiceResponse,
+)
 
 from kit import nvml_stub
 from kit.product import free_port
@@ -90,6 +96,7 @@ def test_eight_cards_and_two_instances_arrive_with_a_heartbeat(library: Path, tm
 
 @pytest.mark.django_db(transaction=True)
 def test_our_own_door_takes_and_keeps_every_point(library: Path, tmp_path: Path, live_server: Any) -> None:
+    from stanchion_server.gpu.models import GpuDevice
     from stanchion_server.tenants import services
     from stanchion_server.traces import partitions
     from stanchion_server.traces.models import MetricPoint
@@ -102,6 +109,10 @@ def test_our_own_door_takes_and_keeps_every_point(library: Path, tmp_path: Path,
     kept = MetricPoint.objects.filter(project_id=project.pk)
     assert set(kept.filter(name=gpu.ENERGY).values_list("attributes__hw.id", flat=True)) >= {"GPU-0", "GPU-7"}
     assert kept.filter(name=gpu.AGENT_UP).exists()
+    devices = {one.hw_id: one for one in GpuDevice.objects.filter(project=project)}
+    assert len(devices) == 10
+    assert (devices["GPU-4"].model, devices["GPU-4"].memory_bytes) == ("NVIDIA H100", 80 << 30)
+    assert devices["MIG-5-1"].parent == "GPU-5"
     assert not (tmp_path / "spool").exists() or not list((tmp_path / "spool").glob("*.gz"))
 
 
@@ -172,24 +183,167 @@ def test_a_scraper_reads_the_last_interval(library: Path, tmp_path: Path) -> Non
     assert 'hw_gpu_memory_usage{hw_id="MIG-5-0"' in text
 
 
+def test_an_address_to_be_scraped_at_that_is_taken_ends_the_start_with_a_sentence(
+    library: Path, tmp_path: Path
+) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as taken,
+        agent(library, tmp_path, STANCHION_GPU_PROMETHEUS=f"127.0.0.1:{taken.getsockname()[1]}") as process,
+    ):
+        assert process.wait(20) == 2
+    assert "cannot be listened on: Address already in use" in (tmp_path / "agent.log").read_text()
+
+
+def test_a_driver_that_hangs_does_not_stop_the_heartbeat_and_its_cards_are_failed(
+    library: Path, tmp_path: Path
+) -> None:
+    control = tmp_path / "control"
+    control.write_text("")
+    with Sink() as sink, agent(library, tmp_path, STANCHION_ENDPOINT=sink.url, STUB_CONTROL=str(control)) as process:
+        wait_until(lambda: len(sink.metrics) >= 2, SECONDS, "two exports")
+        control.write_text("hang")
+        wait_until(lambda: _states(sink) == {"failed"}, SECONDS, "cards said to be failed")
+        process.terminate()
+        assert process.wait(20) == 0
+    assert "the driver does not answer" in (tmp_path / "agent.log").read_text()
+
+
+def test_what_a_door_refuses_of_a_request_is_counted(library: Path, tmp_path: Path) -> None:
+    refusal = ExportMetricsServiceResponse()
+    refusal.partial_success.rejected_data_points = 5
+    refusal.partial_success.error_message = "points of tomorrow"
+    body = refusal.SerializeToString()
+    head = f"HTTP/1.1 200 OK\r\nContent-Type: application/x-protobuf\r\nContent-Length: {len(body)}\r\n\r\n"
+    with Sink() as sink, agent(library, tmp_path, STANCHION_ENDPOINT=sink.url):
+        sink.reply = head.encode() + body
+        log = tmp_path / "agent.log"
+        wait_until(lambda: "refused 5 points: points of tomorrow" in log.read_text(), SECONDS, "the refusal to be said")
+        sink.reply = None
+        wait_until(lambda: _dropped(sink) >= 5, SECONDS, "the count of what was refused")
+
+
+SERVING = """
+import http.server, os, subprocess, sys, threading
+class Handler(http.server.BaseHTTPRequestHandler):
+    tokens = 1000
+    def do_GET(self):
+        Handler.tokens += 10
+        self.send_response(200); self.end_headers()
+        self.wfile.write(b'vllm:num_requests_running{model_name="llama"} 3\\n'
+                         b'vllm:generation_tokens_total{model_name="llama"} %d\\n' % Handler.tokens)
+    def log_message(self, *_): pass
+server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+worker = subprocess.Popen([sys.executable, sys.argv[1], "worker"], stdin=subprocess.PIPE)
+print(server.server_port, worker.pid, flush=True)
+try: server.serve_forever()
+finally: worker.kill()
+"""
+
+
+@pytest.fixture
+def vllm(tmp_path: Path) -> Iterator[tuple[int, int]]:
+    """A made-up vLLM: its port, and the PID of its worker, which holds the card and listens to nothing."""
+    server, worker = tmp_path / "vllm_server.py", tmp_path / "vllm_worker.py"
+    server.write_text(SERVING)
+    worker.write_text("import sys; sys.stdin.read()\n")
+    process = subprocess.Popen(
+        [sys.executable, str(server), str(worker), "--tensor-parallel-size=2"],
+        env={**os.environ, "STANCHION_DEPLOYMENT": "chat", "STANCHION_JOB_KIND": "serve", "API_SECRET": "hush"},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout is not None
+    port, pid = map(int, process.stdout.readline().split())
+    yield port, pid
+    process.terminate()
+    process.wait(10)
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+    process.stdout.close()
+
+
+def test_an_engine_is_found_through_its_worker_and_its_tokens_count_from_nothing(
+    library: Path, tmp_path: Path, vllm: tuple[int, int]
+) -> None:
+    port, pid = vllm
+    with Sink() as sink, agent(library, tmp_path, STANCHION_ENDPOINT=sink.url, STUB_PID=str(pid)):
+        wait_until(lambda: len(_points(sink, gpu.GENERATED_TOKENS)) >= 4, SECONDS, "readings of the engine")
+    tokens = _points(sink, gpu.GENERATED_TOKENS)
+    assert [value for value, _ in itertools.groupby(value for value, _ in tokens)][:2] == [0, 10]
+    said = tokens[0][1]
+    assert said == {
+        gpu.ENGINE: "vllm",
+        gpu.ENGINE_ENDPOINT: f"127.0.0.1:{port}",
+        gpu.ENGINE_MODEL: "llama",
+        gpu.DEPLOYMENT: "chat",
+        gpu.JOB_KIND: "serve",
+        gpu.TENSOR_PARALLEL: "2",
+    }
+    assert any(said.get(gpu.DEPLOYMENT) == "chat" for _, said in _points(sink, gpu.PROCESS_MEMORY))
+    assert not any(b"hush" in request.SerializeToString() for request in sink.metrics)
+
+
+def test_an_engine_that_stalls_does_not_hold_up_the_cards(library: Path, tmp_path: Path) -> None:
+    with (
+        socket.create_server(("127.0.0.1", 0)) as silent,
+        Sink() as sink,
+        agent(
+            library,
+            tmp_path,
+            STANCHION_ENDPOINT=sink.url,
+            STANCHION_GPU_ENGINES=f"vllm@127.0.0.1:{silent.getsockname()[1]}",
+        ),
+    ):
+        wait_until(lambda: bool(_points(sink, gpu.ENGINE_UP)), SECONDS, "the engine to be said to be away")
+    assert {value for value, _ in _points(sink, gpu.ENGINE_UP)} == {0}
+    gaps_s = [(after - before) / 1e9 for before, after in itertools.pairwise(ends_ns(sink.metrics))]
+    assert max(gaps_s[:-1]) < 2.0  # the engine is waited for two seconds
+
+
 def test_once_prints_a_reading_and_doctor_says_what_is_not_reported(library: Path, tmp_path: Path) -> None:
-    environment = nvml_stub.environment(library, STANCHION_GPU_SAMPLE_S="0.1")
-    command = [sys.executable, "-P", "-m", "stanchion_gpu"]
-    once = subprocess.run([*command, "once"], env=environment, capture_output=True, text=True, check=True, timeout=60)
+    spool = tmp_path / "spool"
+    with socket.create_server(("127.0.0.1", 0)) as taken:  # by the daemon beside which someone looks
+        port = taken.getsockname()[1]
+        environment = nvml_stub.environment(
+            library,
+            STANCHION_GPU_SAMPLE_S="0.1",
+            STANCHION_GPU_SPOOL=str(spool),
+            STANCHION_GPU_PROMETHEUS=f"127.0.0.1:{port}",
+        )
+        command = [sys.executable, "-P", "-m", "stanchion_gpu"]
+        run = {"env": environment, "capture_output": True, "text": True, "timeout": 60}
+        once = subprocess.run([*command, "once"], check=True, **run)
+    assert not spool.exists()
     (resource,) = json.loads(once.stdout)["resourceMetrics"]
     assert gpu.UTILIZATION in {one["name"] for one in resource["scopeMetrics"][0]["metrics"]}
-    told = subprocess.run(
-        [*command, "doctor"], env=environment, capture_output=True, text=True, check=False, timeout=60
-    )
+    told = subprocess.run([*command, "doctor"], check=False, **run)
     assert "cards: 10 read by nvml" in told.stdout
     assert "no endpoint is set, nothing is sent" in told.stdout
-    assert told.returncode == 1
+    assert told.returncode == 0  # to be scraped is enough
 
 
 def test_a_wrong_setting_ends_the_start_with_a_sentence(tmp_path: Path) -> None:
     with agent(None, tmp_path, STANCHION_GPU_ENGINES="vllm@nowhere") as process:
         assert process.wait(20) == 2
     assert "endpoint is 'nowhere'; write host:port" in (tmp_path / "agent.log").read_text()
+
+
+def _points(sink: Sink, name: str) -> list[tuple[float, dict[str, str]]]:
+    """Value and attributes of each point of a metric, in the order of arrival."""
+    found = []
+    for request in list(sink.metrics):
+        for metric in request.resource_metrics[0].scope_metrics[0].metrics:
+            if metric.name == name:
+                for point in getattr(metric, metric.WhichOneof("data")).data_points:
+                    said = {one.key: one.value.string_value for one in point.attributes}
+                    found.append((point.as_double, said))
+    return found
+
+
+def _states(sink: Sink) -> set[str]:
+    """Of all cards in the last export."""
+    last = Sink(metrics=sink.metrics[-1:])
+    return {said[gpu.HW_STATE] for value, said in _points(last, gpu.STATUS) if value == 1}
 
 
 def _spooled(folder: Path) -> int:

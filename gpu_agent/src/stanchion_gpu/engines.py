@@ -29,17 +29,21 @@ def read(engine: str, endpoint: str, path: str = "") -> EngineReading:
     is not up. `path` is the engine's usual one unless given. No proxy is used and no redirect followed."""
     host, _, port = endpoint.rpartition(":")
     connection = http.client.HTTPConnection(host.strip("[]"), int(port), timeout=WAIT_S)
-    limit = threading.Timer(WHOLE_S, _cut, (connection,))
-    limit.daemon = True
-    limit.start()
+    limit: threading.Timer | None = None
     try:
+        connection.connect()
+        # The connection forgets its socket while a body without a length is read.
+        limit = threading.Timer(WHOLE_S, _cut, (connection.sock,))
+        limit.daemon = True
+        limit.start()
         connection.request("GET", path or VOCABULARIES[engine].path, headers={"Accept": "text/plain"})
         response = connection.getresponse()
         body = response.read(MOST_BYTES)
     except (OSError, http.client.HTTPException, ValueError) as error:
         return EngineReading(engine, endpoint, False, reason=type(error).__name__)
     finally:
-        limit.cancel()
+        if limit is not None:
+            limit.cancel()
         connection.close()
     if response.status != 200:
         return EngineReading(engine, endpoint, False, reason=f"HTTP {response.status}")
@@ -48,10 +52,9 @@ def read(engine: str, endpoint: str, path: str = "") -> EngineReading:
     return parse(engine, endpoint, body.decode("utf-8", "replace"))
 
 
-def _cut(connection: http.client.HTTPConnection) -> None:
-    if connection.sock is not None:
-        with suppress(OSError):
-            connection.sock.shutdown(socket.SHUT_RDWR)
+def _cut(sock: socket.socket) -> None:
+    with suppress(OSError):
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 def parse(engine: str, endpoint: str, text: str) -> EngineReading:

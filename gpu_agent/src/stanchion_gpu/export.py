@@ -73,7 +73,7 @@ class Door:
         }
         self._timeout_s = timeout_s
         self._open: http.client.HTTPConnection | None = None
-        self._cut_at_s: float | None = None
+        self._under_way: tuple[float, socket.socket] | None = None
 
     def post(self, body: bytes) -> Answer:
         try:
@@ -82,14 +82,14 @@ class Door:
             self.close()
             return Answer(reason=type(error).__name__)
         finally:
-            self._cut_at_s = None
+            self._under_way = None
 
     def cut_off(self) -> None:
         """Ends a request that takes far too long, a byte now and then; called from another thread than `post`."""
-        connection, at_s = self._open, self._cut_at_s
-        if connection is not None and connection.sock is not None and at_s is not None and time.monotonic() > at_s:
+        under_way = self._under_way
+        if under_way is not None and time.monotonic() > under_way[0]:
             with suppress(OSError):
-                connection.sock.shutdown(socket.SHUT_RDWR)
+                under_way[1].shutdown(socket.SHUT_RDWR)
 
     def close(self) -> None:
         if self._open is not None:
@@ -99,7 +99,10 @@ class Door:
     def _once(self, body: bytes) -> Answer:
         if self._open is None:
             self._open = self._connection()
-        self._cut_at_s = time.monotonic() + MOST_TIMEOUTS * self._timeout_s
+        if self._open.sock is None:
+            self._open.connect()
+        # The connection forgets its socket while a body without a length is read.
+        self._under_way = (time.monotonic() + MOST_TIMEOUTS * self._timeout_s, self._open.sock)
         path = (self._parts.path or "/") + (f"?{self._parts.query}" if self._parts.query else "")
         self._open.request("POST", path, body, self._headers)
         response = self._open.getresponse()

@@ -5,6 +5,7 @@ Only the variables in LABEL_VARIABLES are read out of a process's environment; n
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
@@ -112,7 +113,7 @@ def tensor_parallel(commands: Iterable[Sequence[str]]) -> int | None:
 def _options(words: Sequence[str]) -> dict[str, str]:
     """`--name value` and `--name=value`."""
     found: dict[str, str] = {}
-    for word, after in zip(words, [*words[1:], ""], strict=True):
+    for word, after in itertools.pairwise([*words, ""]):
         name, has_value, value = word.partition("=")
         if name.startswith("-"):
             found.setdefault(name, value if has_value else after)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stanchion_gpu import meters
-from stanchion_gpu.records import Card, Sample, State
+from stanchion_gpu.records import Card, EngineReading, Histogram, Sample, State
+from stanchion_wire import gpu
 
 CARD = Card(uuid="GPU-1", name="gpu0")
 
@@ -82,3 +85,55 @@ def test_our_counters_never_fall_whatever_the_drivers_do(values: list[float | No
         counter.to(value)
         totals.append(counter.total or 0.0)
     assert totals == sorted(totals)
+
+
+def test_a_card_keeps_the_way_its_energy_was_first_told() -> None:
+    by_power = metered(
+        Sample(CARD, power_w=100.0), Sample(CARD, power_w=100.0, energy_j=9e9), Sample(CARD, power_w=50.0)
+    )
+    assert by_power.is_energy_integrated is True
+    assert by_power.counters["energy_j"].total == 100.0 + 50.0
+
+
+def test_energy_drawn_while_the_counter_could_not_be_read_is_counted_when_it_can() -> None:
+    gap = [Sample(CARD)] * 60
+    meter = metered(Sample(CARD, energy_j=0.0), *gap, Sample(CARD, energy_j=40_000.0))
+    assert meter.counters["energy_j"].total == 40_000.0
+
+
+def test_a_card_without_a_sample_loses_its_meter() -> None:
+    meters_by_card: dict[str, meters.CardMeter] = {}
+    other = Card(uuid="", name="gpu7")
+    meters.add_all(meters_by_card, [Sample(CARD), Sample(other, state=State.FAILED)], 0.0)
+    assert set(meters_by_card) == {"GPU-1", "gpu7"}
+    meters.add_all(meters_by_card, [Sample(CARD)], 1.0)
+    assert set(meters_by_card) == {"GPU-1"}
+
+
+def told(requests: float, *counts: int) -> EngineReading:
+    histogram = Histogram((0.1, 1.0), (counts[0], counts[1], counts[2]), 0.5 * sum(counts))
+    return EngineReading("vllm", "h:1", True, counters={gpu.REQUESTS: requests}, histograms={gpu.TTFT: histogram})
+
+
+def test_an_engines_counters_begin_at_nothing_and_go_on_when_it_starts_again() -> None:
+    meter = meters.EngineMeter()
+    readings = [told(1000, 700, 200, 100), told(1010, 705, 205, 100), told(4, 3, 1, 0), told(6, 3, 2, 1)]
+    ours = [meter.since_start(reading) for reading in readings]
+    assert [one.counters[gpu.REQUESTS] for one in ours] == [0, 10, 14, 16]
+    assert [one.histograms[gpu.TTFT].counts for one in ours] == [(0, 0, 0), (5, 5, 0), (8, 6, 0), (8, 7, 1)]
+    assert [one.histograms[gpu.TTFT].total for one in ours] == [0, 5, 7, 8]
+
+
+def test_an_engine_with_other_buckets_is_another_histogram() -> None:
+    meter = meters.EngineMeter()
+    meter.since_start(told(1, 5, 5, 5))
+    other = EngineReading("vllm", "h:1", True, histograms={gpu.TTFT: Histogram((9.0,), (1, 1), 2.0)})
+    assert meter.since_start(other).histograms[gpu.TTFT] == Histogram((9.0,), (0, 0), 0.0)
+
+
+@given(st.lists(st.tuples(*[st.integers(0, 10**6)] * 3), min_size=1, max_size=20))
+def test_buckets_of_an_engine_never_fall(rounds: list[tuple[int, int, int]]) -> None:
+    meter = meters.EngineMeter()
+    seen = [meter.since_start(told(0, *counts)).histograms[gpu.TTFT].counts for counts in rounds]
+    for before, after in itertools.pairwise(seen):
+        assert all(one <= other for one, other in zip(before, after, strict=True))

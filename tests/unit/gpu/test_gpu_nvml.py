@@ -108,3 +108,106 @@ def test_a_host_without_a_driver_says_what_is_missing(library: Path, driver: str
     code = "from stanchion_gpu import nvml\ntry: nvml.Reader()\nexcept nvml.NoDriver as error: print(error)"
     beside = library if driver else None
     assert said in nvml_stub.python(code, beside, STUB_DRIVER=driver or "")
+
+
+LIVE = """
+import json, pathlib
+from stanchion_gpu import nvml
+now = [0.0]
+control = pathlib.Path({control!r})
+def told(words):
+    control.write_text(words)
+def states(samples):
+    return {{one.card.uuid or one.card.name: one.state.value for one in samples}}
+def later():
+    now[0] += nvml.LOOK_AGAIN_S
+    return reader.read()
+told({at_start!r})
+reader = nvml.Reader(now_s=lambda: now[0])
+{code}
+"""
+
+
+def live(library: Path, folder: Path, code: str, at_start: str = "") -> Any:
+    """What a program prints that changes the stub while it reads."""
+    control = str(folder / "control")
+    text = LIVE.format(control=control, at_start=at_start, code=code)
+    return json.loads(nvml_stub.python(text, library, STUB_CONTROL=control))
+
+
+@pytest.mark.slow
+def test_a_driver_that_is_loaded_anew_is_taken_up_and_until_then_each_card_is_failed(
+    library: Path, tmp_path: Path
+) -> None:
+    code = """
+rounds = [states(reader.read())]
+told("unload"); rounds.append(states(reader.read())); rounds.append(states(later()))
+told(""); rounds.append(states(reader.read())); rounds.append(states(later()))
+print(json.dumps(rounds))
+"""
+    before, gone, still_gone, too_early, back = live(library, tmp_path, code)
+    assert set(gone.values()) == set(still_gone.values()) == set(too_early.values()) == {"failed"}
+    assert back == before
+    assert len(before) == 10
+
+
+@pytest.mark.slow
+def test_instances_that_were_taken_down_are_left_out_and_new_ones_are_found(library: Path, tmp_path: Path) -> None:
+    code = """
+rounds = [list(states(reader.read()))]
+told("nomig"); rounds.append(list(states(later())))
+told(""); rounds.append(list(states(later())))
+print(json.dumps(rounds))
+"""
+    with_two, without, again = live(library, tmp_path, code)
+    assert without == [f"GPU-{index}" for index in range(8)]
+    assert with_two == again
+
+
+@pytest.mark.slow
+def test_a_card_that_was_lost_before_the_agent_came_is_told_by_its_index_until_it_is_back(
+    library: Path, tmp_path: Path
+) -> None:
+    code = """
+rounds = [states(reader.read())]
+told(""); rounds.append(states(later()))
+print(json.dumps(rounds))
+"""
+    lost, back = live(library, tmp_path, code, at_start="dead")
+    assert (lost["gpu2"], "GPU-2" in lost, len(lost)) == ("failed", False, 10)
+    assert (back["GPU-2"], "gpu2" in back, len(back)) == ("ok", False, 10)
+
+
+@pytest.mark.slow
+def test_one_reading_with_an_unknown_error_is_not_known_and_the_card_lives(library: Path, tmp_path: Path) -> None:
+    code = """
+told("odd"); odd = {one.card.uuid: one for one in reader.read()}["GPU-1"]
+errors = reader.errors
+told(""); well = {one.card.uuid: one for one in reader.read()}["GPU-1"]
+print(json.dumps([odd.state.value, odd.power_w, odd.energy_j, errors, well.power_w]))
+"""
+    state, power_w, energy_j, errors, later_w = live(library, tmp_path, code)
+    assert (state, power_w, errors, later_w) == ("ok", None, 1, 101.0)
+    assert energy_j is not None
+
+
+@pytest.mark.slow
+def test_a_row_of_memory_that_waits_for_its_spare_degrades_a_card(library: Path, tmp_path: Path) -> None:
+    code = "print(json.dumps(states(reader.read())))"
+    found = live(library, tmp_path, code, at_start="spare")
+    assert (found["GPU-0"], found["GPU-1"]) == ("degraded", "ok")
+
+
+@pytest.mark.slow
+def test_a_driver_that_knows_no_card_is_no_source(library: Path, tmp_path: Path) -> None:
+    code = "from stanchion_gpu import nvml\ntry: nvml.Reader()\nexcept nvml.NoDriver as error: print(error)"
+    control = tmp_path / "control"
+    control.write_text("none")
+    assert "knows no card" in nvml_stub.python(code, library, STUB_CONTROL=str(control))
+
+
+@pytest.mark.slow
+def test_processes_of_a_split_card_are_listed_once_with_its_instances(library: Path) -> None:
+    (found,) = read(library)
+    assert found["GPU-5"]["processes"] is None
+    assert found["MIG-5-0"]["processes"] == []

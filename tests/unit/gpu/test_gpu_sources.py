@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import socket
+import threading
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stanchion_gpu import engines, processes, settings, smi
+from kit.raw_server import answering
+from stanchion_gpu import engines, points, processes, settings, smi
 from stanchion_gpu.records import Histogram
 from stanchion_wire import gpu
 
@@ -75,6 +78,49 @@ def test_a_process_that_is_gone_has_no_owner(tmp_path: Path) -> None:
 
 def test_a_client_of_an_engine_is_no_engine() -> None:
     assert processes.engine_of(["/usr/bin/python3", "bench.py", "--model", "m", "--backend", "vllm"]) is None
+
+
+@pytest.mark.parametrize(
+    ("words", "engine"),
+    [
+        (["VLLM::EngineCore"], "vllm"),
+        (["sglang::scheduler_TP0"], "sglang"),
+        (["/usr/bin/python3", "-m", "vllm.entrypoints.openai.api_server"], "vllm"),
+        (["sh", "-c", "vllm serve llama"], "vllm"),
+        (["/opt/conda/bin/python3.11", "/opt/conda/bin/text-generation-server", "serve"], "tgi"),
+        (["java", *["-Dx"] * 20, "ai.djl.serving.ModelServer"], "djl"),
+        (["/home/vllm/venv/bin/python3", "train.py"], None),
+        ([], None),
+    ],
+)
+def test_an_engine_is_known_by_what_its_process_calls_itself(words: list[str], engine: str | None) -> None:
+    assert processes.engine_of(words) == engine
+
+
+def with_parent(proc: Path, pid: int, parent: int, children: str = "") -> None:
+    (proc / str(pid) / "stat").write_text(f"{pid} (a) name) S {parent} 1 1 0\n")
+    (proc / str(pid) / "task" / str(pid)).mkdir(parents=True)
+    (proc / str(pid) / "task" / str(pid) / "children").write_text(children)
+
+
+def test_a_worker_on_the_card_leads_to_the_process_that_serves(tmp_path: Path) -> None:
+    a_process(tmp_path, 10, ["/bin/bash"], "0::/\n")
+    a_process(
+        tmp_path, 20, ["python3", "/bin/vllm", "serve", "m", "--port=8123", "--tensor-parallel-size", "4"], "0::/\n"
+    )
+    a_process(tmp_path, 30, ["VLLM::EngineCore"], "0::/\n")
+    with_parent(tmp_path, 10, 1, "20 99 ")
+    with_parent(tmp_path, 20, 10, "30 31 ")
+    with_parent(tmp_path, 30, 20)
+    family = processes.family(30, tmp_path)
+    assert family == [30, 20, 31]
+    commands = [processes.command(pid, tmp_path) for pid in family]
+    assert (processes.named_ports(commands), processes.tensor_parallel(commands)) == ([8123], 4)
+
+
+def test_options_that_are_no_numbers_are_none() -> None:
+    commands = [["vllm", "--port", "--tp", "auto"], ["x", "--port=99999999"], []]
+    assert (processes.named_ports(commands), processes.tensor_parallel(commands)) == ([], None)
 
 
 def test_a_wrong_job_kind_is_left_out_and_long_labels_are_cut() -> None:
@@ -173,14 +219,88 @@ def test_what_is_no_metrics_text_is_an_engine_that_is_not_up(text: str) -> None:
     assert found.reason
 
 
+def test_one_broken_line_costs_that_line_and_no_other() -> None:
+    found = engines.parse("vllm", "h:1", "vllm:num_requests_running{oops 3\nvllm:num_requests_waiting 2\n")
+    assert (found.is_up, found.gauges, found.reason) == (True, {gpu.WAITING: 2}, "1 lines left out")
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "1e300", "-1e19"])
+def test_a_value_that_cannot_be_is_not_known(value: str) -> None:
+    text = f"vllm:num_requests_running {value}\nvllm:num_requests_waiting 1\nvllm:prompt_tokens_total {value}\n"
+    found = engines.parse("vllm", "h:1", text)
+    assert (found.gauges, found.counters) == ({gpu.WAITING: 1}, {})
+
+
+def test_a_caches_capacity_is_blocks_times_their_size_over_all_ranks() -> None:
+    line = 'vllm:cache_config_info{{block_size="16",engine="{0}",num_gpu_blocks="{1}"}} 1\n'
+    assert engines.parse("vllm", "h:1", line.format(0, 573) + line.format(1, 27)).gauges == {
+        gpu.KV_CACHE_CAPACITY: 9600
+    }
+    assert engines.parse("vllm", "h:1", line.format(0, 573) + line.format(1, "None")).gauges == {}
+    assert engines.parse("vllm", "h:1", line.format(0, "9" * 5000)).gauges == {}
+
+
+def test_tritons_blocks_are_tokens_of_each_model() -> None:
+    line = 'nv_trt_llm_kv_cache_block_metrics{{kv_cache_block_type="{}",model="{}",version="1"}} {}\n'
+    text = "".join(
+        line.format(kind, model, value)
+        for model, size in (("a", 64), ("b", 32))
+        for kind, value in (("tokens_per", size), ("used", 10), ("max", 100))
+    )
+    assert engines.parse("triton", "h:1", text).gauges == {
+        gpu.KV_CACHE_TOKENS: 10 * 64 + 10 * 32,
+        gpu.KV_CACHE_CAPACITY: 100 * 64 + 100 * 32,
+    }
+
+
 @given(st.text(max_size=300))
 def test_no_text_of_an_engine_hurts(text: str) -> None:
-    engines.parse("vllm", "h:1", f"vllm:num_requests_running{text}\nvllm:time_to_first_token_seconds_bucket{{le={text}")
+    wild = f'vllm:num_requests_running{text}\nvllm:cache_config_info{{num_gpu_blocks="{text}",block_size="16"}} 1\n'
+    found = engines.parse("vllm", "h:1", wild + f'vllm:time_to_first_token_seconds_bucket{{le="{text}"}} 1')
+    points.request(points.Interval(1, 2, engines=(found,)), {})
 
 
 def test_an_engine_that_is_away_is_not_up_and_says_why() -> None:
     found = engines.read("vllm", "127.0.0.1:9")
     assert (found.is_up, found.reason) == (False, "ConnectionRefusedError")
+
+
+@pytest.mark.parametrize(
+    ("answer", "said"),
+    [
+        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\n\r\n", "HTTP 302"),
+        (b"HTTP/1.1 501 Not Implemented\r\n\r\n", "HTTP 501"),
+        (b"220 mail.example ESMTP\r\n", "BadStatusLine"),
+        (b"", "RemoteDisconnected"),
+    ],
+)
+def test_an_answer_that_is_no_reading_is_an_engine_that_is_not_up(answer: bytes, said: str) -> None:
+    with answering(lambda connection: connection.sendall(answer)) as endpoint:
+        found = engines.read("vllm", endpoint)
+    assert (found.is_up, found.reason) == (False, said)
+
+
+def test_an_engine_that_sends_a_byte_now_and_then_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "WHOLE_S", 0.2)
+    ended = threading.Event()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nvllm:num_requests_running ")
+        while not ended.wait(0.02):
+            connection.sendall(b"1")
+
+    with answering(drip) as endpoint:
+        found = engines.read("vllm", endpoint)
+        ended.set()
+    # What had come by then ends in half a line.
+    assert not found.gauges or found.gauges[gpu.RUNNING] > 0
+
+
+def test_an_answer_beyond_the_bound_loses_its_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(engines, "MOST_BYTES", 60)
+    body = b"vllm:num_requests_running 5\nvllm:num_requests_waiting 123456\n"
+    with answering(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + body)) as endpoint:
+        assert engines.read("vllm", endpoint).gauges == {gpu.RUNNING: 5}
 
 
 def test_settings_come_from_a_file_and_variables_go_before_it(tmp_path: Path) -> None:
@@ -207,6 +327,12 @@ def test_settings_come_from_a_file_and_variables_go_before_it(tmp_path: Path) ->
         ("ENGINES", "vllm@a", "endpoint is 'a'; write host:port"),
         ("SPOOL_BYTES", "many", "spool_bytes is 'many'"),
         ("WAIT_FOR_GPU", "maybe", "write true or false"),
+        ("ENGINES", "vllm@a:99999", "endpoint is 'a:99999'; write host:port"),
+        ("PROMETHEUS", "9400", "prometheus is '9400'; write host:port"),
+        ("PROMETHEUS", "127.0.0.1:http", "prometheus is '127.0.0.1:http'; write host:port"),
+        ("API_KEY", "a\nb", "api_key holds a line break"),
+        ("HEADERS", "x-key=gehüpft", "x-key holds a line break or a letter that no header can carry"),
+        ("LABELS", "job=play", "labels.job is 'play'; write serve or train"),
         ("COLOUR", "red", "unknown setting 'colour'; known are: "),
     ],
 )
@@ -214,6 +340,35 @@ def test_a_wrong_setting_names_itself_and_what_to_write(name: str, value: str, s
     with pytest.raises(settings.WrongSetting) as raised:
         settings.read(None, {f"STANCHION_GPU_{name}": value})
     assert said in str(raised.value)
+
+
+def test_labels_may_come_in_a_variable() -> None:
+    found = settings.read(None, {"STANCHION_GPU_LABELS": "deployment=llama, job=serve"})
+    assert found.labels == {gpu.DEPLOYMENT: "llama", gpu.JOB_KIND: "serve"}
+
+
+def test_what_kubernetes_says_about_a_service_of_our_name_is_no_setting() -> None:
+    found = settings.read(
+        None,
+        {
+            "STANCHION_GPU_AGENT_SERVICE_HOST": "10.0.0.1",
+            "STANCHION_GPU_AGENT_SERVICE_PORT_METRICS": "9400",
+            "STANCHION_GPU_AGENT_PORT": "tcp://10.0.0.1:9400",
+            "STANCHION_GPU_AGENT_PORT_9400_TCP_ADDR": "10.0.0.1",
+        },
+    )
+    assert found == settings.Settings()
+
+
+@pytest.mark.parametrize(
+    "table",
+    ['kind = "vllm"', 'kind = "vllm"\nendpoint = "a:1"\ncolour = "red"', 'kind="vllm"\nendpoint="a:1"\npath="x"'],
+)
+def test_an_engines_table_is_checked(tmp_path: Path, table: str) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text(f"[[engines]]\n{table}\n")
+    with pytest.raises(settings.WrongSetting, match="engines: "):
+        settings.read(file, {})
 
 
 def test_a_file_that_is_no_toml_is_named(tmp_path: Path) -> None:
