@@ -9,8 +9,9 @@ import csv
 import shutil
 import subprocess
 from collections.abc import Mapping
+from dataclasses import replace
 
-from stanchion_gpu.records import Card, Sample, State
+from stanchion_gpu.records import Card, GpuProcess, Sample, State
 
 FIELDS = (
     "index",
@@ -29,6 +30,7 @@ FIELDS = (
     "clocks.mem",
     "pstate",
 )
+PROCESSES_COMMAND = ("--query-compute-apps=gpu_uuid,pid,used_memory", "--format=csv,noheader,nounits")
 COMMAND = ("--query-gpu=" + ",".join(FIELDS), "--format=csv,noheader,nounits")
 TIMEOUT_S = 10.0
 # A call each second would take a tenth of a core and more.
@@ -44,26 +46,41 @@ class NoTool(Exception):
 
 
 def read() -> list[Sample]:
-    """All cards; NoTool says why there are none."""
+    """All cards, with the processes that compute on them; NoTool says why there are none."""
+    done = _run(COMMAND)
+    samples = parse(done.stdout[:MOST_BYTES])
+    if done.returncode != 0 and not samples:
+        raise NoTool(f"nvidia-smi failed: {(done.stdout or done.stderr).strip()[:200]}")
+    told = _run(PROCESSES_COMMAND)
+    return with_processes(samples, told.stdout[:MOST_BYTES]) if told.returncode == 0 else samples
+
+
+def _run(arguments: tuple[str, ...]) -> subprocess.CompletedProcess[str]:
     program = shutil.which("nvidia-smi")
     if program is None:
         raise NoTool("nvidia-smi is not on the path")
     try:
-        done = subprocess.run(  # noqa: S603 (our own words and a tool of the driver)
-            [program, *COMMAND], capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
+        return subprocess.run(  # noqa: S603 (our own words and a tool of the driver)
+            [program, *arguments], capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise NoTool(f"nvidia-smi does not run: {type(error).__name__}") from error
-    samples = parse(done.stdout[:MOST_BYTES])
-    if done.returncode != 0 and not samples:
-        raise NoTool(f"nvidia-smi failed: {(done.stdout or done.stderr).strip()[:200]}")
-    return samples
 
 
 def parse(text: str) -> list[Sample]:
     """One sample a line with as many fields as FIELDS; other lines are messages and left out."""
     rows = csv.reader(text.splitlines(), skipinitialspace=True)
     return [_sample(dict(zip(FIELDS, row, strict=True))) for row in rows if len(row) == len(FIELDS)]
+
+
+def with_processes(samples: list[Sample], text: str) -> list[Sample]:
+    """The samples, each with the processes of its card: lines of UUID, PID and MiB."""
+    found: dict[str, list[GpuProcess]] = {sample.card.uuid: [] for sample in samples}
+    for row in csv.reader(text.splitlines(), skipinitialspace=True):
+        if len(row) == 3 and row[0] in found and row[1].isdecimal():
+            used = _number(row[2], MIB)
+            found[row[0]].append(GpuProcess(int(row[1]), None if used is None else int(used)))
+    return [replace(sample, processes=tuple(found[sample.card.uuid])) for sample in samples]
 
 
 def lost(sample: Sample) -> Sample:

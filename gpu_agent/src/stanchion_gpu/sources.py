@@ -28,7 +28,7 @@ class Nvml(nvml.Reader):
 
 
 class Smi:
-    """`nvidia-smi` as a source; a failed call is an error, and its cards are those of the call before, lost."""
+    """`nvidia-smi` as a source; a failed call is an error. Cards that only a call before named are lost."""
 
     name = "nvidia-smi"
     least_s = smi.EVERY_S
@@ -39,10 +39,12 @@ class Smi:
 
     def read(self) -> list[Sample]:
         try:
-            self._last = smi.read()
+            now = smi.read()
         except smi.NoTool:
             self.errors += 1
-            self._last = [smi.lost(sample) for sample in self._last]
+            now = []
+        there = {sample.card.uuid for sample in now}
+        self._last = now + [smi.lost(sample) for sample in self._last if sample.card.uuid not in there]
         return self._last
 
     def close(self) -> None:

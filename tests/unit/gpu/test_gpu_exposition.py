@@ -47,7 +47,7 @@ label_values = st.text(st.characters(exclude_categories=["Cs", "Cc"]), max_size=
 
 @given(
     st.from_regex(r"[a-z_:][a-z0-9_:]{0,12}", fullmatch=True),
-    st.dictionaries(st.from_regex(r"[a-z_][a-z0-9_]{0,8}", fullmatch=True), label_values, max_size=4),
+    st.dictionaries(st.from_regex(r"[a-z][a-z0-9_]{0,8}", fullmatch=True), label_values, max_size=4),
     st.floats(allow_nan=False),
 )
 def test_the_reference_parser_reads_the_same(name: str, labels: dict[str, str], value: float) -> None:

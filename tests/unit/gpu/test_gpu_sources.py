@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.raw_server import answering
-from stanchion_gpu import engines, points, processes, settings, smi
-from stanchion_gpu.records import Histogram
+from stanchion_gpu import engines, points, processes, settings, smi, sources
+from stanchion_gpu.records import GpuProcess, Histogram, State
 from stanchion_wire import gpu
 
 T4 = "0, GPU-77, Tesla T4, 470.57.02, 15109, {used}, 0, 0, 25.42, 70.00, 26, 300, 300, 405, P0\n"
@@ -38,6 +38,35 @@ def test_what_nvidia_smi_does_not_know_is_not_zero() -> None:
 
 def test_messages_between_the_lines_are_no_cards() -> None:
     assert smi.parse("NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.\n") == []
+
+
+TOOL = """#!/bin/sh
+case "$1" in
+  --query-gpu=*) cat {folder}/cards ;;
+  --query-compute-apps=*) cat {folder}/apps ;;
+esac
+"""
+
+
+def test_the_tool_gives_cards_and_their_processes_and_what_it_names_no_more_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "nvidia-smi").write_text(TOOL.format(folder=tmp_path))
+    (tmp_path / "nvidia-smi").chmod(0o755)
+    (tmp_path / "cards").write_text(T4.format(used=5689) + T4.format(used=0).replace("GPU-77", "GPU-78"))
+    (tmp_path / "apps").write_text(
+        "GPU-77, 4711, 5686\nGPU-77, 4712, [N/A]\nGPU-99, 1, 1\nNo running processes found\n"
+    )
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    source = sources.open_source("nvidia-smi")
+    first, second = source.read()
+    assert first.processes == (GpuProcess(4711, 5686 << 20), GpuProcess(4712, None))
+    assert second.processes == ()
+    (tmp_path / "cards").write_text(T4.format(used=0))
+    assert [(one.card.uuid, one.state) for one in source.read()] == [("GPU-77", State.OK), ("GPU-78", State.FAILED)]
+    (tmp_path / "nvidia-smi").unlink()
+    assert [one.state for one in source.read()] == [State.FAILED] * 2
+    assert source.errors == 1
 
 
 def a_process(proc: Path, pid: int, command: list[str], cgroup: str, environment: bytes = b"") -> None:
