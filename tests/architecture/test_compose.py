@@ -62,7 +62,7 @@ def test_the_workers_together_serve_every_queue() -> None:
         if "--queues" in service["command"]
         for queue in service["command"][service["command"].index("--queues") + 1].split(",")
     }
-    assert served == {"default", "maintenance", "score_fast", "score_slow"}
+    assert served == {"default", "maintenance", "deliver", "score_fast", "score_slow"}
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

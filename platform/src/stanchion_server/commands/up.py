@@ -139,7 +139,8 @@ def web(host: str, port: int, env: Mapping[str, str]) -> Program:
 def worker(env: Mapping[str, str]) -> Program:
     command = [*celery(), "worker", "--pool", "threads", "--concurrency", str(WORKER_THREADS), "--loglevel", "warning"]
     command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
-    command += ["--queues", "default,maintenance,score_fast,score_slow" if "STANCHION_BROKER_URL" in env else "default"]
+    every = "default,maintenance,deliver,score_fast,score_slow"
+    command += ["--queues", every if "STANCHION_BROKER_URL" in env else "default"]
     return Program("worker", command, env, STOP_WORKER, on_parent_death=signal.SIGKILL)
 
 

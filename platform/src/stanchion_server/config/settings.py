@@ -10,7 +10,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from stanchion_server.config import logging
 from stanchion_server.config.env import env
-from stanchion_server.kernel import broker
+from stanchion_server.kernel import addresses, broker
 
 DEBUG = env.bool("STANCHION_DEBUG", default=False)
 SECRET_KEY = env.str("STANCHION_SECRET_KEY", default="")
@@ -134,6 +134,31 @@ INGEST_MAX_INFLATED_BYTES: int = env.int("STANCHION_INGEST_MAX_INFLATED_MIB", de
 INGEST_MAX_IN_FLIGHT_BYTES: int = env.int("STANCHION_INGEST_MAX_IN_FLIGHT_MIB", default=512) << 20
 INGEST_MAX_PARSES: int = env.int("STANCHION_INGEST_MAX_PARSES", default=2)
 
+# What the server may call when somebody else typed the address (alert channels): the public internet, and these.
+OUTBOUND_ALLOW: list[str] = env.list("STANCHION_OUTBOUND_ALLOW", default=[])
+OUTBOUND_PORTS: list[int] = env.list("STANCHION_OUTBOUND_PORTS", cast=int, default=list(addresses.PORTS))
+OUTBOUND_TIMEOUT_S = 10.0
+try:
+    addresses.rules(OUTBOUND_ALLOW, OUTBOUND_PORTS)
+except ValueError as error:
+    raise ImproperlyConfigured(f"STANCHION_OUTBOUND_ALLOW: {error}.") from error
+
+# E-mail: alert channels of that kind, and word to owners that a channel is broken.
+_MAIL: dict[str, Any] = env.email_url("STANCHION_EMAIL_URL", default="consolemail://")
+EMAIL_BACKEND: str = _MAIL["EMAIL_BACKEND"]
+EMAIL_HOST: str = _MAIL.get("EMAIL_HOST") or "localhost"
+EMAIL_PORT: int = _MAIL.get("EMAIL_PORT") or 25
+EMAIL_HOST_USER: str = _MAIL.get("EMAIL_HOST_USER") or ""
+EMAIL_HOST_PASSWORD: str = _MAIL.get("EMAIL_HOST_PASSWORD") or ""
+EMAIL_USE_TLS: bool = _MAIL.get("EMAIL_USE_TLS", False)
+EMAIL_USE_SSL: bool = _MAIL.get("EMAIL_USE_SSL", False)
+EMAIL_TIMEOUT = 10
+DEFAULT_FROM_EMAIL: str = env.str("STANCHION_EMAIL_FROM", default="stanchion@localhost")
+# An outside address that is called after each round of rules: silence there means that nobody watches here.
+# Other addresses for vendors' own (slack_api, pagerduty_us, pagerduty_eu): for tests.
+ALERT_ENDPOINTS: dict[str, str] = {}
+ALERT_HEARTBEAT_URL: str = env.str("STANCHION_ALERT_HEARTBEAT_URL", default="")
+
 LOGGING_CONFIG = "logging.config.dictConfig"
 LOGGING = logging.configuration(
     env.str("STANCHION_LOG_FORMAT", default="text"), env.str("STANCHION_LOG_LEVEL", default="INFO")
@@ -160,6 +185,7 @@ CELERY_INCLUDE = [
     "stanchion_server.routes.rescoring",
     "stanchion_server.routes.drift",
     "stanchion_server.routes.gpu_cost",
+    "stanchion_server.routes.watch_delivery",
     "stanchion_server.routes.watch",
 ]
 # The local broker is polled queue by queue, and its one worker serves everything: one queue is the quickest.
@@ -176,6 +202,8 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.scoring.expire_scores": {"queue": "maintenance"},
         "stanchion_server.routes.rescoring.open_rescorings": {"queue": "maintenance"},
         "stanchion_server.routes.gpu_cost.expire_windows": {"queue": "maintenance"},
+        "stanchion_server.routes.watch_delivery.deliver": {"queue": "deliver"},
+        "stanchion_server.routes.watch_delivery.expire_deliveries": {"queue": "maintenance"},
         "stanchion_server.routes.watch.expire_watch": {"queue": "maintenance"},
         "stanchion_server.routes.drift.plan_drift": {"queue": "maintenance"},
         "stanchion_server.routes.drift.expire_drift": {"queue": "maintenance"},
@@ -191,6 +219,7 @@ SUM_SCORES_EVERY_S = 5.0
 RESCORE_EVERY_S = 5.0
 DRIFT_EVERY_S = 15.0
 GPU_EVERY_S = 10.0
+DELIVER_EVERY_S = 2.0
 WATCH_EVERY_S = 10.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
@@ -273,6 +302,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "stanchion_server.routes.drift.make_drift_report",
         "schedule": DRIFT_EVERY_S,
         "options": {"expires": DRIFT_EVERY_S},
+    },
+    "deliver": {
+        "task": "stanchion_server.routes.watch_delivery.deliver",
+        "schedule": DELIVER_EVERY_S,
+        "options": {"expires": DELIVER_EVERY_S},
+    },
+    "alert heartbeat": {
+        "task": "stanchion_server.routes.watch_delivery.beat",
+        "schedule": 60.0,
+        "options": {"expires": 60.0},
+    },
+    "expire deliveries": {
+        "task": "stanchion_server.routes.watch_delivery.expire_deliveries",
+        "schedule": crontab(minute="52"),
+        "options": {"expires": 1800},
     },
     "keep partitions": {
         "task": "stanchion_server.routes.telemetry.keep_partitions",

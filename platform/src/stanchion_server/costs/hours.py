@@ -61,7 +61,8 @@ def mark_since(project_id: int, start: datetime, now: datetime) -> None:
 
 
 def plan(now: datetime) -> int:
-    """Marks closed hours that were never split, also those without a call or a sample: an idle card costs, too."""
+    """Marks closed hours that were never split, also those without a call or a sample: an idle card costs, too. It
+    looks back two days from the newest that was; what lies before was marked when its deployment was made."""
     with connection.cursor() as cursor:
         cursor.execute(_PLAN, {"now": now, "closed": floor(now - GRACE) - HOUR, "earliest": floor(now - LOOK_BACK)})
         return int(cursor.rowcount)
@@ -211,8 +212,10 @@ _PLAN = """
 INSERT INTO costs_dirtyhour (project_id, hour)
 SELECT d.project_id, h.hour
 FROM (SELECT project_id, min(effective_from) AS first FROM costs_deployment GROUP BY project_id) d
+CROSS JOIN LATERAL (
+    SELECT max(a.hour) - interval '2 days' AS hour FROM costs_allocatedhour a WHERE a.project_id = d.project_id) done
 CROSS JOIN LATERAL generate_series(
-    greatest(d.first, %(earliest)s::timestamptz), %(closed)s::timestamptz, interval '1 hour') AS h(hour)
+    greatest(d.first, done.hour, %(earliest)s::timestamptz), %(closed)s::timestamptz, interval '1 hour') AS h(hour)
 WHERE NOT EXISTS (SELECT 1 FROM costs_allocatedhour a WHERE a.project_id = d.project_id AND a.hour = h.hour)
     AND NOT EXISTS (SELECT 1 FROM costs_dirtyhour m WHERE m.project_id = d.project_id AND m.hour = h.hour)
 """

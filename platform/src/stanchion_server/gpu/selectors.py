@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -110,12 +109,10 @@ def _card(row: GpuDevice) -> Card:
     )  # fmt: skip
 
 
-def windows(project_id: int, numbers: Sequence[int], start: datetime, end: datetime) -> list[GpuWindow]:
-    """Five-minute sums of these cards, oldest first."""
-    rows = GpuWindow.objects.filter(
-        project_id=project_id, device_id__in=list(numbers), start__gte=start, start__lt=end
-    )  # fmt: skip
-    return list(rows.order_by("start", "device_id"))
+def newest_of(project_id: int, number: int, start: datetime, end: datetime) -> GpuWindow | None:
+    """The newest five minutes of one card in the range."""
+    rows = GpuWindow.objects.filter(project_id=project_id, device_id=number, start__gte=start, start__lt=end)
+    return rows.order_by("-start").first()
 
 
 def newest(project_id: int, since: datetime) -> dict[int, GpuWindow]:
@@ -171,7 +168,6 @@ class Bucket:
     power_w: float | None
     temperature_c: float | None
     energy_j: float | None
-    throttled_s: float
     covered_s: float
 
 
@@ -184,11 +180,11 @@ def buckets(
     return tuple(Bucket(row[0], row[1].astimezone(UTC), *row[2:]) for row in found)
 
 
-MOST_BUCKETS = 50_000
+MOST_BUCKETS = 200_000
 _BUCKETS = """
 SELECT device_id, date_bin(%s, start, '2001-01-01 00:00+00') AS bucket, avg(utilization_ratio),
     max(memory_bytes::float8 / nullif(memory_limit_bytes, 0)), avg(power_w), max(temperature_c), sum(energy_j),
-    sum((SELECT coalesce(sum(value::float8), 0) FROM jsonb_each_text(throttled_s))), sum(covered_s)
+    sum(covered_s)
 FROM gpu_gpuwindow WHERE project_id = %s AND start >= %s AND start < %s AND (%s::bigint IS NULL OR device_id = %s)
 GROUP BY 1, 2 ORDER BY 2, 1 LIMIT %s
 """
@@ -198,7 +194,8 @@ def throttling(project_id: int, start: datetime, end: datetime) -> dict[int, dic
     """Seconds slowed down by reason, of each card that was."""
     found = reading.rows(
         "SELECT device_id, key, sum(value::float8) FROM gpu_gpuwindow, jsonb_each_text(throttled_s)"
-        " WHERE project_id = %s AND start >= %s AND start < %s GROUP BY 1, 2 ORDER BY 1, 3 DESC",
+        " WHERE project_id = %s AND start >= %s AND start < %s AND throttled_s <> '{}'"
+        " GROUP BY 1, 2 ORDER BY 1, 3 DESC",
         [project_id, start, end],
     )
     told: dict[int, dict[str, float]] = {}

@@ -9,16 +9,18 @@ from typing import Any
 from stanchion_server.gpu.selectors import Bucket, Card
 from stanchion_server.web.pages.bands import SPARK_HEIGHT, SPARK_WIDTH
 
-STEPS = (5, 15, 30, 60, 180, 360, 1_440)
-MOST_STEPS = 300
+STEPS = (5, 15, 30, 60, 180, 360, 1_440, 10_080, 43_200)
+MOST_STEPS, FEWEST_STEPS, MOST_PLACES = 300, 24, 60_000
 MOST_LINES = 4
 COLOURS = ("--s1", "--s2", "--s3", "--s4")
 _EPOCH = datetime.fromisoformat("2001-01-01T00:00:00+00:00")
 
 
-def step_for(start: datetime, end: datetime) -> timedelta:
+def step_for(start: datetime, end: datetime, cards: int) -> timedelta:
+    """Fewer steps for many cards, so that a page stays readable in a moment."""
+    most = max(FEWEST_STEPS, min(MOST_STEPS, MOST_PLACES // max(1, cards)))
     for minutes in STEPS:
-        if (end - start) / timedelta(minutes=minutes) <= MOST_STEPS:
+        if (end - start) / timedelta(minutes=minutes) <= most:
             return timedelta(minutes=minutes)
     return timedelta(minutes=STEPS[-1])
 

@@ -55,7 +55,7 @@ class Row:
 def fleet(visit: Visit) -> HttpResponse:
     now, project_id, span = clock.now(), visit.project.pk, visit.span
     cards = selectors.cards(project_id)
-    step = fleet_charts.step_for(span.start, span.end)
+    step = fleet_charts.step_for(span.start, span.end, len(cards))
     grid = fleet_charts.times(span.start, span.end, step)
     found = selectors.buckets(project_id, span.start, span.end, step)
     agents = selectors.agents(project_id, now)
@@ -76,11 +76,11 @@ def card(visit: Visit, number: int) -> HttpResponse:
     found = selectors.card(project_id, number)
     if found is None:
         raise Http404("No such GPU in this project.")
-    step = fleet_charts.step_for(span.start, span.end)
+    step = fleet_charts.step_for(span.start, span.end, 1)
     grid = fleet_charts.times(span.start, span.end, step)
     buckets = selectors.buckets(project_id, span.start, span.end, step, number)
     (row,) = _rows(visit, [found], buckets, grid)
-    newest = selectors.newest(project_id, span.start).get(number)
+    newest = selectors.newest_of(project_id, number, span.start, span.end)
     agents = [one for one in selectors.agents(project_id, clock.now()) if one.host == found.host]
     return visit.render(
         "pages/gpu.html", "gpus", row=row, card=found, newest=newest, agents=agents,
