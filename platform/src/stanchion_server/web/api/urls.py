@@ -6,6 +6,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from stanchion_server.web.api import (
+    alerts,
     calls,
     decisions,
     drift,
@@ -70,5 +71,14 @@ urlpatterns = [
     path("v1/allocations", gpus.Allocations.as_view(), name="api-allocations"),
     path("v1/energy/report", gpus.EnergyReport.as_view(), name="api-energy-report"),
     path("v1/energy", gpus.EnergyUse.as_view(), name="api-energy"),
+    path("v1/rules", alerts.Rules.as_view(), name="api-alert-rules"),
+    path("v1/rules/document", alerts.Documents.as_view(), name="api-alert-rules-document"),
+    path("v1/rules/<int:number>", alerts.OneRule.as_view(), name="api-alert-rule"),
+    path("v1/alerts", alerts.Incidents.as_view(), name="api-incidents"),
+    path("v1/alerts/<int:number>", alerts.OneIncident.as_view(), name="api-incident"),
+    path("v1/alerts/<int:number>/post-mortem", alerts.PostMortem.as_view(), name="api-post-mortem"),
+    path("v1/alerts/<int:number>/<str:action>", alerts.Action.as_view(), name="api-incident-action"),
+    path("v1/silences", alerts.Silences.as_view(), name="api-silences"),
+    path("v1/silences/<int:number>", alerts.OneSilence.as_view(), name="api-silence"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]

@@ -1,0 +1,123 @@
+"""Silences and maintenance windows: made, previewed, ended."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, time, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from django.db import transaction
+
+from stanchion_server.alerts import outbox, quieting
+from stanchion_server.alerts.models import Incident, MaintenanceWindow, Silence
+from stanchion_server.kernel import clock
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.tenants.models import Project
+
+LONGEST = timedelta(days=30)
+MOST_MATCHERS = 10
+MOST_WINDOWS = 100
+
+
+def hidden_by(project_id: int, matchers: Sequence[Mapping[str, str]]) -> tuple[Incident, ...]:
+    """The open incidents that a silence with these matchers would keep quiet."""
+    wanted = outbox.matchers_of(checked_matchers(matchers))
+    rows = Incident.objects.filter(project_id=project_id, resolved_at=None).select_related("rule").order_by("-pk")
+    return tuple(
+        row for row in rows[:1_000] if all(quieting.matches(wanted, labels) for labels in outbox.labels_of(row))
+    )
+
+
+@transaction.atomic
+def silence(
+    project: Project, matchers: Sequence[Mapping[str, str]], starts_at: datetime | None, ends_at: datetime,
+    reason: str, actor: str,
+) -> Silence:  # fmt: skip
+    """From now on where no start is named. What waits in the outbox for what it hides is taken back."""
+    now = clock.now()
+    starts_at = starts_at or now
+    if not starts_at < ends_at <= starts_at + LONGEST or ends_at <= now:
+        raise SenderError("bad_time", f"A silence ends after it starts and now, and lasts {LONGEST.days} days at most.")
+    reason = reason.strip()
+    if not reason or len(reason) > 500 or "\0" in reason:
+        raise SenderError("bad_reason", "Say why, in 1 to 500 characters.")
+    wanted = checked_matchers(matchers)
+    if not wanted:
+        raise SenderError("bad_matchers", "A silence needs at least one matcher: one without any hides everything.")
+    row = Silence.objects.create(
+        project=project, matchers=wanted, starts_at=starts_at, ends_at=ends_at, reason=reason, created_at=now,
+        created_by=actor,
+    )  # fmt: skip
+    outbox.settle(project.pk, now)
+    return row
+
+
+@transaction.atomic
+def end_silence(project_id: int, number: int, actor: str) -> Silence:
+    """Now, before its time; what it kept quiet is told if it is still true."""
+    row = Silence.objects.select_for_update().filter(project_id=project_id, pk=number).first()
+    if row is None:
+        raise SenderError("not_found", f"Your project has no silence {number}.", 404)
+    now = clock.now()
+    if row.ends_at > now:
+        row.ends_at, row.starts_at, row.ended_by = now, min(row.starts_at, now), actor
+        row.save(update_fields=["ends_at", "starts_at", "ended_by"])
+        outbox.settle(project_id, now)
+    return row
+
+
+@transaction.atomic
+def maintain(project: Project, values: Mapping[str, Any], actor: str) -> MaintenanceWindow:
+    """A new recurring window: name, matchers, time_zone, weekdays, starts (HH:MM), length_min."""
+    name, length_min = str(values["name"]).strip(), int(values["length_min"])
+    weekdays = sorted(set(values["weekdays"]))
+    if not weekdays or not set(weekdays) <= set(range(7)):
+        raise SenderError("bad_weekdays", "weekdays are numbers from 0 (Monday) to 6, one at least.")
+    if not 1 <= length_min <= 1440:
+        raise SenderError("bad_length", "length_min is 1 to 1440 minutes.")
+    rows = MaintenanceWindow.objects.filter(project=project, archived_at=None)
+    if rows.filter(name=name).exists() or not name or rows.count() >= MOST_WINDOWS:
+        raise SenderError("bad_name", f"A window needs a name that is free; a project has at most {MOST_WINDOWS}.", 409)
+    row = MaintenanceWindow.objects.create(
+        project=project, name=name, matchers=checked_matchers(values.get("matchers", ())),
+        time_zone=_zone(str(values.get("time_zone", "UTC"))), weekdays=weekdays, starts=_time(str(values["starts"])),
+        length_min=length_min, created_at=clock.now(), created_by=actor,
+    )  # fmt: skip
+    outbox.settle(project.pk, clock.now())
+    return row
+
+
+def checked_matchers(matchers: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
+    if len(matchers) > MOST_MATCHERS:
+        raise SenderError("bad_matchers", f"At most {MOST_MATCHERS} matchers.")
+    found = []
+    for one in matchers:
+        label, op, value = (str(one.get(name, "")) for name in ("label", "op", "value"))
+        if not label or len(label) > 80 or len(value) > 200 or op not in quieting.OPS or "\0" in label + value:
+            raise SenderError(
+                "bad_matchers",
+                f"A matcher has a label, an op ({', '.join(quieting.OPS)}) and a value, not {one!r:.120}.",
+            )
+        found.append({"label": label, "op": op, "value": value})
+    return found
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError, OSError):
+        raise SenderError("bad_time_zone", f"{name[:80]!r} is no time zone, such as Europe/Dublin.") from None
+    return name
+
+
+def _time(text: str) -> time:
+    try:
+        return time.fromisoformat(text).replace(tzinfo=None)
+    except ValueError:
+        raise SenderError("bad_starts", f"{text[:40]!r} is no time of day, such as 02:30.") from None
+
+
+def told(matchers: Sequence[Mapping[str, str]]) -> str:
+    """For people: `feature = refunds, rule = latency`."""
+    return ", ".join(str(matcher) for matcher in outbox.matchers_of(matchers)) or "everything"
