@@ -128,9 +128,9 @@ def _capacity(series: Series, labels: tuple[str, str, str]) -> int | None:
 
 def _histogram(names: Iterable[str], series: Sequence[Series]) -> Histogram | None:
     for name in names:
-        below: dict[float, float] = {}
+        bucket, below = f"{name}_bucket", dict[float, float]()
         for one in series:
-            if one.name == f"{name}_bucket" and abs(one.value) < MOST_VALUE:
+            if one.name == bucket and abs(one.value) < MOST_VALUE:
                 with suppress(ValueError):
                     bound = float(one.labels.get("le", "nan"))
                     below[bound] = below.get(bound, 0.0) + one.value

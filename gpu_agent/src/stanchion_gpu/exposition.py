@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 # vLLM's longest line, its cache's configuration, is about a thousand characters.
 MOST_LINE_CHARACTERS = 16 * 1024
+KEPT_CHARACTERS, MOST_KEPT = 256, 8192
 
 _QUOTED = r'"(?:[^"\\]|\\.)*"'
 _LINE = re.compile(
@@ -22,6 +24,8 @@ _MEANT = {"n": "\n", "\\": "\\", '"': '"'}
 
 @dataclass(frozen=True, slots=True)
 class Series:
+    """`labels` is shared among series that have the same: it is not to be changed."""
+
     name: str
     labels: dict[str, str]
     value: float
@@ -54,6 +58,10 @@ def _series(line: str) -> Series | None:
 
 
 def _labels(body: str) -> dict[str, str] | None:
+    return _kept(body) if len(body) <= KEPT_CHARACTERS else _read(body)
+
+
+def _read(body: str) -> dict[str, str] | None:
     found: dict[str, str] = {}
     at = 0
     while at < len(body.rstrip()):
@@ -63,3 +71,7 @@ def _labels(body: str) -> dict[str, str] | None:
         found[match[1]] = _ESCAPED.sub(lambda one: _MEANT.get(one[1], one[0]), match[2][1:-1])
         at = match.end()
     return found
+
+
+# An engine writes the same labels at each reading: taking them apart is most of the work.
+_kept = lru_cache(maxsize=MOST_KEPT)(_read)
