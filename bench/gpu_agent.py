@@ -4,7 +4,7 @@
 
 Starts `stanchion-gpu-agent run` against a libnvidia-ml.so.1 that is built here and answers at once (a real driver's
 calls take longer, mostly waiting), and a sink that takes every export. One process on a card is this one, to be looked
-up in /proc. With `--engines`, so many made-up vLLMs of eight ranks are read each ten seconds, 130 kB each. CPU is the
+up in /proc. With `--engines`, so many made-up vLLMs of eight ranks are read each ten seconds, 173 kB each. CPU is the
 process's own, by the scheduler's clock (ticks of 10 ms would miss readings of a millisecond), after the first ten
 seconds; memory is the resident set, shared pages included.
 """
