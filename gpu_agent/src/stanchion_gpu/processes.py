@@ -172,7 +172,8 @@ def _socket_inodes(folder: Path) -> Iterable[str]:
 
 def _executable(folder: Path, words: Sequence[str]) -> str | None:
     try:
-        return (folder / "exe").readlink().name.removesuffix(" (deleted)")
+        name = (folder / "exe").readlink().name.removesuffix(" (deleted)")
+        return name.encode("utf-8", "surrogateescape").decode("utf-8", "replace")  # files may be named in any bytes
     except OSError:
         return Path(words[0]).name if words else None
 

@@ -98,7 +98,11 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
             told[ours] = environment[name]
     prefix = "STANCHION_GPU_"
     named = {name[len(prefix) :]: value for name, value in environment.items() if name.startswith(prefix)}
-    return told | {name.lower(): value for name, value in named.items() if not _SERVICE_LINK.search(name)}
+    told |= {name.lower(): value for name, value in named.items() if not _SERVICE_LINK.search(name)}
+    for name, value in told.items():
+        if any("\ud800" <= letter <= "\udfff" for letter in value):
+            raise WrongSetting(f"the variable for {name} is not UTF-8")
+    return told
 
 
 def _checked(settings: Settings) -> Settings:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 import threading
 from pathlib import Path
@@ -11,8 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.raw_server import answering
-from stanchion_gpu import engines, points, processes, settings, smi, sources
-from stanchion_gpu.records import GpuProcess, Histogram, State
+from stanchion_gpu import engines, meters, points, processes, settings, smi, sources
+from stanchion_gpu.records import Card, GpuProcess, Histogram, Sample, State
 from stanchion_wire import gpu
 
 T4 = "0, GPU-77, Tesla T4, 470.57.02, 15109, {used}, 0, 0, 25.42, 70.00, 26, 300, 300, 405, P0\n"
@@ -103,6 +104,23 @@ def test_a_systemd_unit_and_a_docker_container_are_known(tmp_path: Path) -> None
 
 def test_a_process_that_is_gone_has_no_owner(tmp_path: Path) -> None:
     assert processes.owner(99, tmp_path) is None
+
+
+def test_names_in_any_bytes_can_be_sent(tmp_path: Path) -> None:
+    a_process(tmp_path, 7, ["/bin/x"], "0::/\n", b"STANCHION_MODEL=\xff\xfe")
+    (tmp_path / "7" / "exe").unlink()
+    os.symlink(b"/opt/tr\xe4iner", os.fsencode(tmp_path / "7" / "exe"))
+    owner = processes.owner(7, tmp_path)
+    assert owner is not None
+    meter = meters.CardMeter(Card("GPU-1", "gpu0"))
+    meter.add(Sample(Card("GPU-1", "gpu0"), processes=(GpuProcess(7, 1),)), 0.0)
+    request, _count = points.request(points.Interval(1, 2, (meter,), {7: owner}), {})
+    assert "tr\ufffdiner".encode() in request.SerializeToString()
+
+
+def test_a_variable_that_is_not_utf8_is_a_wrong_setting() -> None:
+    with pytest.raises(settings.WrongSetting, match="host_name is not UTF-8"):
+        settings.read(None, {"STANCHION_GPU_HOST_NAME": "h\udcff"})
 
 
 def test_a_client_of_an_engine_is_no_engine() -> None:
