@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
 from stanchion_server.alerts import memory, quieting, telling, timing
-from stanchion_server.alerts.conditions import BurnRate, Threshold
+from stanchion_server.alerts.conditions import BurnRate, Surge, Threshold
 from stanchion_server.alerts.conditions.burning import Tier, unreachable
 from stanchion_server.alerts.conditions.watching import Watch
 from stanchion_server.alerts.evaluating import CALM_AFTER, Patience, evaluate
@@ -204,3 +204,15 @@ def test_a_maintenance_window_keeps_its_local_hour_over_a_change_of_clocks() -> 
 def test_a_clock_that_ran_ahead_does_not_stop_a_rule() -> None:
     assert timing.due(AT + timedelta(days=1), AT, MINUTE).slots == (AT,)
     assert timing.due(AT, AT, MINUTE).slots == ()
+
+
+def test_a_surge_is_many_times_the_usual_and_no_trifle() -> None:
+    condition, watch = Surge(8, 0.1), Watch("calls", "cost_usd", 10 * MINUTE, unit="usd")
+
+    def outcome(now: float, before: float) -> str:
+        answers = {"now": {(): Sample(now, 10)}, "before": {(): Sample(before, 900)}}
+        return condition.judge(watch, answers)[()].outcome
+
+    assert outcome(0.09, 0.0) == "between" and outcome(0.11, 0.0) == "bad" and outcome(0.01, 0.0) == "good"
+    assert outcome(0.11, 14.4) == "good", "ten cents are usual here"
+    assert outcome(0.9, 14.4) == "bad"

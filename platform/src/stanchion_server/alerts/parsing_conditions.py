@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from stanchion_server.alerts.conditions import Absence, Baseline, BurnRate, Condition, ReleaseChange, Threshold
+from stanchion_server.alerts.conditions import Absence, Baseline, BurnRate, Condition, ReleaseChange, Surge, Threshold
 from stanchion_server.alerts.conditions.burning import FEWEST_BAD, TIERS, Tier, unreachable
 from stanchion_server.alerts.conditions.threshold import recovery
 from stanchion_server.alerts.conditions.watching import Watch
 from stanchion_server.alerts.fields import Reader
 from stanchion_server.alerts.measures import Measure
 
-TYPES = ("threshold", "baseline", "release", "burn_rate", "absence")
+TYPES = ("threshold", "baseline", "release", "burn_rate", "absence", "surge")
 FIELDS = {
     "threshold": ("above", "below", "recovers_at"),
     "baseline": ("direction", "deviations", "floor_ratio", "weeks"),
     "release": ("direction", "change_ratio", "least", "dimension", "lookback"),
     "burn_rate": ("objective_ratio", "tiers", "min_bad"),
     "absence": ("seen_within",),
+    "surge": ("times", "least", "lookback"),
 }
 DIRECTIONS: dict[str, bool | None] = {"up": True, "down": False, "both": None}
 MOST = 1e15
@@ -118,10 +119,23 @@ def _absence(part: Reader, watch: Watch, measure: Measure | None) -> Condition |
     return Absence(part.duration("seen_within", timedelta(hours=24), "10m", "28d"))
 
 
+def _surge(part: Reader, watch: Watch, measure: Measure | None) -> Condition | None:
+    if measure is not None and (not measure.has_history or measure.unit in ("ratio", "ms", "score", "s")):
+        part.wrong("type", f"surge needs a total with a history, such as cost_usd, which {watch.measure} is not")
+    times, least = part.number("times", 1.1, 10_000), part.number("least", 0, MOST)
+    for name, value in (("times", times), ("least", least)):
+        if value is None:
+            part.wrong(name, "is missing")
+    if times is None or least is None:
+        return None
+    return Surge(times, least, part.duration("lookback", timedelta(hours=24), "1h", "28d"))
+
+
 _READERS = {
     "threshold": _threshold,
     "baseline": _baseline,
     "release": _release,
     "burn_rate": _burn_rate,
     "absence": _absence,
+    "surge": _surge,
 }

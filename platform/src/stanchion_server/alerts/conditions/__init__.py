@@ -10,8 +10,9 @@ from stanchion_server.alerts.conditions.absence import Absence
 from stanchion_server.alerts.conditions.baseline import Baseline
 from stanchion_server.alerts.conditions.burning import BurnRate
 from stanchion_server.alerts.conditions.releases import ReleaseChange
+from stanchion_server.alerts.conditions.surge import Surge
 from stanchion_server.alerts.conditions.threshold import Threshold
 
-Condition = Threshold | Baseline | ReleaseChange | BurnRate | Absence
+Condition = Threshold | Baseline | ReleaseChange | BurnRate | Absence | Surge
 
-__all__ = ["Absence", "Baseline", "BurnRate", "Condition", "ReleaseChange", "Threshold"]
+__all__ = ["Absence", "Baseline", "BurnRate", "Condition", "ReleaseChange", "Surge", "Threshold"]
