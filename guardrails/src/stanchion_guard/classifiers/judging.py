@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from stanchion_guard.classifiers import lexicon, linear
 from stanchion_guard.classifiers.features import Grams
 from stanchion_guard.classifiers.linear import Hit, Scores
+from stanchion_guard.reading import read
 from stanchion_guard.views import Reading, View
 
 MOST_PAYLOADS = 8
@@ -36,13 +37,25 @@ class Judged:
         return frozenset(name for bit, name in enumerate(lexicon.CLASSES) if mask >> bit & 1)
 
 
-def _views(reading: Reading) -> Iterator[View]:
-    yield reading.squeezed
-    yield from reading.payloads[:MOST_PAYLOADS]
+def views(reading: Reading) -> Iterator[View]:
+    """What is judged of a text: the undisguised view, blank where encoded runs stand, and what these stand for."""
+    payloads = reading.payloads
+    yield _without(reading.raw, payloads).squeezed if payloads else reading.squeezed
+    yield from payloads[:MOST_PAYLOADS]
+
+
+def _without(raw: str, payloads: tuple[View, ...]) -> Reading:
+    """Every place stays where it was."""
+    pieces, at = [], 0
+    for start, end in sorted({payload.original(0, 1) for payload in payloads}):
+        if start >= at:
+            pieces += [raw[at:start], " " * (end - start)]
+            at = end
+    return read("".join((*pieces, raw[at:])))
 
 
 def _scored(reading: Reading) -> tuple[tuple[View, Scores, tuple[Hit, ...]], ...]:
-    return reading.keep("classifiers.scored", lambda: tuple(_score(view) for view in _views(reading)))
+    return reading.keep("classifiers.scored", lambda: tuple(_score(view) for view in views(reading)))
 
 
 def _score(view: View) -> tuple[View, Scores, tuple[Hit, ...]]:

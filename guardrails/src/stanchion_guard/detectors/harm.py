@@ -15,7 +15,7 @@ class HarmfulIntent:
     """Scores a text by its loudest passage, decoded payloads included."""
 
     name = "harmful_intent"
-    version = "1"
+    version = "2"
     tier: Tier = "light"
     parameters: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
     labels = ("harmful_request",)

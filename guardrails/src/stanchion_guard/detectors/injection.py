@@ -35,7 +35,7 @@ class PromptInjection:
     """Scores a text by its loudest passage, decoded payloads included; documents are also told sentence by sentence."""
 
     name = "prompt_injection"
-    version = "1"
+    version = "2"
     tier: Tier = "light"
     parameters: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
     labels = ("direct", "indirect", "jailbreak", "extraction")

@@ -19,7 +19,7 @@ class Toxicity:
     """One score for any toxicity and one for each category. The classifier does not see which group is named."""
 
     name = "toxicity"
-    version = "1"
+    version = "2"
     tier: Tier = "light"
     parameters: Mapping[str, Any] = {
         "type": "object",
