@@ -76,6 +76,7 @@ GUARD = {
     "decisions": Measure("Decisions", "decisions"),
     "stopped_ratio": Measure("Share of decisions that stopped a text", "ratio", RATE, has_bad=True),
     "triggered_ratio": Measure("Share of decisions with a finding", "ratio", RATE, has_bad=True),
+    "toxic_ratio": Measure("Share of decisions that found toxic text", "ratio", RATE, has_bad=True),
     "incomplete_ratio": Measure("Share of decisions with a check that did not run", "ratio", RATE, has_bad=True),
 }
 GAPS = {

@@ -81,8 +81,9 @@ GUARD = Table(
     sums=(
         "count(*)", f"count(*) FILTER (WHERE action IN ({_STOPPING}))", "count(*) FILTER (WHERE action > 0)",
         "count(*) FILTER (WHERE is_complete IS NOT TRUE)",
+        "count(*) FILTER (WHERE EXISTS (SELECT 1 FROM unnest(labels) one WHERE one LIKE 'toxic%%'))",
     ),
-    shares={"stopped_ratio": 1, "triggered_ratio": 2, "incomplete_ratio": 3},
+    shares={"stopped_ratio": 1, "triggered_ratio": 2, "incomplete_ratio": 3, "toxic_ratio": 4},
     totals={"decisions": 0},
     where="mode <> 'shadow'",
 )  # fmt: skip
