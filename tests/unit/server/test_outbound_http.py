@@ -225,6 +225,11 @@ def test_the_operator_allows_hosts_and_networks_and_nothing_else() -> None:
     assert addresses.checked(HOOK, ["10.1.2.3", "fd00::7"], allowed)
     with pytest.raises(http.Refused):
         addresses.checked(HOOK, ["10.2.0.1"], allowed)
+    odd = addresses.target("http://hooks.example.org:9093/")
+    assert addresses.checked(odd, ["10.1.2.3"], allowed)
+    for found in (["8.8.8.8"], ["10.1.2.3", "8.8.8.8"]):
+        with pytest.raises(http.Refused, match="Port 9093"):
+            addresses.checked(odd, found, allowed)
     for text in ("10.1.0.1/16", "10.1.0.0/99", "a b", "http://x", "1.2.3"):
         with pytest.raises(ValueError, match="neither"):
             addresses.rules([text])

@@ -94,7 +94,7 @@ def _thread(row: Notification) -> Mapping[str, str]:
 @transaction.atomic
 def settle(claimed: Claimed, sent: Sent, now: datetime) -> Decision | None:
     """None when the lease ran out and another worker took the message: only the attempt is noted then."""
-    row = Notification.objects.select_for_update().select_related("channel").get(pk=claimed.id)
+    row = Notification.objects.select_for_update(of=("self",)).select_related("channel").get(pk=claimed.id)
     is_ours = row.leased_until == claimed.leased_until and row.state == State.WAITING
     decision = retries.decide(
         sent.verdict, row.attempts, row.first_attempt_at or now, now, random.uniform(-1, 1),  # noqa: S311

@@ -145,16 +145,16 @@ def check_target(asked: Target, allowed: Rules) -> None:
         return
     if name in METADATA_NAMES:
         raise Refused(f"{name} is a cloud's metadata service, which is never called.")
-    found = literal(name)
-    if asked.port not in allowed.ports and not (found and allowed.is_allowed(asked, found)):
-        raise Refused(
-            f"Port {asked.port} is not among {', '.join(map(str, allowed.ports))}. The operator can allow the host."
-        )
+    if asked.port not in allowed.ports and not allowed.networks:
+        raise _bad_port(asked, allowed)
 
 
 def checked(asked: Target, found: Iterable[str], allowed: Rules) -> tuple[str, ...]:
     """The addresses that a name resolved to, in their order, when *every* one may be called; Refused otherwise."""
     addresses = [ipaddress.ip_address(text.partition("%")[0]) for text in found]
+    is_inside = all(allowed.is_allowed(asked, unmapped(address)) for address in addresses)
+    if asked.port not in allowed.ports and not is_inside:
+        raise _bad_port(asked, allowed)
     for address in addresses:
         plain = unmapped(address)
         why = denied(plain)
@@ -164,6 +164,11 @@ def checked(asked: Target, found: Iterable[str], allowed: Rules) -> tuple[str, .
                 "STANCHION_OUTBOUND_ALLOW."
             )
     return tuple(str(address) for address in addresses)
+
+
+def _bad_port(asked: Target, allowed: Rules) -> Refused:
+    ports = ", ".join(map(str, allowed.ports))
+    return Refused(f"Port {asked.port} is not among {ports}. The operator can allow the host.")
 
 
 def denied(address: Address) -> str | None:
