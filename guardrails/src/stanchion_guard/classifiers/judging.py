@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -37,21 +38,21 @@ class Judged:
         return frozenset(name for bit, name in enumerate(lexicon.CLASSES) if mask >> bit & 1)
 
 
+_ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+
+
 def views(reading: Reading) -> Iterator[View]:
-    """What is judged of a text: the undisguised view, blank where encoded runs stand, and what these stand for."""
+    """What is judged of a text: the undisguised view and what encoded runs stand for. Where all of these are judged,
+    percent signs and their digits are left out of the first view; whatever is written plainly stays in it."""
     payloads = reading.payloads
-    yield _without(reading.raw, payloads).squeezed if payloads else reading.squeezed
+    escaped = any(payload.name.startswith("decoded:percent") for payload in payloads)
+    yield _without_escapes(reading).squeezed if escaped and len(payloads) <= MOST_PAYLOADS else reading.squeezed
     yield from payloads[:MOST_PAYLOADS]
 
 
-def _without(raw: str, payloads: tuple[View, ...]) -> Reading:
+def _without_escapes(reading: Reading) -> Reading:
     """Every place stays where it was."""
-    pieces, at = [], 0
-    for start, end in sorted({payload.original(0, 1) for payload in payloads}):
-        if start >= at:
-            pieces += [raw[at:start], " " * (end - start)]
-            at = end
-    return read("".join((*pieces, raw[at:])))
+    return read(_ESCAPE.sub("   ", reading.raw))
 
 
 def _scored(reading: Reading) -> tuple[tuple[View, Scores, tuple[Hit, ...]], ...]:
