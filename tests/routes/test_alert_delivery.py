@@ -170,6 +170,19 @@ def test_a_held_channel_holds_all_its_messages_and_no_other_channel(scene: Scene
     assert (state(first), state(second)) == ("delivered", "delivered")
 
 
+def test_a_receiver_that_stalls_keeps_one_worker_and_not_the_others(scene: Scene) -> None:
+    slow, other = scene.channel("slack"), scene.channel("webhook")
+    rows = [scene.message(slow), scene.message(slow, seq=2), scene.message(other)]
+    Notification.objects.filter(pk=rows[1].pk).update(incident=alerting.incident(scene.incident.rule, "b"))
+    held = outgoing.claim(scene.now)
+    assert held is not None and held.id == rows[0].pk
+    scene.run()
+    assert [state(row) for row in rows] == ["waiting", "waiting", "delivered"]
+    scene.later(seconds=outgoing.LEASE.total_seconds() + 1)
+    scene.run()
+    assert [state(row) for row in rows] == ["delivered"] * 3
+
+
 def test_a_resolve_never_overtakes_its_trigger(scene: Scene) -> None:
     channel = scene.channel("pagerduty")
     scene.receiver.answers = ["stall"]
@@ -396,8 +409,10 @@ def test_several_workers_share_the_messages_and_keep_their_order(scene: Scene) -
 
     def work() -> None:
         try:
-            for _ in range(40):
+            for _ in range(2_000):
                 watch_delivery.deliver_one()
+                if not Notification.objects.filter(state="waiting").exists():
+                    break
         finally:
             connection.close()
 

@@ -20,7 +20,7 @@ from stanchion_server.alerts.models import Attempt, Channel, Incident, Notificat
 from stanchion_server.alerts.retries import Decision
 from stanchion_server.alerts.sending import Sent
 
-LEASE = timedelta(seconds=90)
+LEASE = timedelta(seconds=60)
 KEPT = timedelta(days=90)
 REPEAT_AFTER = timedelta(minutes=4)
 """Alertmanager forgets an alert that is not repeated; it is told 15 minutes."""
@@ -45,7 +45,8 @@ class Claimed:
 
 def claim(now: datetime) -> Claimed | None:
     """The message that is due longest, of those that nothing stands before: of an incident and a channel the lowest
-    open number, on a channel that is not held. Messages to broken channels are handed over instead."""
+    open number, on a channel that is not held. One at a time to each channel: a receiver that stalls keeps one
+    worker, not all. Messages to broken channels are handed over instead."""
     while True:
         with transaction.atomic():
             row = _due(now).first()
@@ -64,7 +65,8 @@ def _due(now: datetime) -> Any:
     rows = rows.filter(state=State.WAITING, next_attempt_at__lte=now, channel__archived_at=None)
     rows = rows.filter(Q(leased_until=None) | Q(leased_until__lte=now))
     rows = rows.filter(Q(channel__held_until=None) | Q(channel__held_until__lte=now))
-    return rows.filter(~Exists(before)).order_by("next_attempt_at", "pk")
+    busy = Notification.objects.filter(channel=OuterRef("channel"), state=State.WAITING, leased_until__gt=now)
+    return rows.filter(~Exists(before), ~Exists(busy)).order_by("next_attempt_at", "pk")
 
 
 def _leased(row: Notification, now: datetime) -> Claimed:
