@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from kit import alerting
-from stanchion_server.alerts import judging, rounds, services
+from stanchion_server.alerts import judging, outbox, rounds, services
 from stanchion_server.alerts.models import Evaluation, Incident, Notification, Rule, Silence, Standing
 from stanchion_server.alerts.records import Ask, Sample
 from stanchion_server.alerts.sources.asking import Answer, Failed
@@ -176,3 +178,32 @@ def test_applying_a_document_twice_changes_nothing_and_mistakes_have_lines(proje
     assert [step.action for step in steps] == ["keep"]
     _steps, mistakes = services.apply(project, text.replace("above: 10", "above: ten"), "ann", is_dry_run=False)
     assert mistakes[0].line == 4 and "when.above" in mistakes[0].message
+
+
+def test_the_command_tells_the_line_and_changes_nothing_on_a_dry_run(project: Project, tmp_path: Path) -> None:
+    good, bad = tmp_path / "good.yaml", tmp_path / "bad.yaml"
+    good.write_text("rules:\n  - name: one\n    watch: {source: calls, measure: calls}\n    when: {above: 10}\n")
+    bad.write_text("rules:\n  - name: one\n    watch: {source: calls, measure: rain}\n    when: {above: 10}\n")
+    call_command("alert_rules", "apply", project.slug, str(good), "--dry-run")
+    assert not Rule.objects.exists()
+    with pytest.raises(CommandError, match="line 3"):
+        call_command("alert_rules", "apply", project.slug, str(bad))
+    call_command("alert_rules", "apply", project.slug, str(good))
+    assert Rule.objects.get().name == "one"
+
+
+def test_a_burning_process_leaves_nothing_half_done(
+    project: Project, source: Values, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made(project)
+    alerting.channel(project, is_default=True)
+
+    def dies(project_id: int, now: datetime) -> None:
+        raise SystemExit("killed between the incident and its message")
+
+    with monkeypatch.context() as patched, pytest.raises(SystemExit):
+        patched.setattr(outbox, "settle", dies)
+        tick(project, source, AT)
+    assert not Incident.objects.exists() and not Evaluation.objects.exists()
+    tick(project, source, AT)
+    assert kinds(Incident.objects.get()) == [("trigger", "waiting")]
