@@ -43,6 +43,7 @@ def main() -> None:
     from django.db import connection
 
     from stanchion_server.alerts import judging, services, timing
+    from stanchion_server.alerts.models import Standing
     from stanchion_server.kernel import clock
     from stanchion_server.routes import watch
     from stanchion_server.tenants import services as tenants
@@ -70,6 +71,8 @@ def main() -> None:
             done = judging.tick(project.pk, watch.READERS, now + timedelta(minutes=minute))
             assert done is not None and done.evaluations == RULES and not done.failed, done
             print(f"{RULES} rules of {GROUPS} groups judged in {time.monotonic() - began_s:.2f} s", flush=True)
+        groups = [len(standing.groups) for standing in Standing.objects.filter(project=project)]
+        assert groups == [GROUPS] * RULES, "every rule saw every group"
         print(f"load of the machine: {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
     finally:
         with connection.cursor() as cursor:
