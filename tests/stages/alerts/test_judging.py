@@ -158,7 +158,7 @@ def test_every_group_has_its_own_incident_unless_the_rule_wants_them_together(pr
 def test_new_projects_get_the_starter_pack_which_finds_nothing_wrong_with_nothing(project: Project) -> None:
     services.ensure_defaults()
     services.ensure_defaults()
-    assert Rule.objects.filter(project=project).count() == 10
+    assert Rule.objects.filter(project=project).count() == 12
     done = judging.tick(project.pk, watch.READERS, AT)
     assert done is not None and (done.evaluations, done.failed) == (10, 0)
     assert Incident.objects.count() == 0 and not Standing.objects.exclude(error="").exists()

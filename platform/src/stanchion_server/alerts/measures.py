@@ -103,6 +103,15 @@ DRIFT = {
     "anomalies": Measure("Readings out of their band", "readings", has_history=False),
 }
 GPU = {"silent_s": Measure("Seconds since an agent was heard", "s", has_history=False)}
+BUDGETS = {
+    "threshold_ratio": Measure("Spent, as a share of a threshold to tell", "ratio", has_history=False, most=1e4),
+    "spent_ratio": Measure("Share of the budget that is spent", "ratio", has_history=False, most=1e4),
+    "forecast_ratio": Measure("Forecast of the period's end, as a share", "ratio", has_history=False, most=1e4),
+    "burn_ratio": Measure("Burn rate: 1 lasts exactly to the end", "times", has_history=False),
+    "recent_burn_ratio": Measure("Burn rate of the last 24 hours", "times", has_history=False),
+    "spent_usd": Measure("Spent in the period", "usd", has_history=False),
+    "forecast_usd": Measure("Forecast of the period's end", "usd", has_history=False),
+}
 
 SOURCES: dict[str, SourceKind] = {
     "calls": SourceKind("Calls", CALLS, CALL_DIMENSIONS),
@@ -113,5 +122,8 @@ SOURCES: dict[str, SourceKind] = {
     "ingest": SourceKind("Ingest", INGEST, ("signal", "client"), delay=timedelta(0), no_data="ok"),
     "watcher": SourceKind("The watcher itself", WATCHER, delay=timedelta(0), no_data="ok"),
     "drift": SourceKind("Drift", DRIFT, ("monitor",), delay=timedelta(0), no_data="ok", topic="safety"),
+    "budgets": SourceKind(
+        "Budgets", BUDGETS, ("budget", "owner", "feature", "threshold"), delay=timedelta(0), no_data="ok", topic="cost"
+    ),
     "gpu": SourceKind("GPU agents", GPU, ("host", "service"), delay=timedelta(0), no_data="ok"),
 }

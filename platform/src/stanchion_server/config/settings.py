@@ -185,6 +185,7 @@ CELERY_INCLUDE = [
     "stanchion_server.routes.rescoring",
     "stanchion_server.routes.drift",
     "stanchion_server.routes.gpu_cost",
+    "stanchion_server.routes.spending",
     "stanchion_server.routes.watch_delivery",
     "stanchion_server.routes.watch",
 ]
@@ -202,6 +203,8 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.scoring.expire_scores": {"queue": "maintenance"},
         "stanchion_server.routes.rescoring.open_rescorings": {"queue": "maintenance"},
         "stanchion_server.routes.gpu_cost.expire_windows": {"queue": "maintenance"},
+        "stanchion_server.routes.spending.remember": {"queue": "maintenance"},
+        "stanchion_server.routes.spending.expire_spending": {"queue": "maintenance"},
         "stanchion_server.routes.watch_delivery.deliver": {"queue": "deliver"},
         "stanchion_server.routes.watch_delivery.expire_deliveries": {"queue": "maintenance"},
         "stanchion_server.routes.watch.expire_watch": {"queue": "maintenance"},
@@ -221,6 +224,8 @@ DRIFT_EVERY_S = 15.0
 GPU_EVERY_S = 10.0
 DELIVER_EVERY_S = 2.0
 WATCH_EVERY_S = 10.0
+STOP_SPENT_EVERY_S = 10.0
+REMEMBER_EVERY_S = 30.0
 CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     # Wake-ups that nobody took in time are dropped: the next one finds the same work.
     "settle": {
@@ -281,6 +286,21 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
     "expire windows": {
         "task": "stanchion_server.routes.gpu_cost.expire_windows",
         "schedule": crontab(minute="27"),
+        "options": {"expires": 1800},
+    },
+    "remember spending": {
+        "task": "stanchion_server.routes.spending.remember",
+        "schedule": REMEMBER_EVERY_S,
+        "options": {"expires": REMEMBER_EVERY_S},
+    },
+    "stop what is spent": {
+        "task": "stanchion_server.routes.spending.stop_spent",
+        "schedule": STOP_SPENT_EVERY_S,
+        "options": {"expires": STOP_SPENT_EVERY_S},
+    },
+    "expire spending": {
+        "task": "stanchion_server.routes.spending.expire_spending",
+        "schedule": crontab(minute="22"),
         "options": {"expires": 1800},
     },
     "plan drift": {

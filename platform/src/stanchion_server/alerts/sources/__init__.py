@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from stanchion_server.alerts.records import Ask
-from stanchion_server.alerts.sources import agents, calls, counted, drifting, scores, watcher
+from stanchion_server.alerts.sources import agents, budgets, calls, counted, drifting, scores, watcher
 from stanchion_server.alerts.sources.asking import Answer, Failed, Reader
 
 READERS: Mapping[str, Reader] = MappingProxyType(
@@ -22,6 +22,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "watcher": watcher.read,
         "drift": drifting.read,
         "gpu": agents.read,
+        "budgets": budgets.read,
     }
 )
 
