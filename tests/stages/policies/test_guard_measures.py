@@ -130,6 +130,13 @@ def test_calls_without_decisions_are_a_gap_of_the_feature_that_made_them(project
     assert guardrails.coverage_gaps(other.pk, NOON - 24 * HOUR, NOON) == ()
 
 
+def test_stops_of_a_spent_budget_that_end_are_no_gap(project: Project) -> None:
+    guarded_day(project.pk, gap=range(0))
+    stops = [decided(NOON - timedelta(minutes=5 * place), policy="budget:month") for place in range(100, 200)]
+    store_decisions(project.pk, *stops)
+    assert guardrails.coverage_gaps(project.pk, NOON - 24 * HOUR, NOON) == ()
+
+
 def test_a_short_range_is_measured_against_the_day_before_it(project: Project) -> None:
     guarded_day(project.pk, gap=range(20, 24), late=range(6, 8))
     (gap,) = guardrails.coverage_gaps(project.pk, NOON - HOUR, NOON)

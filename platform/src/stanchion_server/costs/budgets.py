@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
-from stanchion_server.costs import selectors_budgets
+from stanchion_server.costs import selectors_budgets, stops
 from stanchion_server.costs.budgeted import Scope
 from stanchion_server.costs.models import Budget
 from stanchion_server.kernel import clock
@@ -51,6 +51,7 @@ def archive(project_id: int, number: int, actor: str) -> None:
     row.archived_at = row.changed_at = clock.now()
     row.changed_by, row.stopped_until = actor, None
     row.save(update_fields=["archived_at", "changed_at", "changed_by", "stopped_until"])
+    stops.forget()
 
 
 def _save(row: Budget, values: Mapping[str, Any], actor: str) -> Budget:
@@ -68,6 +69,7 @@ def _save(row: Budget, values: Mapping[str, Any], actor: str) -> Budget:
         ) from error
     if (row.scope, row.scope_key, row.scope_value) != scope_before:
         row.hours.all().delete()
+    stops.forget()
     return row
 
 

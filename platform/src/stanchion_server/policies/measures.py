@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from stanchion_server.policies import halting
 from stanchion_server.policies.selectors import DecisionFilter, conditions
 from stanchion_server.traces.selectors import reading
 from stanchion_wire.decisions import ACTIONS
@@ -134,9 +135,11 @@ def reviewed_by_rule(project_id: int, wanted: DecisionFilter) -> dict[str, tuple
 
 
 def counts(project_id: int, start: datetime, end: datetime, step: timedelta) -> tuple[Count, ...]:
-    """Decisions that counted (no shadows), by policy, feature and step."""
+    """Decisions that counted (no shadows), by policy, feature and step. Stops of spent budgets are no policy's: they
+    end when there is money again."""
     sql = f"""SELECT d.policy, d.feature, {_STEP}, count(*) FROM guard_decisions d
         WHERE d.project_id = %s AND d.start_time >= %s AND d.start_time < %s AND d.mode <> 'shadow'
+            AND d.policy NOT LIKE '{halting.PREFIX}%%'
         GROUP BY 1, 2, 3 LIMIT {MAX_ROWS}"""
     with reading.bounded():
         return tuple(Count(*row) for row in reading.rows(sql, [step, MONDAY, project_id, start, end]))

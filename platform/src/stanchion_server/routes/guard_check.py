@@ -1,6 +1,6 @@
 """A guard check over REST: judge, answer, and record afterwards.
 
-engine.check -> verdict to the caller -> recorder. The caller never waits for the recording.
+engine.check -> a spent budget's stop -> verdict to the caller -> recorder. The caller never waits for the recording.
 """
 
 from __future__ import annotations
@@ -9,8 +9,9 @@ import secrets
 from dataclasses import dataclass
 
 from stanchion_guard.records import Subject
+from stanchion_server.costs import stops
 from stanchion_server.kernel import clock
-from stanchion_server.policies import engine
+from stanchion_server.policies import engine, halting
 from stanchion_server.policies.decisions import Origin, record
 from stanchion_server.policies.recording import Waiting, recorder
 
@@ -30,6 +31,13 @@ def check(caller: Caller, policy: str, subject: Subject, origin: Origin, manner:
     start_ns = clock.now_ns()
     key = origin.session_id or origin.check_id
     checked = engine.check(caller.project_id, policy, subject, key=key, manner=manner)
+    checked = stopped(caller, checked, subject, origin, manner)
+    keep(caller, checked, subject, origin, start_ns)
+    return checked
+
+
+def keep(caller: Caller, checked: engine.Checked, subject: Subject, origin: Origin, start_ns: int) -> None:
+    """Records what every version said."""
     recorder.add(
         [
             Waiting(
@@ -41,7 +49,17 @@ def check(caller: Caller, policy: str, subject: Subject, origin: Origin, manner:
             for one in (*checked.judged, *checked.shadows)
         ]
     )
-    return checked
+
+
+def stopped(
+    caller: Caller, checked: engine.Checked, subject: Subject, origin: Origin, manner: engine.Manner
+) -> engine.Checked:
+    """Blocked where a budget of the check's feature, environment or project says so and a model is still to be asked.
+    The stop is then one more of `judged`."""
+    if not halting.precedes_a_call(subject, manner.judged):
+        return checked
+    stop = stops.stop_of(caller.project_id, origin.feature, origin.environment, clock.now())
+    return checked if stop is None else halting.halted(checked, subject, stop.budget, stop.reason)
 
 
 def new_span_id() -> int:

@@ -11,10 +11,9 @@ from stanchion_guard.engine import Guard
 from stanchion_guard.records import Subject
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.policies import engine, selectors, single
-from stanchion_server.policies.decisions import Origin, record
+from stanchion_server.policies import engine, halting, selectors, single
+from stanchion_server.policies.decisions import Origin
 from stanchion_server.policies.models import Policy, Switch
-from stanchion_server.policies.recording import Waiting, recorder
 from stanchion_server.routes import guard_check
 from stanchion_server.routes.guard_check import Caller
 
@@ -57,11 +56,14 @@ def _beside_enforced(
     verdict = engine.run(own.guard, subject, manner)
     verdict = replace(verdict, policy=own.policy, policy_version=own.version)
     judged = engine.Judgement(own.policy, own.number, "live", verdict)
-    told = record(judged, subject, origin, guard_check.new_span_id(), start_ns)
-    recorder.add([Waiting(caller.project_id, caller.api_key_id, caller.client, told)])
     enforced = engine.state_of(caller.project_id, "")
-    if enforced is None or enforced.name == own.policy:
-        return engine.together(subject, (judged,), ())
+    is_alone = enforced is None or enforced.name == own.policy
+    checked = engine.together(subject, (judged,), ())
+    if is_alone:
+        checked = guard_check.stopped(caller, checked, subject, origin, manner)
+    guard_check.keep(caller, checked, subject, origin, start_ns)
+    if enforced is None or is_alone:
+        return checked
     beside = guard_check.check(caller, enforced.name, subject, origin, manner.left(began_s))
     return engine.together(subject, (judged, *beside.judged), beside.shadows)
 
@@ -77,8 +79,8 @@ def guard_of(project_id: int, policy: Policy, version: str) -> Guard:
 
 
 def behind(project_id: int, judged: engine.Judgement, policy: Policy | None = None) -> Guard | None:
-    """The guard that made a judgement, `policy` being the one asked for; None where a switch answered."""
-    if not judged.verdict.checks and not judged.verdict.policy_version:
+    """The guard that made a judgement, `policy` being the one asked for; None where a switch or a stop answered."""
+    if halting.is_stop(judged.policy) or not (judged.verdict.checks or judged.verdict.policy_version):
         return None
     if policy and judged.policy == policy.name and judged.verdict.policy_version == DRAFT:
         return engine.guard_of_text(project_id, policy.draft)
