@@ -11,7 +11,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from kit import alerting
-from stanchion_server.alerts import judging, outbox, rounds, services
+from stanchion_server.alerts import judging, rounds, services
 from stanchion_server.alerts.models import Evaluation, Incident, Notification, Rule, Silence, Standing
 from stanchion_server.alerts.records import Ask, Sample
 from stanchion_server.alerts.sources.asking import Answer, Failed
@@ -190,20 +190,3 @@ def test_the_command_tells_the_line_and_changes_nothing_on_a_dry_run(project: Pr
         call_command("alert_rules", "apply", project.slug, str(bad))
     call_command("alert_rules", "apply", project.slug, str(good))
     assert Rule.objects.get().name == "one"
-
-
-def test_a_burning_process_leaves_nothing_half_done(
-    project: Project, source: Values, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made(project)
-    alerting.channel(project, is_default=True)
-
-    def dies(project_id: int, now: datetime) -> None:
-        raise SystemExit("killed between the incident and its message")
-
-    with monkeypatch.context() as patched, pytest.raises(SystemExit):
-        patched.setattr(outbox, "settle", dies)
-        tick(project, source, AT)
-    assert not Incident.objects.exists() and not Evaluation.objects.exists()
-    tick(project, source, AT)
-    assert kinds(Incident.objects.get()) == [("trigger", "waiting")]
