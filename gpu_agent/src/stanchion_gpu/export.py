@@ -279,6 +279,7 @@ class Sender:
         return left == 0
 
     def _run(self) -> None:
+        spread = random.Random()  # noqa: S311 (spreads agents, hides nothing)
         while True:
             if not self._step() and not self._ending:
                 self._wake.wait()
@@ -286,7 +287,7 @@ class Sender:
             elif self._ending and (self._backoff_s > 0 or not self._has_any()):
                 return
             elif self._backoff_s > 0:
-                self._pause(self._backoff_s * random.uniform(0.5, 1.0))  # noqa: S311 (spreads agents, hides nothing)
+                self._pause(self._backoff_s * spread.uniform(0.5, 1.0))
 
     def _pause(self, seconds: float) -> None:
         until = time.monotonic() + seconds

@@ -85,9 +85,11 @@ class Pulled:
             threading.Thread(target=self._poll, name="stanchion-guard-policy", daemon=True).start()
 
     def _poll(self) -> None:
+        # Of our own, for an application that seeds the module's generator expects its numbers in order.
+        spread = random.Random()  # noqa: S311 - no secret
         while True:
             self.refresh()
-            time.sleep(random.uniform(POLL_S / 2, POLL_S))  # noqa: S311 - spreads the load, guards nothing
+            time.sleep(spread.uniform(POLL_S / 2, POLL_S))
 
     def _ask(self, timeout_s: float) -> tuple[bytes, str]:
         if not self._url.startswith(("http://", "https://")):

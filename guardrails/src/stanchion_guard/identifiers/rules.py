@@ -100,9 +100,9 @@ class Scanner:
         self._words = _Set([(number, _loosely(rule.context)) for number, rule in enumerate(rules) if rule.context])
 
     def scan(self, data: Bytes) -> Iterator[Span]:
-        """Every identifier, whatever its score, the later rules first: of two with the same range and score the first
-        one counts."""
-        for number, start, end, beside in sorted(self._places(data), reverse=True):
+        """Every identifier, whatever its score, the later rules first, those of one rule as they stand in the text: of
+        two with the same range and score the first one counts."""
+        for number, start, end, beside in sorted(self._places(data), key=lambda place: (-place[0], place[1])):
             yield from _apply(self._compiled[number], data, start, end, beside)
 
     def _places(self, data: Bytes) -> Iterator[tuple[int, int, int, bool]]:
