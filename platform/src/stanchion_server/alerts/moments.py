@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from stanchion_server.alerts import timing
 from stanchion_server.alerts.conditions import Absence, Baseline, BurnRate
@@ -14,8 +14,8 @@ from stanchion_server.alerts.sources.asking import Answer, Failed
 
 
 def asks_of(definition: Definition, slot: datetime) -> Mapping[str, Ask]:
-    """The condition's questions by name; their windows end on a whole minute, `delay` before the moment."""
-    end = timing.floor(slot - definition.delay, timedelta(minutes=1))
+    """The condition's questions by name; their windows end on a whole minute, about `delay` before the moment."""
+    end = timing.window_end(slot, definition.delay, is_up=definition.condition.is_up)
     return definition.condition.needs(definition.watch, end)
 
 
