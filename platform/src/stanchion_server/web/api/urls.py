@@ -19,12 +19,14 @@ from stanchion_server.web.api import (
     intake,
     me,
     metrics,
+    owners,
     policies,
     prices,
     rescorings,
     scorers,
     scores,
     traces,
+    windows,
 )
 
 urlpatterns = [
@@ -93,5 +95,10 @@ urlpatterns = [
     path("v1/alerts/<int:number>/<str:action>", alerts.Action.as_view(), name="api-incident-action"),
     path("v1/silences", alerts.Silences.as_view(), name="api-silences"),
     path("v1/silences/<int:number>", alerts.OneSilence.as_view(), name="api-silence"),
+    path("v1/maintenance-windows", windows.Windows.as_view(), name="api-maintenance-windows"),
+    path("v1/maintenance-windows/<int:number>", windows.OneWindow.as_view(), name="api-maintenance-window"),
+    path("v1/maintenance-windows/<int:number>/end", windows.End.as_view(), name="api-maintenance-window-end"),
+    path("v1/owners", owners.Owners.as_view(), name="api-alert-owners"),
+    path("v1/owners/<int:number>", owners.OneOwner.as_view(), name="api-alert-owner"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]

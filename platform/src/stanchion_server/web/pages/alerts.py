@@ -15,6 +15,7 @@ from stanchion_server.alerts.conditions.watching import shown
 from stanchion_server.alerts.models import Incident
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
+from stanchion_server.web.pages import matching
 from stanchion_server.web.pages.frame import Visit, project_page
 
 LENGTHS = {"1": "1 hour", "4": "4 hours", "24": "a day", "168": "a week"}
@@ -128,7 +129,7 @@ def silences(visit: Visit) -> HttpResponse:
     hides: tuple[Incident, ...] = ()
     refusal = ""
     try:
-        wanted = _matchers(form["matchers"])
+        wanted = matching.read(form["matchers"])
         hides = quiet_services.hidden_by(visit.project.pk, wanted) if wanted else ()
         if visit.request.method == "POST" and visit.request.POST.get("do") == "make":
             ends_at = clock.now() + _length(form["hours"])
@@ -161,17 +162,6 @@ def _silence_form(visit: Visit) -> dict[str, str]:
     if found is not None:
         lines = [f"rule = {found.rule.name}", *(f"{name} = {value}" for name, value in found.labels.items())]
     return {"matchers": "\n".join(lines), "hours": "1", "reason": ""}
-
-
-def _matchers(text: str) -> list[dict[str, str]]:
-    """One a line: `feature = refunds`, `rule != latency`, `model ~ gpt-*`."""
-    found = []
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        label, op, value = [*line.split(maxsplit=2), "", ""][:3]
-        found.append({"label": label, "op": op, "value": value.strip()})
-    return quiet_services.checked_matchers(found)
 
 
 def _length(hours: str) -> timedelta:
