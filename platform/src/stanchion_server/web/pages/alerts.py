@@ -19,21 +19,22 @@ from stanchion_server.web.pages import matching
 from stanchion_server.web.pages.frame import Visit, project_page
 
 LENGTHS = {"1": "1 hour", "4": "4 hours", "24": "a day", "168": "a week"}
-STATES: dict[str, bool | None] = {"open": True, "resolved": False, "all": None}
 
 
 @require_GET
 @project_page
 def alerts(visit: Visit) -> HttpResponse:
     """`state` in the query is open, resolved or all; `before` goes on after an incident's number."""
-    state = visit.request.GET.get("state", "all")
-    before = visit.request.GET.get("before", "")
-    found = selectors.incidents(
-        visit.project.pk, STATES.get(state), before=int(before) if before.isdecimal() and len(before) < 18 else None
-    )
+    state, before = visit.request.GET.get("state", "all"), visit.request.GET.get("before", "")
+    if state not in selectors.STATES:
+        raise SenderError("bad_state", f"state is {state[:40]!r}: it must be one of {', '.join(selectors.STATES)}.")
+    if before and not (before.isascii() and before.isdecimal() and len(before) <= 18):
+        raise SenderError("bad_before", f"before is {before[:40]!r}: it must be the number of an incident.")
+    found = selectors.incidents(visit.project.pk, selectors.STATES[state], before=int(before) if before else None)
     return visit.render(
-        "pages/alerts.html", "alerts", incidents=[(one, _value(one)) for one in found], state=state, states=STATES,
-        is_late=rounds.is_late(clock.now()), last=found[-1].pk if len(found) == selectors.MOST_LISTED else None,
+        "pages/alerts.html", "alerts", incidents=[(one, _value(one)) for one in found], state=state,
+        states=selectors.STATES, is_late=rounds.is_late(clock.now()),
+        last=found[-1].pk if len(found) == selectors.MOST_LISTED else None,
     )  # fmt: skip
 
 
