@@ -1,0 +1,107 @@
+"""Calculators over REST and from the shell: the same numbers, refusals that name the remedy, and who may ask."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client
+
+from stanchion_server.costs.calculators import catalogue
+from stanchion_server.tenants import access
+from stanchion_server.tenants import services as tenants
+from stanchion_server.tenants.models import Scope
+
+DOOR = "/api/v1/calculators"
+
+
+@pytest.fixture
+def api(db: None) -> Iterator[Client]:
+    access.forget_everything()
+    project = tenants.create_project(tenants.create_organisation("Acme"), "Shop")
+    key = tenants.create_key(project, "k", [Scope.READ_METRICS])
+    yield Client(headers={"authorization": f"Bearer {key}"})
+    access.forget_everything()
+
+
+def asked(client: Client, name: str, values: Any) -> Any:
+    return client.post(f"{DOOR}/{name}", values, content_type="application/json")
+
+
+def told(*words: str, **options: Any) -> str:
+    out = io.StringIO()
+    call_command("calculate", *words, stdout=out, **options)
+    return out.getvalue()
+
+
+def test_each_calculator_is_listed_with_what_it_asks_for_and_answers_without_values(api: Client) -> None:
+    items = api.get(DOOR).json()["items"]
+    assert [item["name"] for item in items] == list(catalogue.BY_NAME)
+    sessions = next(field for field in items[0]["fields"] if field["name"] == "sessions")
+    assert (sessions["default"], sessions["wanted"]) == ("100", "a whole number from 0 to 100000000")
+    for item in items:
+        answer = asked(api, item["name"], {})
+        assert answer.status_code == 200, item["name"]
+        assert answer.json()["lines"]
+
+
+def test_money_is_exact_and_numbers_may_be_numbers_or_texts(api: Client) -> None:
+    values = {"input_tokens": 100, "output_tokens": "100", "input_usd_per_mtok": 11.02, "output_usd_per_mtok": "32.68"}
+    answer = asked(api, "api-cost", values).json()
+    lines = {line["name"]: line for line in answer["lines"]}
+    assert (lines["usd_per_turn"]["value"], lines["usd_per_hour"]["value"]) == ("0.00437", "43.7")
+    assert lines["is_over_rpm"]["value"] is None
+    assert answer["given"]["input_usd_per_mtok"] == "11.02"
+    assert answer["given"]["sessions"] == "100"
+    assert answer["assumptions"]
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "status", "code", "names"),
+    [
+        ("dice", {}, 404, "not_found", "dice"), ("api-cost", {"sessions": -1}, 400, "bad_value", "sessions"),
+        ("api-cost", {"sessions": "1e9999"}, 400, "bad_value", "sessions"),
+        ("api-cost", {"sessions": True}, 400, "bad_value", "sessions"),
+        ("api-cost", {"sessions": [1]}, 400, "bad_value", "sessions"),
+        ("api-cost", {"colour": 1}, 400, "unknown_parameter", "colour"), ("api-cost", [], 400, "bad_body", "object"),
+        ("api-cost", "{", 400, "parse_error", "JSON"), ("kv-cache", {"kv_heads": 80}, 400, "bad_value", "kv_heads"),
+        ("api-cost", {"sessions": "9" * 70_000}, 413, "too_large", "KiB"),
+    ],
+)  # fmt: skip
+def test_a_value_that_cannot_be_is_refused_by_name(
+    api: Client, name: str, values: Any, status: int, code: str, names: str
+) -> None:
+    answer = asked(api, name, values)
+    assert answer.status_code == status
+    assert answer.json()["error"]["code"] == code
+    assert names in answer.json()["error"]["message"]
+
+
+def test_strangers_are_not_answered(api: Client) -> None:
+    assert asked(Client(), "api-cost", {}).status_code == 401
+    project = tenants.create_project(tenants.create_organisation("Else"), "Other")
+    key = tenants.create_key(project, "k", [Scope.INGEST])
+    assert Client(headers={"authorization": f"Bearer {key}"}).get(DOOR).status_code == 403
+
+
+def test_the_shell_lists_explains_and_computes() -> None:
+    listed = told()
+    assert all(name in listed for name in catalogue.BY_NAME)
+    assert "sessions: Sessions at the same time; a whole number from 0 to 100000000; default '100'" in told(
+        "api-cost", fields=True
+    )
+    text = told("api-cost", "input_usd_per_mtok=60", "output_usd_per_mtok=120")
+    assert "A request costs: $0.018" in text
+    assert "An hour costs: $180 " in text
+    assert "* A demand exactly at a limit is within it." in text
+    table = told("batch-trials")
+    assert "500    2        not known  not known" in table
+
+
+@pytest.mark.parametrize("values", [("sessions=-1",), ("sessions",), ("colour=red",)])
+def test_the_shell_refuses_what_it_cannot_read(values: tuple[str, ...]) -> None:
+    with pytest.raises(CommandError):
+        told("api-cost", *values)
