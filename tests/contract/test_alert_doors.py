@@ -169,3 +169,11 @@ def test_what_messages_link_to_is_there(shop: Shop) -> None:
         paths.view(slug, source, {}) for source in ("calls", "scores", "guard", "ingest", "drift", "gpu", "watcher")
     ]
     assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
+
+
+@pytest.mark.parametrize("query", ["state=odd", "state=", "before=x", "before=99999999999999999999"])
+def test_a_filter_of_incidents_that_cannot_be_read_is_a_400(shop: Shop, query: str) -> None:
+    page = as_("ada").get(f"/p/{shop.project.slug}/alerts?{query}")
+    answer = Client().get(f"/api/v1/alerts?{query}", **bearer(shop.project, Scope.READ_METRICS))
+    assert (page.status_code, answer.status_code) == (400, 400)
+    assert "must be" in page.content.decode() and "must be" in answer.json()["error"]["message"]

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 import psycopg
 import pytest
+from django.conf import settings
 from django.db import connection
 
 from kit import alerting
@@ -45,14 +46,14 @@ def database_url() -> str:
 def started(work: str) -> subprocess.Popen[bytes]:
     """A process of its own on the test's database."""
     more = {
-        "DATABASE_URL": database_url(), "PYTHONPATH": SOURCES, "STANCHION_ALLOW_EPHEMERAL_SECRET": "1",
+        "DATABASE_URL": database_url(), "PYTHONPATH": SOURCES, "STANCHION_SECRET_KEY": settings.SECRET_KEY,
         "DJANGO_SETTINGS_MODULE": "stanchion_server.config.settings", "STANCHION_OUTBOUND_ALLOW": "127.0.0.0/8",
     }  # fmt: skip
     return subprocess.Popen([sys.executable, "-P", "-c", work], env={**os.environ, **more})
 
 
-def test_a_killed_dispatcher_delivers_again_and_the_incident_has_one_row(settings: Any, monkeypatch: Any) -> None:
-    settings.OUTBOUND_ALLOW = ["127.0.0.0/8"]
+def test_a_killed_dispatcher_delivers_again_and_the_incident_has_one_row(monkeypatch: Any) -> None:
+    monkeypatch.setattr(settings, "OUTBOUND_ALLOW", ["127.0.0.0/8"])
     project = tenants.create_project(tenants.create_organisation("Acme"), "Shop")
     incident = alerting.incident(alerting.rule(project))
     now = clock.now

@@ -16,7 +16,7 @@ from django.db import connection
 
 from kit import alerting
 from kit.receivers import Receiver, receiving
-from stanchion_server.alerts import channel_services, outgoing, sending
+from stanchion_server.alerts import channel_secrets, channel_services, outgoing, sending
 from stanchion_server.alerts.channel_services import Wanted
 from stanchion_server.alerts.channels import base
 from stanchion_server.alerts.models import Attempt, Channel, Incident, IncidentEvent, Notification, WatchRound
@@ -272,7 +272,8 @@ def test_an_address_inside_breaks_the_channel_with_the_reason(scene: Scene, sett
     channel = scene.channel("webhook")
     settings.OUTBOUND_ALLOW = []
     row = scene.message(channel)
-    Channel.objects.filter(pk=channel.pk).update(secrets={**channel.secrets, "url": "http://localhost:80/hook"})
+    moved = {**(channel_secrets.opened(channel) or {}), "url": "http://localhost:80/hook"}
+    Channel.objects.filter(pk=channel.pk).update(secrets=channel_secrets.sealed(moved))
     scene.run()
     assert state(row) == "failed"
     channel.refresh_from_db()

@@ -62,9 +62,10 @@ class Guards:
         if minute >= 0:
             return self._live
         era = [each for each in ERAS if each.from_minute <= minute][-1]
-        return self._then(era, is_busy=Kind.GUARD_LATE in conversation.planted)
+        return self.then(era, is_busy=Kind.GUARD_LATE in conversation.planted)
 
-    def _then(self, era: Era, *, is_busy: bool) -> AppGuard:
+    def then(self, era: Era, *, is_busy: bool = False) -> AppGuard:
+        """With what was in force in an era, without asking the server."""
         with self._making:
             key = (era, is_busy)
             if key not in self._of_era:

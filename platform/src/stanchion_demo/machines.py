@@ -41,7 +41,7 @@ class Machines:
             self._send([datetime.now(UTC)])
 
     def _send(self, times: list[datetime]) -> bool:
-        body = json.dumps({"resourceMetrics": [self._of_host(host, times) for host in cards.HOSTS]}).encode()
+        body = self.body(times)
         for _attempt in range(ATTEMPTS):
             if self._stop.is_set():
                 return False
@@ -52,6 +52,10 @@ class Machines:
             else:
                 return True
         return False
+
+    def body(self, times: list[datetime]) -> bytes:
+        """What the agents of all hosts send of these moments, as OTLP/JSON."""
+        return json.dumps({"resourceMetrics": [self._of_host(host, times) for host in cards.HOSTS]}).encode()
 
     def _post(self, body: bytes) -> None:
         headers = {"x-api-key": self._key, "Content-Type": "application/json"}

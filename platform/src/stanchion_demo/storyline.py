@@ -70,8 +70,8 @@ EPISODES = (
     Episode(Kind.TOXICITY_WAVE, catalogue.SUPPORT, -9 * 60, -8 * 60, 36),
 )
 LIVE_EPISODES = (
-    Episode(Kind.COST_SPIKE, catalogue.AGENT, 6, 14, 7),
-    Episode(Kind.TOXICITY_WAVE, catalogue.SUPPORT, 20, 28, 16),
+    Episode(Kind.COST_SPIKE, catalogue.AGENT, 6, 9, 12),
+    Episode(Kind.TOXICITY_WAVE, catalogue.SUPPORT, 20, 26, 36),
     Episode(Kind.GUARD_OUTAGE, catalogue.SUPPORT, 40, 60, 0),
 )
 """Minutes from the anchor; they come again every LIVE_CYCLE_HOURS."""

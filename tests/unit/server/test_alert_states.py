@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
-from stanchion_server.alerts import memory, quieting, telling, timing
+from stanchion_server.alerts import definitions, fields, memory, quieting, telling, timing
 from stanchion_server.alerts.conditions import BurnRate, Surge, Threshold
 from stanchion_server.alerts.conditions.burning import Tier, unreachable
 from stanchion_server.alerts.conditions.watching import Watch
@@ -172,6 +172,33 @@ def test_hysteresis_lies_between_two_limits() -> None:
     condition, watch = Threshold(0.05, 0.045), Watch("calls", "error_ratio", 10 * MINUTE, unit="ratio")
     told = [condition.judge(watch, {"now": {(): Sample(value, 100)}})[()].outcome for value in (0.06, 0.047, 0.04)]
     assert told == ["bad", "between", "good"]
+
+
+def test_a_share_of_a_few_is_bad_only_with_enough_bad_ones() -> None:
+    condition, watch = Threshold(0.08, 0.05, min_bad=3), Watch("guard", "toxic_ratio", 15 * MINUTE, unit="ratio")
+    samples = (Sample(2 / 12, 12, 2), Sample(3 / 12, 12, 3), Sample(3 / 100, 100, 3))
+    told = [condition.judge(watch, {"now": {(): one}})[()].outcome for one in samples]
+    assert told == ["between", "bad", "good"]
+
+
+def test_bad_ones_are_counted_only_of_shares_that_may_be_too_high() -> None:
+    def wrong(measure: str, **when: object) -> tuple[str, ...]:
+        plain = {"name": "one", "watch": {"source": "guard", "measure": measure}, "when": {"min_bad": 3, **when}}
+        return tuple(fields.place_of(problem.path) for problem in definitions.parse(plain)[1])
+
+    assert wrong("toxic_ratio", above=0.08) == ()
+    assert wrong("decisions", above=9) == wrong("toxic_ratio", below=0.08) == ("when.min_bad",)
+
+
+def test_windows_end_with_the_last_minute_that_is_complete_or_with_the_running_one_where_that_is_asked_for() -> None:
+    quarter, ten_s = AT + timedelta(seconds=15), timedelta(seconds=10)
+    assert timing.window_end(AT, MINUTE, is_up=True) == AT - MINUTE
+    assert timing.window_end(quarter, MINUTE, is_up=True) == AT - MINUTE
+    assert timing.window_end(AT, ten_s, is_up=True) == AT
+    assert timing.window_end(quarter, ten_s, is_up=True) == AT + MINUTE
+    assert timing.window_end(AT, timedelta(0), is_up=True) == AT
+    for is_up in (False, None):
+        assert timing.window_end(quarter, ten_s, is_up=is_up) == AT, "what is not there yet would count as missing"
 
 
 def test_a_burn_rate_that_no_traffic_can_reach_is_told() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
+from stanchion_server.alerts import channel_secrets
 from stanchion_server.alerts.channels import KINDS
 from stanchion_server.alerts.models import Attempt, Channel, Notification
 from stanchion_server.kernel.errors import SenderError
@@ -37,7 +38,10 @@ def channel(project_id: int, number: int) -> Channel | None:
 def hint(row: Channel) -> dict[str, str]:
     """What may be shown of secrets: that they are there, and their last four characters when they are long."""
     names = [one.name for one in KINDS[row.kind].settings if one.is_secret]
-    held = {name: str(row.secrets.get(name, "")) for name in names}
+    opened = channel_secrets.opened(row)
+    if opened is None:
+        return dict.fromkeys(names, "cannot be read, enter it again")
+    held = {name: opened.get(name, "") for name in names}
     return {name: f"•••{text[-4:]}" if len(text) >= 16 else "•••" for name, text in held.items() if text}
 
 

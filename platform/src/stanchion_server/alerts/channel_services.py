@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from stanchion_server.alerts import facts, handover
+from stanchion_server.alerts import channel_secrets, facts, handover
 from stanchion_server.alerts.channels import KINDS, signing
 from stanchion_server.alerts.channels.base import Kind
 from stanchion_server.alerts.models import Channel, Notification
@@ -57,7 +57,8 @@ def create(project: Project, wanted: Wanted, actor: str) -> Made:
     try:
         with transaction.atomic():
             channel = Channel.objects.create(
-                project=project, name=_name(wanted.name), kind=kind.name, settings=settings, secrets=secrets,
+                project=project, name=_name(wanted.name), kind=kind.name, settings=settings,
+                secrets=channel_secrets.sealed(secrets),
                 fallback=_fallback(project.pk, wanted.fallback, None), is_default=wanted.is_default,
                 created_at=clock.now(), created_by=actor[:150],
             )  # fmt: skip
@@ -69,11 +70,10 @@ def create(project: Project, wanted: Wanted, actor: str) -> Made:
 @transaction.atomic
 def change(project_id: int, number: int, changes: Mapping[str, Any]) -> Channel:
     """`name`, `is_default`, `fallback` and `values` are changed where they are named; a secret that is not named or
-    empty stays as it is."""
+    empty stays as it is, and is missing where it cannot be read."""
     channel = _locked(project_id, number)
     if "values" in changes:
-        held = {**channel.secrets, **channel.settings}
-        channel.settings, channel.secrets = _split(KINDS[channel.kind], changes["values"], held)
+        _take(channel, changes["values"])
     if "fallback" in changes:
         channel.fallback = _fallback(project_id, changes["fallback"], channel)
     if "name" in changes:
@@ -87,15 +87,26 @@ def change(project_id: int, number: int, changes: Mapping[str, Any]) -> Channel:
     return channel
 
 
+def _take(channel: Channel, values: Mapping[str, str]) -> None:
+    """A channel that broke because its secrets could not be read is whole again once they are entered."""
+    opened = channel_secrets.opened(channel)
+    held = {**(opened or {}), **channel.settings}
+    channel.settings, secrets = _split(KINDS[channel.kind], values, held)
+    channel.secrets = channel_secrets.sealed(secrets)
+    if opened is None:
+        channel.broken_at, channel.broken_reason = None, ""
+
+
 @transaction.atomic
 def rotate_secret(project_id: int, number: int) -> Made:
     """A new signing secret; the old one signs beside it for a day."""
     channel = _locked(project_id, number)
     if channel.kind != "webhook":
         raise SenderError("no_signature", "Only signed webhooks have a signing secret.", 409)
-    new = signing.new_secret()
+    held, new = channel_secrets.required(channel), signing.new_secret()
     until = (clock.now() + ROTATION).isoformat()
-    channel.secrets |= {"secret": new, "previous": channel.secrets["secret"], "previous_until": until}
+    turned = {"secret": new, "previous": held["secret"], "previous_until": until}
+    channel.secrets = channel_secrets.sealed({**held, **turned})
     channel.save(update_fields=["secrets"])
     return Made(channel, new)
 
@@ -115,9 +126,23 @@ def archive(project_id: int, number: int) -> Channel:
 def enable(project_id: int, number: int) -> Channel:
     """A broken or held channel is tried again; what failed is sent again only by `resend`."""
     channel = _locked(project_id, number)
+    channel_secrets.required(channel)
     channel.broken_at, channel.broken_reason, channel.held_until = None, "", None
     channel.save(update_fields=["broken_at", "broken_reason", "held_until"])
     return channel
+
+
+def tend(now: datetime) -> None:
+    """Seals again under the newest key what a fallback key still reads, so that the old key can go; breaks channels
+    whose secrets cannot be read, so that somebody hears of it before an incident does not reach them."""
+    sealed = Channel.objects.filter(archived_at=None).exclude(secrets={})
+    for number in list(sealed.values_list("pk", flat=True)):
+        with transaction.atomic():
+            row = Channel.objects.select_for_update(of=("self",)).select_related("project").get(pk=number)
+            if channel_secrets.opened(row) is not None:
+                channel_secrets.reseal(row)
+            elif row.broken_at is None:
+                handover.break_channel(row, channel_secrets.UNREADABLE, now)
 
 
 def test(project: Project, number: int, actor: str) -> Notification:
@@ -125,6 +150,7 @@ def test(project: Project, number: int, actor: str) -> Notification:
     channel = _found(project.pk, number)
     if channel.broken_at is not None:
         raise SenderError("channel_broken", f"The channel is broken: {channel.broken_reason} Enable it first.", 409)
+    channel_secrets.required(channel)
     now = clock.now()
     told = facts.Facts(
         kind="test", incident=0, project=project.slug, project_name=project.name, rule="test", rule_id=0,

@@ -35,19 +35,45 @@ class Written:
 
 def read(text: str) -> tuple[tuple[Written, ...], tuple[Mistake, ...]]:
     """All rules of a document `rules: [...]`, or all that is wrong with it."""
-    if len(text) > MAX_CHARACTERS:
-        return (), (Mistake(None, "", f"The document has more than {MAX_CHARACTERS // 1024} thousand characters."),)
-    try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        plain = yaml.safe_load(text)
-    except (yaml.YAMLError, RecursionError, ValueError) as error:
-        mark = getattr(error, "problem_mark", None)
-        problem = getattr(error, "problem", None) or "it nests too deeply or holds an impossible value"
-        return (), (Mistake(mark.line + 1 if mark else None, "", f"This is no YAML: {problem}."),)
+    plain, node, mistake = _loaded(text)
+    if mistake is not None:
+        return (), (mistake,)
     rules = plain.get("rules") if isinstance(plain, dict) else None
     if not isinstance(rules, list) or len(rules) > MOST_RULES or set(plain) - {"rules", "version"}:
         return (), (Mistake(1, "", f"A document holds `rules:`, a list of at most {MOST_RULES} rules."),)
     return _rules(rules, node)
+
+
+def read_one(text: str) -> tuple[Written | None, tuple[Mistake, ...]]:
+    """A document that holds one rule, in a list of rules or by itself."""
+    plain, node, mistake = _loaded(text)
+    if mistake is not None:
+        return None, (mistake,)
+    if isinstance(plain, dict) and "rules" in plain:
+        found, mistakes = read(text)
+        if len(found) != 1 and not mistakes:
+            mistakes = (Mistake(1, "", f"One rule is wanted here; the document holds {len(found)}."),)
+        return (None if mistakes else found[0]), mistakes
+    definition, problems = definitions.parse(plain)
+    if definition is None:
+        return None, tuple(Mistake(line_of(node, one.path), "", one.message) for one in problems)
+    return Written(plain, definition), ()
+
+
+def _loaded(text: str) -> tuple[Any, Any, Mistake | None]:
+    """The values and the nodes with their lines."""
+    if len(text) > MAX_CHARACTERS:
+        return (
+            None,
+            None,
+            Mistake(None, "", f"The document has more than {MAX_CHARACTERS // 1024} thousand characters."),
+        )
+    try:
+        return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader), None
+    except (yaml.YAMLError, RecursionError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        problem = getattr(error, "problem", None) or "it nests too deeply or holds an impossible value"
+        return None, None, Mistake(mark.line + 1 if mark else None, "", f"This is no YAML: {problem}.")
 
 
 def _rules(rules: Sequence[Any], node: Any) -> tuple[tuple[Written, ...], tuple[Mistake, ...]]:
@@ -88,5 +114,12 @@ def _child(node: Any, part: str | int) -> Any:
 
 
 def write(rules: Sequence[Mapping[str, Any]]) -> str:
-    plain = {"rules": [definitions.dump(rule) for rule in rules]}
+    return _dumped({"rules": [definitions.dump(rule) for rule in rules]})
+
+
+def write_one(rule: Mapping[str, Any]) -> str:
+    return _dumped(definitions.dump(rule))
+
+
+def _dumped(plain: Any) -> str:
     return yaml.safe_dump(plain, sort_keys=False, allow_unicode=True, width=110)

@@ -5,7 +5,7 @@ All times are the moments that evaluations were scheduled for, so that a late on
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Literal
@@ -193,6 +193,24 @@ def _rebased(group: Group, at: datetime) -> Group:
         last_bad_at=None if group.last_bad_at is None else min(group.last_bad_at, at),
         data_at=None if group.data_at is None else min(group.data_at, at),
     )  # fmt: skip
+
+
+def firing(groups: Mapping[str, Group], *, is_together: bool) -> dict[str, list[Group]]:
+    """The groups that fire by the key of the incident that they belong in; where they are taken together it is one."""
+    found: dict[str, list[Group]] = {}
+    for group in groups.values():
+        if group.state in ("firing", "no_data"):
+            found.setdefault("" if is_together else key_of(group.labels), []).append(group)
+    return found
+
+
+def lead(groups: Sequence[Group], is_up: bool | None) -> Group:
+    """The worst of them speaks for all."""
+    found = groups[0]
+    for group in groups[1:]:
+        if worst(found.value, group.value, is_up) != found.value:
+            found = group
+    return found
 
 
 def worst(one: float | None, other: float | None, is_up: bool | None) -> float | None:

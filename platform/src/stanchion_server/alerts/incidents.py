@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from stanchion_server.alerts import changes, evaluating
+from stanchion_server.alerts import changes, evaluating, moments
 from stanchion_server.alerts.compiled import Compiled
 from stanchion_server.alerts.conditions.watching import shown
 from stanchion_server.alerts.definitions import Definition
@@ -63,10 +63,7 @@ def reconcile(project_id: int, judged: Sequence[Judged], now: datetime) -> None:
 
 
 def _of_rule(one: Judged, definition: Definition, known: Mapping[str, Incident], log: _Log) -> None:
-    firing: dict[str, list[Group]] = {}
-    for group in one.groups.values():
-        if group.state in ("firing", "no_data"):
-            firing.setdefault("" if definition.is_together else key_of(group.labels), []).append(group)
+    firing = evaluating.firing(one.groups, is_together=definition.is_together)
     for key, groups in firing.items():
         if key in known:
             _go_on(known[key], definition, groups, log)
@@ -79,7 +76,7 @@ def _of_rule(one: Judged, definition: Definition, known: Mapping[str, Incident],
 
 
 def _open(rule: Rule, definition: Definition, key: str, groups: Sequence[Group], log: _Log) -> None:
-    lead = _lead(groups, definition)
+    lead = evaluating.lead(groups, definition.patience.is_up)
     labels = {} if definition.is_together else dict(lead.labels)
     where = dict(definition.watch.where)
     incident = Incident.objects.create(
@@ -103,7 +100,7 @@ _FLAPS = "turned more than 4 times within an hour: one message, then quiet until
 
 
 def _go_on(incident: Incident, definition: Definition, groups: Sequence[Group], log: _Log) -> None:
-    lead = _lead(groups, definition)
+    lead = evaluating.lead(groups, definition.patience.is_up)
     before = {tuple(map(tuple, member["labels"])) for member in incident.members}
     after = {group.labels for group in groups}
     reading = _reading(lead, groups, definition)
@@ -146,18 +143,8 @@ def end(incident: Incident, now: datetime, reason: str, actor: str) -> None:
     incident.facts = {**incident.facts, "ended": reason[:400]}
 
 
-def _lead(groups: Sequence[Group], definition: Definition) -> Group:
-    """The worst of them speaks for all."""
-    is_up = definition.patience.is_up
-    worst = groups[0]
-    for group in groups[1:]:
-        if evaluating.worst(worst.value, group.value, is_up) != worst.value:
-            worst = group
-    return worst
-
-
 def _reading(lead: Group, groups: Sequence[Group], definition: Definition) -> dict[str, Any]:
-    unit = "" if definition.watch.unit == "" else definition.watch.unit
+    unit = moments.unit_of(definition)
     ordered = [lead, *(group for group in groups if group is not lead)]
     return {
         "value": lead.value,

@@ -12,12 +12,11 @@ from datetime import datetime, timedelta
 
 from django.db import connection, transaction
 
-from stanchion_server.alerts import evaluating, incidents, memory, outbox, timing
+from stanchion_server.alerts import evaluating, incidents, memory, moments, outbox, timing
 from stanchion_server.alerts.compiled import Compiled, compiled
 from stanchion_server.alerts.conditions import Baseline
-from stanchion_server.alerts.conditions.baseline import clear
 from stanchion_server.alerts.models import Evaluation, Incident, Rule, Standing
-from stanchion_server.alerts.records import Ask, Group, Judged, Labels, Readings, Window
+from stanchion_server.alerts.records import Ask, Group, Judged, Labels, Window
 from stanchion_server.alerts.sources import answers
 from stanchion_server.alerts.sources.asking import Answer, Failed, Reader
 
@@ -95,7 +94,7 @@ def _judge(
     told = answers(readers, project_id, (ask for one in asks.values() for ask in one.values()), now)
     past = _past_incidents(turns, slot)
     for turn in turns:
-        judged = judged_by(turn.compiled, asks[turn.rule.pk], told, past.get(turn.rule.pk, ()))
+        judged = _judged(turn.compiled, asks[turn.rule.pk], told, past.get(turn.rule.pk, ()))
         if isinstance(judged, Failed):
             turn.error = judged.reason
             turn.made.append((slot, "error"))
@@ -106,31 +105,15 @@ def _judge(
 
 
 def _asks(rule: Compiled, slot: datetime) -> Mapping[str, Ask]:
-    if rule.definition is None:
-        return {}
-    end = timing.floor(slot - rule.definition.delay, timedelta(minutes=1))
-    return rule.definition.condition.needs(rule.definition.watch, end)
+    return {} if rule.definition is None else moments.asks_of(rule.definition, slot)
 
 
-def judged_by(
-    rule: Compiled,
-    asks: Mapping[str, Ask],
-    told: Mapping[Ask, Answer],
-    past: Sequence[tuple[Labels, Window]],
+def _judged(
+    rule: Compiled, asks: Mapping[str, Ask], told: Mapping[Ask, Answer], past: Sequence[tuple[Labels, Window]]
 ) -> Mapping[Labels, Judged] | Failed:
-    """What the condition makes of the answers."""
-    definition = rule.definition
-    if definition is None:
+    if rule.definition is None:
         return Failed(rule.error)
-    given: dict[str, Readings] = {}
-    for name, ask in asks.items():
-        answer = told[ask]
-        if isinstance(answer, Failed):
-            return answer
-        given[name] = answer
-    if isinstance(definition.condition, Baseline):
-        given = clear(asks, given, past)
-    return definition.condition.judge(definition.watch, given)
+    return moments.judged_by(rule.definition, asks, told, past)
 
 
 def _past_incidents(turns: Sequence[Turn], slot: datetime) -> dict[int, list[tuple[Labels, Window]]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, cast
 
 from stanchion_server.alerts import facts, messages, quieting, routing, telling
@@ -200,15 +200,14 @@ def silences(project_id: int, now: datetime) -> tuple[quieting.Silence, ...]:
 
 
 def maintenance(project_id: int) -> tuple[quieting.Maintenance, ...]:
-    from datetime import timedelta
-
     rows = MaintenanceWindow.objects.filter(project_id=project_id, archived_at=None).order_by("pk")
-    return tuple(
-        quieting.Maintenance(
-            row.name, matchers_of(row.matchers), row.time_zone, frozenset(row.weekdays), row.starts,
-            timedelta(minutes=row.length_min),
-        )
-        for row in rows
+    return tuple(window_of(row) for row in rows)
+
+
+def window_of(row: MaintenanceWindow) -> quieting.Maintenance:
+    return quieting.Maintenance(
+        row.name, matchers_of(row.matchers), row.time_zone, frozenset(row.weekdays), row.starts,
+        timedelta(minutes=row.length_min), row.ended_at,
     )  # fmt: skip
 
 

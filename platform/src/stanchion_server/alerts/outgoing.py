@@ -15,7 +15,7 @@ from typing import Any
 from django.db import transaction
 from django.db.models import Exists, OuterRef, Q
 
-from stanchion_server.alerts import handover, retries
+from stanchion_server.alerts import channel_secrets, handover, retries
 from stanchion_server.alerts.models import Attempt, Channel, Incident, Notification
 from stanchion_server.alerts.retries import Decision
 from stanchion_server.alerts.sending import Sent
@@ -46,14 +46,17 @@ class Claimed:
 def claim(now: datetime) -> Claimed | None:
     """The message that is due longest, of those that nothing stands before: of an incident and a channel the lowest
     open number, on a channel that is not held. One at a time to each channel: a receiver that stalls keeps one
-    worker, not all. Messages to broken channels are handed over instead."""
+    worker, not all. Messages to channels that are broken, or whose secrets cannot be read, are handed over instead."""
     while True:
         with transaction.atomic():
             row = _due(now).first()
             if row is None:
                 return None
+            secrets = channel_secrets.opened(row.channel)
+            if row.channel.broken_at is None and secrets is not None:
+                return _leased(row, secrets, now)
             if row.channel.broken_at is None:
-                return _leased(row, now)
+                handover.break_channel(row.channel, channel_secrets.UNREADABLE, now)
             handover.fail(row, f"the channel is broken: {row.channel.broken_reason}", now)
 
 
@@ -69,7 +72,7 @@ def _due(now: datetime) -> Any:
     return rows.filter(~Exists(before), ~Exists(busy)).order_by("next_attempt_at", "pk")
 
 
-def _leased(row: Notification, now: datetime) -> Claimed:
+def _leased(row: Notification, secrets: Mapping[str, str], now: datetime) -> Claimed:
     Attempt.objects.filter(notification=row, outcome="sending").update(
         outcome="unknown", text="The worker ended before the answer was noted."
     )
@@ -80,7 +83,7 @@ def _leased(row: Notification, now: datetime) -> Claimed:
     attempt = Attempt.objects.create(project_id=row.project_id, notification=row, at=now)
     return Claimed(
         id=row.pk, project_id=row.project_id, attempt_id=attempt.pk, kind=row.channel.kind, body=row.body,
-        settings=row.channel.settings, secrets=row.channel.secrets, thread=_thread(row), is_minimal=row.is_minimal,
+        settings=row.channel.settings, secrets=secrets, thread=_thread(row), is_minimal=row.is_minimal,
         leased_until=row.leased_until,
     )  # fmt: skip
 

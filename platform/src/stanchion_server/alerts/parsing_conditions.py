@@ -13,7 +13,7 @@ from stanchion_server.alerts.measures import Measure
 
 TYPES = ("threshold", "baseline", "release", "burn_rate", "absence", "surge")
 FIELDS = {
-    "threshold": ("above", "below", "recovers_at"),
+    "threshold": ("above", "below", "recovers_at", "min_bad"),
     "baseline": ("direction", "deviations", "floor_ratio", "weeks"),
     "release": ("direction", "change_ratio", "least", "dimension", "lookback"),
     "burn_rate": ("objective_ratio", "tiers", "min_bad"),
@@ -50,7 +50,10 @@ def _threshold(part: Reader, watch: Watch, measure: Measure | None) -> Condition
     assert recovers_at is not None
     if recovers_at > limit if is_up else recovers_at < limit:
         part.wrong("recovers_at", f"is {recovers_at:g}, on the bad side of {limit:g}")
-    return Threshold(limit, recovers_at, is_up)
+    min_bad = part.count("min_bad", 0, 0, 10**6)
+    if min_bad and not (is_up and (measure is None or measure.has_bad)):
+        part.wrong("min_bad", f"counts the bad ones of a share that is too high, which {watch.measure} is not")
+    return Threshold(limit, recovers_at, is_up, min_bad)
 
 
 def _baseline(part: Reader, watch: Watch, measure: Measure | None) -> Condition | None:

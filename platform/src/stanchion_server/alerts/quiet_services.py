@@ -1,23 +1,20 @@
-"""Silences and maintenance windows: made, previewed, ended."""
+"""Silences: made, previewed, ended."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, time, timedelta
-from typing import Any
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+from datetime import datetime, timedelta
 
 from django.db import transaction
 
 from stanchion_server.alerts import outbox, quieting
-from stanchion_server.alerts.models import Incident, MaintenanceWindow, Silence
+from stanchion_server.alerts.models import Incident, Silence
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Project
 
 LONGEST = timedelta(days=30)
 MOST_MATCHERS = 10
-MOST_WINDOWS = 100
 
 
 def hidden_by(project_id: int, matchers: Sequence[Mapping[str, str]]) -> tuple[Incident, ...]:
@@ -67,27 +64,6 @@ def end_silence(project_id: int, number: int, actor: str) -> Silence:
     return row
 
 
-@transaction.atomic
-def maintain(project: Project, values: Mapping[str, Any], actor: str) -> MaintenanceWindow:
-    """A new recurring window: name, matchers, time_zone, weekdays, starts (HH:MM), length_min."""
-    name, length_min = str(values["name"]).strip(), int(values["length_min"])
-    weekdays = sorted(set(values["weekdays"]))
-    if not weekdays or not set(weekdays) <= set(range(7)):
-        raise SenderError("bad_weekdays", "weekdays are numbers from 0 (Monday) to 6, one at least.")
-    if not 1 <= length_min <= 1440:
-        raise SenderError("bad_length", "length_min is 1 to 1440 minutes.")
-    rows = MaintenanceWindow.objects.filter(project=project, archived_at=None)
-    if rows.filter(name=name).exists() or not name or rows.count() >= MOST_WINDOWS:
-        raise SenderError("bad_name", f"A window needs a name that is free; a project has at most {MOST_WINDOWS}.", 409)
-    row = MaintenanceWindow.objects.create(
-        project=project, name=name, matchers=checked_matchers(values.get("matchers", ())),
-        time_zone=_zone(str(values.get("time_zone", "UTC"))), weekdays=weekdays, starts=_time(str(values["starts"])),
-        length_min=length_min, created_at=clock.now(), created_by=actor,
-    )  # fmt: skip
-    outbox.settle(project.pk, clock.now())
-    return row
-
-
 def checked_matchers(matchers: Sequence[Mapping[str, str]]) -> list[dict[str, str]]:
     if len(matchers) > MOST_MATCHERS:
         raise SenderError("bad_matchers", f"At most {MOST_MATCHERS} matchers.")
@@ -101,21 +77,6 @@ def checked_matchers(matchers: Sequence[Mapping[str, str]]) -> list[dict[str, st
             )
         found.append({"label": label, "op": op, "value": value})
     return found
-
-
-def _zone(name: str) -> str:
-    try:
-        ZoneInfo(name)
-    except (ZoneInfoNotFoundError, ValueError, OSError):
-        raise SenderError("bad_time_zone", f"{name[:80]!r} is no time zone, such as Europe/Dublin.") from None
-    return name
-
-
-def _time(text: str) -> time:
-    try:
-        return time.fromisoformat(text).replace(tzinfo=None)
-    except ValueError:
-        raise SenderError("bad_starts", f"{text[:40]!r} is no time of day, such as 02:30.") from None
 
 
 def told(matchers: Sequence[Mapping[str, str]]) -> str:

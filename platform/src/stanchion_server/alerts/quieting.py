@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import fnmatch
-from collections.abc import Mapping, Sequence
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
@@ -34,7 +35,8 @@ class Silence:
 
 @dataclass(frozen=True, slots=True)
 class Maintenance:
-    """Weekdays from Monday (0), in the time of `zone`; `starts` is a wall-clock time there."""
+    """Weekdays from Monday (0), in the time of `zone`; `starts` is a wall-clock time there. An occurrence that began no
+    later than `ended_at` is over: a person ended it."""
 
     name: str
     matchers: tuple[Matcher, ...]
@@ -42,6 +44,7 @@ class Maintenance:
     weekdays: frozenset[int]
     starts: time
     length: timedelta
+    ended_at: datetime | None = None
 
 
 def matches(matchers: Sequence[Matcher], labels: Mapping[str, str]) -> bool:
@@ -56,16 +59,33 @@ def _matches(matcher: Matcher, value: str) -> bool:
 
 
 def is_on(maintenance: Maintenance, now: datetime) -> bool:
-    """Whether `now` lies in the occurrence of today or yesterday, by the local calendar."""
+    return running(maintenance, now) is not None
+
+
+def running(maintenance: Maintenance, now: datetime) -> tuple[datetime, datetime] | None:
+    """The occurrence that `now` lies in, in UTC."""
+    first = next(_occurrences(maintenance, now), None)
+    return first if first is not None and first[0] <= now else None
+
+
+def upcoming(maintenance: Maintenance, now: datetime, count: int) -> tuple[tuple[datetime, datetime], ...]:
+    """The next so many occurrences in UTC, in order; the first may be running."""
+    return tuple(itertools.islice(_occurrences(maintenance, now), count))
+
+
+def _occurrences(maintenance: Maintenance, now: datetime) -> Iterator[tuple[datetime, datetime]]:
+    """Those that are not over at `now`. A day long, and begun late before a day of 23 hours, one reaches into the day
+    after the next by the local calendar: hence two days back."""
     today = now.astimezone(ZoneInfo(maintenance.zone)).date()
-    return any(_covers(maintenance, day, now) for day in (today - timedelta(days=1), today))
-
-
-def _covers(maintenance: Maintenance, day: date, now: datetime) -> bool:
-    if day.weekday() not in maintenance.weekdays:
-        return False
-    start, end = occurrence(maintenance, day)
-    return start <= now < end
+    for number in itertools.count(-2):
+        day = today + timedelta(days=number)
+        if day.weekday() in maintenance.weekdays:
+            start, end = occurrence(maintenance, day)
+            is_ended = maintenance.ended_at is not None and start <= maintenance.ended_at
+            if now < end and not is_ended:
+                yield start, end
+        elif not maintenance.weekdays:
+            return
 
 
 def occurrence(maintenance: Maintenance, day: date) -> tuple[datetime, datetime]:

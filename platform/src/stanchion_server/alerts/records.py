@@ -7,10 +7,13 @@ group, with no labels.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Literal
+from decimal import Decimal
+from fractions import Fraction
+from functools import lru_cache
+from typing import Literal, NamedTuple
 
 Labels = tuple[tuple[str, str], ...]
 """Dimension and value, in the order of the rule's `by`."""
@@ -63,6 +66,20 @@ class Ask:
     params: Labels = ()
 
 
+Number = int | float | Decimal | Fraction
+
+
+class Part(NamedTuple):
+    """What one minute adds to the sums of one group: `values` in the order of the source's columns, exact so that a
+    window can slide over them, and the counts of a histogram by bucket."""
+
+    at: datetime
+    labels: Labels
+    values: tuple[Number, ...]
+    buckets: Sequence[int] = ()
+    counts: Sequence[int] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Judged:
     """One group at one moment. `threshold` is what the value was held against, in the same unit; `reason` a sentence's
@@ -108,6 +125,7 @@ class Change:
     is_no_data: bool = False
 
 
+@lru_cache(maxsize=8_192)
 def key_of(labels: Labels) -> str:
     """Short, stable, the same whatever the order of the labels; empty for the one group without labels."""
     if not labels:

@@ -11,6 +11,8 @@ from stanchion_server.kernel import clock
 
 MOST_LISTED = 100
 MOST_EVENTS = 1_000
+STATES: Mapping[str, bool | None] = {"open": True, "resolved": False, "all": None}
+"""What `incidents` takes as `is_open`, by the word that people ask with."""
 
 
 def incidents(

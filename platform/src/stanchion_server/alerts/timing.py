@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MINUTE = timedelta(minutes=1)
 OLDEST_INTERVALS = 3
 """Evaluations older than so many intervals are not made any more, and counted."""
 
@@ -25,6 +26,14 @@ class Due:
 
 def floor(moment: datetime, step: timedelta) -> datetime:
     return EPOCH + (moment - EPOCH) // step * step
+
+
+def window_end(slot: datetime, delay: timedelta, *, is_up: bool | None) -> datetime:
+    """Where a rule's windows end, in whole minutes. A delay below a minute asks for what is fresh: where more is worse,
+    the minute that is still running counts too, as what is missing of it cannot raise an alarm."""
+    last = slot - delay
+    end = floor(last, MINUTE)
+    return end + MINUTE if is_up and delay < MINUTE and end < last else end
 
 
 def due(judged_for: datetime | None, now: datetime, every: timedelta) -> Due:

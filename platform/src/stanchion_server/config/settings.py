@@ -24,6 +24,7 @@ if len(SECRET_KEY) < 32 or any(word in SECRET_KEY.lower() for word in ("change",
     raise ImproperlyConfigured(
         "STANCHION_SECRET_KEY is a placeholder or shorter than 32 characters. Set 50 random characters."
     )
+SECRET_KEY_FALLBACKS: list[str] = [key for key in env.list("STANCHION_SECRET_KEY_FALLBACKS", default=[]) if key]
 
 ALLOWED_HOSTS: list[str] = env.list("STANCHION_ALLOWED_HOSTS", default=["127.0.0.1", "localhost", "[::1]"])
 PUBLIC_URL: str = env.str("STANCHION_PUBLIC_URL", default="http://127.0.0.1:8000").rstrip("/")

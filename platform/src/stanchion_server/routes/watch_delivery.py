@@ -8,7 +8,7 @@ from datetime import timedelta
 from celery import shared_task
 from django.conf import settings
 
-from stanchion_server.alerts import facts, outgoing, sending
+from stanchion_server.alerts import channel_services, facts, outgoing, sending
 from stanchion_server.alerts.channels.base import Message
 from stanchion_server.alerts.models import WatchRound
 from stanchion_server.kernel import clock, http
@@ -62,5 +62,6 @@ def beat() -> None:
 
 @shared_task
 def expire_deliveries() -> None:
-    """Every hour: the end of old messages and attempts."""
+    """Every hour: the end of old messages and attempts; channels' secrets under the newest key."""
     outgoing.expire(clock.now())
+    channel_services.tend(clock.now())

@@ -14,11 +14,13 @@ RECOVERY_RATIO = 0.9
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Bad above `limit` (below it where not `is_up`); good again at `recovers_at`, which lies on the good side."""
+    """Bad above `limit` (below it where not `is_up`); good again at `recovers_at`, which lies on the good side. A share
+    of fewer than `min_bad` bad ones is never bad, however few the samples."""
 
     limit: float
     recovers_at: float
     is_up: bool | None = True
+    min_bad: int = 0
 
     def needs(self, watch: Watch, end: datetime) -> dict[str, Ask]:
         return {"now": watch.ask(end)}
@@ -34,7 +36,7 @@ class Threshold:
         word = "above" if self.is_up else "below"
         reason = f"{shown(sample.value, watch.unit)} ({word} {shown(self.limit, watch.unit)} is bad)"
         sign = 1 if self.is_up else -1
-        if sign * sample.value > sign * self.limit:
+        if sign * sample.value > sign * self.limit and (sample.bad or 0) >= self.min_bad:
             return Judged("bad", sample.value, self.limit, sample.samples, reason)
         is_good = sign * sample.value <= sign * self.recovers_at
         return Judged("good" if is_good else "between", sample.value, self.limit, sample.samples, reason)

@@ -12,9 +12,9 @@ from stanchion_server.tenants.models import Project
 class Channel(models.Model):
     """A place that messages go to. A default channel hears of rules that name no channel and have no owner.
 
-    `settings` and `secrets` hold what the kind asks for; secrets are written and never shown. Until `held_until` the
-    receiver asked for quiet. A broken channel is not sent to before a person enables it again; `fallback` gets what it
-    cannot take.
+    `settings` and `secrets` hold what the kind asks for; secrets are sealed (`channel_secrets`) and never shown.
+    Until `held_until` the receiver asked for quiet. A broken channel is not sent to before a person enables it again;
+    `fallback` gets what it cannot take.
     """
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="alert_channels")

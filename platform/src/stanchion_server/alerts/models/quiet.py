@@ -37,7 +37,8 @@ class Silence(models.Model):
 
 class MaintenanceWindow(models.Model):
     """A recurring time without messages: on these `weekdays` (0 is Monday) from `starts` (local time of `time_zone`, an
-    IANA name) for `length_min` minutes. Matchers as in a silence; an empty list matches everything."""
+    IANA name) for `length_min` minutes. Matchers as in a silence; an empty list matches everything. Occurrences that
+    began no later than `ended_at` are over."""
 
     project = models.ForeignKey(Project, on_delete=models.CASCADE, related_name="maintenance_windows")
     name = models.CharField(max_length=80)
@@ -46,6 +47,7 @@ class MaintenanceWindow(models.Model):
     weekdays = ArrayField(models.PositiveSmallIntegerField())
     starts = models.TimeField()
     length_min = models.PositiveIntegerField()
+    ended_at = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     created_by = models.CharField(max_length=150)
     archived_at = models.DateTimeField(null=True)

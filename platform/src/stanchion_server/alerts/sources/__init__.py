@@ -10,7 +10,7 @@ from types import MappingProxyType
 
 from stanchion_server.alerts.records import Ask
 from stanchion_server.alerts.sources import agents, budgets, calls, counted, drifting, scores, watcher
-from stanchion_server.alerts.sources.asking import Answer, Failed, Reader
+from stanchion_server.alerts.sources.asking import Answer, Failed, Reader, Recorded
 
 READERS: Mapping[str, Reader] = MappingProxyType(
     {
@@ -25,6 +25,16 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "budgets": budgets.read,
     }
 )
+RECORDED: Mapping[str, Recorded] = MappingProxyType(
+    {
+        "calls": calls.RECORDED,
+        "scores": scores.RECORDED,
+        "guard": counted.GUARD.recorded(),
+        "feedback": counted.FEEDBACK.recorded(),
+        "ingest": counted.INGEST.recorded(),
+    }
+)
+"""Those that can say what a reading was; of the others only the newest is known."""
 
 
 def answers(readers: Mapping[str, Reader], project_id: int, asks: Iterable[Ask], now: datetime) -> dict[Ask, Answer]:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
+from fractions import Fraction
 from typing import TypeVar
 
-from stanchion_server.alerts.records import Ask, Labels, Readings, Sample
+from stanchion_server.alerts.records import Ask, Labels, Part, Readings, Sample
 from stanchion_server.kernel.errors import SenderError
 
 Key = TypeVar("Key", bound=Hashable)
+Row = tuple[datetime, tuple[str, ...], tuple[int | float | Decimal, ...], Sequence[int], Sequence[int]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +27,17 @@ class Failed:
 Answer = Readings | Failed
 Reader = Callable[[int, Sequence[Ask], datetime], Mapping[Ask, Answer]]
 """Project, questions of one source, and the time by the clock."""
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """A source whose readings are recorded over time, minute by minute. `columns` name what a question's parts hold;
+    `parts` are the newest of them, the newest first, at most so many, from one statement over the question's whole
+    window; `sample` is what sums of these columns and a histogram mean: the same code that answers one window."""
+
+    columns: Callable[[Ask], Sequence[str]]
+    parts: Callable[[int, Ask, int], list[Part]]
+    sample: Callable[[Ask, Sequence[float], Mapping[int, int]], Sample]
 
 
 def shared(
@@ -57,3 +71,17 @@ def picked(dimensions: Sequence[str], group: Sequence[str], ask: Ask) -> Labels 
 
 def share(bad: float, samples: float) -> Sample:
     return Sample(bad / samples if samples else None, int(samples), int(bad))
+
+
+def parts_of(rows: Iterable[Row], dimensions: Sequence[str], ask: Ask) -> list[Part]:
+    """Rows of minute, group, values, and a histogram, as parts of the question's groups; others are left out."""
+    labels: dict[tuple[str, ...], Labels | None] = {}
+    found = []
+    for at, group, values, buckets, counts in rows:
+        if group not in labels:
+            labels[group] = picked(dimensions, group, ask)
+        place = labels[group]
+        if place is not None:
+            exact = tuple(Fraction(value) if isinstance(value, float) else value for value in values)
+            found.append(Part(at, place, exact, buckets, counts))
+    return found

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from stanchion_server.alerts.records import Ask, Labels, Readings, Sample, Window
-from stanchion_server.alerts.sources.asking import Answer, dimensions_of, picked, share, shared
+from stanchion_server.alerts.records import Ask, Labels, Part, Readings, Sample, Window
+from stanchion_server.alerts.sources.asking import Answer, Recorded, dimensions_of, parts_of, picked, share, shared
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.traces import histogram
 from stanchion_server.traces.filters import CallFilter
@@ -111,3 +112,33 @@ def _total(rows: Sequence[Sums], name: str) -> float:
 def _mean(rows: Sequence[Sums], names: Sequence[str], count: float) -> Sample:
     total = sum(_total(rows, name) for name in names)
     return Sample(total / count if count > 0 else None, int(max(count, 0)))
+
+
+def columns_of(measure: str) -> tuple[str, ...]:
+    """The sums that `sample_of` reads for a measure."""
+    means = {
+        "cost_usd": ("unpriced_calls", "cost_usd"), "cost_per_call_usd": ("unpriced_calls", "cost_usd"),
+        "tokens_per_call": ("untokened_calls", "input_tokens", "output_tokens"),
+        "latency_mean_ms": ("duration_ms_sum",),
+    }  # fmt: skip
+    plain = TOTALS.get(measure) or SHARES.get(measure)
+    return tuple(dict.fromkeys(("calls", *means.get(measure, (plain,) if plain else ()))))
+
+
+def _parts(project_id: int, ask: Ask, most: int) -> list[Part]:
+    if len(ask.by) > MOST_DIMENSIONS:
+        raise SenderError("too_many_groups", f"Calls can be split by at most {MOST_DIMENSIONS} dimensions.")
+    wanted: dict[str, Any] = dict(ask.where)
+    rows = sums.newest_minutes(
+        project_id, ask.window.start, ask.window.end, ask.by, CallFilter(**wanted), columns_of(ask.measure),
+        histogram_of(ask.measure), most,
+    )  # fmt: skip
+    return parts_of(rows, ask.by, replace(ask, where=()))
+
+
+def _sample_of_sums(ask: Ask, values: Sequence[float], counts: Mapping[int, int]) -> Sample:
+    named = dict(zip(columns_of(ask.measure), values, strict=True))
+    return sample_of(ask, (Sums(None, (), named, dict.fromkeys(histogram_of(ask.measure), counts)),))
+
+
+RECORDED = Recorded(lambda ask: columns_of(ask.measure), _parts, _sample_of_sums)

@@ -7,10 +7,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 
-from stanchion_server.alerts.records import Ask, Labels, Readings, Sample, Window
-from stanchion_server.alerts.sources.asking import Answer, Reader, dimensions_of, picked, share, shared
+from stanchion_server.alerts.records import Ask, Labels, Part, Readings, Sample, Window
+from stanchion_server.alerts.sources.asking import (
+    Answer,
+    Reader,
+    Recorded,
+    dimensions_of,
+    parts_of,
+    picked,
+    share,
+    shared,
+)
 from stanchion_server.policies.measures import STOPPING
 from stanchion_server.traces.selectors import reading
 from stanchion_wire.decisions import ACTIONS
@@ -43,6 +52,13 @@ class Table:
 
         return read
 
+    def recorded(self) -> Recorded:
+        return Recorded(
+            columns=lambda ask: self.sums,
+            parts=lambda project_id, ask, most: _parts(self, project_id, ask, most),
+            sample=lambda ask, values, counts: _sample(self, ask.measure, values),
+        )
+
 
 def _fetch(table: Table, project_id: int, key: _Key, asks: Sequence[Ask]) -> Mapping[Ask, Answer]:
     window, dimensions = key
@@ -54,6 +70,20 @@ def _fetch(table: Table, project_id: int, key: _Key, asks: Sequence[Ask]) -> Map
     with reading.bounded():
         rows = reading.rows(sql, (project_id, window.start, window.end))
     return {ask: _readings(table, rows, dimensions, ask) for ask in asks}
+
+
+def _parts(table: Table, project_id: int, ask: Ask, most: int) -> list[Part]:
+    dimensions = dimensions_of(ask)
+    keys = ", ".join(("minute", *(f"{table.columns[name]}::text" for name in dimensions)))
+    sql = f"""SELECT {keys}, {", ".join(table.sums)}
+        FROM (SELECT date_trunc('minute', {table.time}, 'UTC') AS minute, * FROM {table.name}
+            WHERE project_id = %s AND {table.time} >= %s AND {table.time} < %s AND {table.where}) found
+        GROUP BY {keys} ORDER BY minute DESC LIMIT {int(most)}"""
+    with reading.bounded():
+        found = reading.rows(sql, (project_id, ask.window.start, ask.window.end))
+    place = 1 + len(dimensions)
+    rows = ((row[0].astimezone(UTC), row[1:place], tuple(one or 0 for one in row[place:]), (), ()) for row in found)
+    return parts_of(rows, dimensions, ask)
 
 
 def _readings(table: Table, rows: Sequence[reading.Row], dimensions: Sequence[str], ask: Ask) -> Readings:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from stanchion_server.alerts.records import Ask, Labels, Readings, Sample, Window
-from stanchion_server.alerts.sources.asking import Answer, dimensions_of, picked, share, shared
+from stanchion_server.alerts.records import Ask, Labels, Part, Readings, Sample, Window
+from stanchion_server.alerts.sources.asking import Answer, Recorded, dimensions_of, parts_of, picked, share, shared
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.quality.selectors import distributions
+from stanchion_server.quality.selectors import distributions, minutes
 from stanchion_server.quality.selectors.distributions import Distribution, ScoreQuery
 
 _Key = tuple[Window, tuple[str, ...]]
@@ -21,11 +21,7 @@ def read(project_id: int, asks: Sequence[Ask], now: datetime) -> Mapping[Ask, An
 
 
 def _fetch(project_id: int, key: _Key, asks: Sequence[Ask]) -> Mapping[Ask, Answer]:
-    window, dimensions = key
-    if len(dimensions) > distributions.MAX_GROUPS:
-        raise SenderError(
-            "too_many_groups", f"Scores can be split and filtered by at most {distributions.MAX_GROUPS} dimensions."
-        )
+    window, dimensions = key[0], _checked(key[1])
     scorers = tuple(sorted({dict(ask.params)["scorer"] for ask in asks}))
     rows = distributions.distributions(
         project_id, ScoreQuery(window.start, window.end, group_by=dimensions, scorers=scorers)
@@ -48,8 +44,34 @@ def readings(rows: Sequence[Distribution], dimensions: Sequence[str], ask: Ask) 
 
 def _sample(measure: str, rows: Sequence[Distribution]) -> Sample:
     scores, flagged = sum(row.scores for row in rows), sum(row.flagged for row in rows)
+    return sample_of(measure, scores, flagged, sum(row.mean * row.scores for row in rows))
+
+
+def sample_of(measure: str, scores: int, flagged: int, total: float) -> Sample:
+    """`total` is the sum of the scores."""
     if measure == "flagged_ratio":
         return share(flagged, scores)
     if measure == "mean":
-        return Sample(sum(row.mean * row.scores for row in rows) / scores if scores else None, scores)
+        return Sample(total / scores if scores else None, scores)
     return Sample(float(flagged if measure == "flagged" else scores), scores)
+
+
+def _parts(project_id: int, ask: Ask, most: int) -> list[Part]:
+    dimensions, window = _checked(dimensions_of(ask)), ask.window
+    rows = minutes.newest_minutes(project_id, window.start, window.end, dict(ask.params)["scorer"], dimensions, most)
+    return parts_of(rows, dimensions, ask)
+
+
+def _checked(dimensions: tuple[str, ...]) -> tuple[str, ...]:
+    if len(dimensions) > distributions.MAX_GROUPS:
+        raise SenderError(
+            "too_many_groups", f"Scores can be split and filtered by at most {distributions.MAX_GROUPS} dimensions."
+        )
+    return dimensions
+
+
+RECORDED = Recorded(
+    columns=lambda ask: ("scores", "flagged", "score_sum"),
+    parts=_parts,
+    sample=lambda ask, values, counts: sample_of(ask.measure, int(values[0]), int(values[1]), values[2]),
+)

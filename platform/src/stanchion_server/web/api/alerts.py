@@ -22,7 +22,6 @@ from stanchion_server.web.api.parameters import LIMIT, Parameter
 from stanchion_server.web.api.policies import checked
 
 TAG = "alerts"
-STATES: dict[str, bool | None] = {"open": True, "resolved": False, "all": None}
 
 
 def _number(value: str) -> int:
@@ -32,7 +31,7 @@ def _number(value: str) -> int:
 
 
 INCIDENTS = (
-    Parameter("state", parameters.one_of(STATES), "Open, resolved or all.", options=tuple(STATES)),
+    Parameter("state", parameters.one_of(selectors.STATES), "Open, resolved or all.", options=tuple(selectors.STATES)),
     Parameter("rule", parameters.text, "Only of the rule with this name."),
     Parameter("before", _number, "Only older than this incident's number.", type="integer"),
     LIMIT,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -143,7 +143,7 @@ def names(value: str) -> tuple[str, ...]:
     return tuple(part.strip() for part in value.split(",") if part.strip())
 
 
-def one_of(options: dict[str, Any]) -> Callable[[str], Any]:
+def one_of(options: Mapping[str, Any]) -> Callable[[str], Any]:
     def read(value: str) -> Any:
         if value not in options:
             raise ValueError(f"one of {', '.join(options)}")

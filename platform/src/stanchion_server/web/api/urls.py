@@ -6,6 +6,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from stanchion_server.web.api import (
+    alert_previews,
     alerts,
     calculators,
     calls,
@@ -19,12 +20,14 @@ from stanchion_server.web.api import (
     intake,
     me,
     metrics,
+    owners,
     policies,
     prices,
     rescorings,
     scorers,
     scores,
     traces,
+    windows,
 )
 
 urlpatterns = [
@@ -86,6 +89,8 @@ urlpatterns = [
     path("v1/energy", gpus.EnergyUse.as_view(), name="api-energy"),
     path("v1/rules", alerts.Rules.as_view(), name="api-alert-rules"),
     path("v1/rules/document", alerts.Documents.as_view(), name="api-alert-rules-document"),
+    path("v1/rules/preview", alert_previews.Preview.as_view(), name="api-alert-rule-preview"),
+    path("v1/rules/<int:number>/preview", alert_previews.OnePreview.as_view(), name="api-alert-rule-number-preview"),
     path("v1/rules/<int:number>", alerts.OneRule.as_view(), name="api-alert-rule"),
     path("v1/alerts", alerts.Incidents.as_view(), name="api-incidents"),
     path("v1/alerts/<int:number>", alerts.OneIncident.as_view(), name="api-incident"),
@@ -93,5 +98,10 @@ urlpatterns = [
     path("v1/alerts/<int:number>/<str:action>", alerts.Action.as_view(), name="api-incident-action"),
     path("v1/silences", alerts.Silences.as_view(), name="api-silences"),
     path("v1/silences/<int:number>", alerts.OneSilence.as_view(), name="api-silence"),
+    path("v1/maintenance-windows", windows.Windows.as_view(), name="api-maintenance-windows"),
+    path("v1/maintenance-windows/<int:number>", windows.OneWindow.as_view(), name="api-maintenance-window"),
+    path("v1/maintenance-windows/<int:number>/end", windows.End.as_view(), name="api-maintenance-window-end"),
+    path("v1/owners", owners.Owners.as_view(), name="api-alert-owners"),
+    path("v1/owners/<int:number>", owners.OneOwner.as_view(), name="api-alert-owner"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]

@@ -15,24 +15,26 @@ from stanchion_server.alerts.conditions.watching import shown
 from stanchion_server.alerts.models import Incident
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
+from stanchion_server.web.pages import matching
 from stanchion_server.web.pages.frame import Visit, project_page
 
 LENGTHS = {"1": "1 hour", "4": "4 hours", "24": "a day", "168": "a week"}
-STATES: dict[str, bool | None] = {"open": True, "resolved": False, "all": None}
 
 
 @require_GET
 @project_page
 def alerts(visit: Visit) -> HttpResponse:
     """`state` in the query is open, resolved or all; `before` goes on after an incident's number."""
-    state = visit.request.GET.get("state", "all")
-    before = visit.request.GET.get("before", "")
-    found = selectors.incidents(
-        visit.project.pk, STATES.get(state), before=int(before) if before.isdecimal() and len(before) < 18 else None
-    )
+    state, before = visit.request.GET.get("state", "all"), visit.request.GET.get("before", "")
+    if state not in selectors.STATES:
+        raise SenderError("bad_state", f"state is {state[:40]!r}: it must be one of {', '.join(selectors.STATES)}.")
+    if before and not (before.isascii() and before.isdecimal() and len(before) <= 18):
+        raise SenderError("bad_before", f"before is {before[:40]!r}: it must be the number of an incident.")
+    found = selectors.incidents(visit.project.pk, selectors.STATES[state], before=int(before) if before else None)
     return visit.render(
-        "pages/alerts.html", "alerts", incidents=[(one, _value(one)) for one in found], state=state, states=STATES,
-        is_late=rounds.is_late(clock.now()), last=found[-1].pk if len(found) == selectors.MOST_LISTED else None,
+        "pages/alerts.html", "alerts", incidents=[(one, _value(one)) for one in found], state=state,
+        states=selectors.STATES, is_late=rounds.is_late(clock.now()),
+        last=found[-1].pk if len(found) == selectors.MOST_LISTED else None,
     )  # fmt: skip
 
 
@@ -128,7 +130,7 @@ def silences(visit: Visit) -> HttpResponse:
     hides: tuple[Incident, ...] = ()
     refusal = ""
     try:
-        wanted = _matchers(form["matchers"])
+        wanted = matching.read(form["matchers"])
         hides = quiet_services.hidden_by(visit.project.pk, wanted) if wanted else ()
         if visit.request.method == "POST" and visit.request.POST.get("do") == "make":
             ends_at = clock.now() + _length(form["hours"])
@@ -161,17 +163,6 @@ def _silence_form(visit: Visit) -> dict[str, str]:
     if found is not None:
         lines = [f"rule = {found.rule.name}", *(f"{name} = {value}" for name, value in found.labels.items())]
     return {"matchers": "\n".join(lines), "hours": "1", "reason": ""}
-
-
-def _matchers(text: str) -> list[dict[str, str]]:
-    """One a line: `feature = refunds`, `rule != latency`, `model ~ gpt-*`."""
-    found = []
-    for line in text.splitlines():
-        if not line.strip():
-            continue
-        label, op, value = [*line.split(maxsplit=2), "", ""][:3]
-        found.append({"label": label, "op": op, "value": value.strip()})
-    return quiet_services.checked_matchers(found)
 
 
 def _length(hours: str) -> timedelta:

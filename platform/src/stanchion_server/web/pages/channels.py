@@ -9,6 +9,7 @@ from django.http import Http404, HttpResponse, QueryDict
 from django.shortcuts import redirect
 from django.views.decorators.http import require_GET, require_http_methods, require_POST
 
+from stanchion_server.alerts import channel_secrets
 from stanchion_server.alerts import channel_selectors as selectors
 from stanchion_server.alerts import channel_services as services
 from stanchion_server.alerts.channels import KINDS
@@ -24,6 +25,7 @@ def channels(visit: Visit) -> HttpResponse:
     return visit.render(
         "pages/channels.html", "alert_channels", channels=[(one, KINDS[one.kind].label) for one in found],
         broken=[one for one in found if one.broken_at], kinds=KINDS.values(),
+        unreadable=[one for one in found if not one.broken_at and channel_secrets.opened(one) is None],
     )  # fmt: skip
 
 
@@ -128,7 +130,8 @@ def _one(visit: Visit, row: Channel, status: int = 200, **more: Any) -> HttpResp
     page = selectors.deliveries(visit.project.pk, row.pk, limit=20)
     return visit.render(
         "pages/channel.html", "alert_channels", status, channel=row, kind=kind, fields=fields, others=others,
-        rows=page.items, fallback=str(row.fallback_id or ""), name=row.name, is_default=row.is_default, **more,
+        rows=page.items, is_unreadable=channel_secrets.opened(row) is None, unreadable=channel_secrets.UNREADABLE,
+        fallback=str(row.fallback_id or ""), name=row.name, is_default=row.is_default, **more,
     )  # fmt: skip
 
 

@@ -25,6 +25,7 @@ from stanchion_server.web.pages import (
     keys,
     login,
     overview,
+    owners,
     policy,
     prices,
     quality,
@@ -38,6 +39,7 @@ from stanchion_server.web.pages import (
     shadowing,
     trace,
     versions,
+    windows,
 )
 
 urlpatterns: list[URLPattern | URLResolver] = [
@@ -99,6 +101,15 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:slug>/alerts/silences", alerts.silences, name="silences"),
     path("p/<slug:slug>/alerts/silences/new", alerts.silences, name="new_silence"),
     path("p/<slug:slug>/alerts/silences/<int:number>/end", alerts.end_silence, name="end_silence"),
+    path("p/<slug:slug>/alerts/maintenance", windows.maintenance, name="maintenance_windows"),
+    path("p/<slug:slug>/alerts/maintenance/<int:number>", windows.window, name="maintenance_window"),
+    path("p/<slug:slug>/alerts/maintenance/<int:number>/end", windows.end_window, name="end_maintenance_window"),
+    path(
+        "p/<slug:slug>/alerts/maintenance/<int:number>/delete", windows.delete_window, name="delete_maintenance_window"
+    ),
+    path("p/<slug:slug>/alerts/owners", owners.alert_owners, name="alert_owners"),
+    path("p/<slug:slug>/alerts/owners/<int:number>", owners.alert_owner, name="alert_owner"),
+    path("p/<slug:slug>/alerts/owners/<int:number>/delete", owners.delete_owner, name="delete_alert_owner"),
     path("p/<slug:slug>/alerts/<int:number>", alerts.incident, name="incident"),
     path("p/<slug:slug>/alerts/<int:number>/post-mortem", alerts.post_mortem, name="post_mortem"),
     path("p/<slug:slug>/alerts/<int:number>/<str:action>", alerts.act, name="act_on_incident"),
