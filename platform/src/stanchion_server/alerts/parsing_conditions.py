@@ -38,8 +38,9 @@ def condition(reader: Reader, watch: Watch, measure: Measure | None) -> Conditio
 
 def _threshold(part: Reader, watch: Watch, measure: Measure | None) -> Condition | None:
     above, below = part.number("above", -MOST, MOST), part.number("below", -MOST, MOST)
-    if (above is None) == (below is None):
+    if part.has("above") == part.has("below"):
         part.wrong("above", "or below must be given, one of them")
+    if (above is None) == (below is None):
         return None
     is_up = above is not None
     limit = above if above is not None else below

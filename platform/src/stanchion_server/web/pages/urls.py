@@ -6,6 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
 from stanchion_server.web.pages import (
+    alert_rules,
     alerts,
     backtesting,
     bench,
@@ -97,6 +98,9 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:slug>/drift/runs/<int:number>/report", drift_run.report, name="drift_report"),
     path("p/<slug:slug>/alerts", alerts.alerts, name="alerts"),
     path("p/<slug:slug>/alerts/rules", alerts.rules, name="alert_rules"),
+    path("p/<slug:slug>/alerts/rules/new", alert_rules.new_rule, name="new_alert_rule"),
+    path("p/<slug:slug>/alerts/rules/<int:number>", alert_rules.rule, name="alert_rule"),
+    path("p/<slug:slug>/alerts/rules/<int:number>/preview", alert_rules.rule_preview, name="alert_rule_preview"),
     path("p/<slug:slug>/alerts/rules/<int:number>/pause", alerts.pause_rule, name="pause_alert_rule"),
     path("p/<slug:slug>/alerts/silences", alerts.silences, name="silences"),
     path("p/<slug:slug>/alerts/silences/new", alerts.silences, name="new_silence"),
@@ -111,6 +115,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:slug>/alerts/owners/<int:number>", owners.alert_owner, name="alert_owner"),
     path("p/<slug:slug>/alerts/owners/<int:number>/delete", owners.delete_owner, name="delete_alert_owner"),
     path("p/<slug:slug>/alerts/<int:number>", alerts.incident, name="incident"),
+    path("p/<slug:slug>/alerts/<int:number>/chart", alert_rules.incident_chart, name="incident_chart"),
     path("p/<slug:slug>/alerts/<int:number>/post-mortem", alerts.post_mortem, name="post_mortem"),
     path("p/<slug:slug>/alerts/<int:number>/<str:action>", alerts.act, name="act_on_incident"),
     path("p/<slug:slug>/alerts/channels", channels.channels, name="alert_channels"),

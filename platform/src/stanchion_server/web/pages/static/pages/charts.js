@@ -1,4 +1,4 @@
-// Draws every [data-chart] from the JSON beside it. The table twin under each chart carries the same numbers.
+// Draws every [data-chart] from the JSON beside it, or in it where HTMX brings it: that takes scripts out, data too. The table twin under each chart carries the same numbers.
 "use strict";
 (() => {
   const probe = document.createElement("span");
@@ -29,8 +29,21 @@
   // A value between two unknown ones has no line to be seen by.
   const alone = (values) => values.map((v, i) => (v != null && values[i - 1] == null && values[i + 1] == null ? i : -1)).filter((i) => i >= 0);
 
+  // Stretches of time that mean something, such as when an alert fires: behind the lines, never narrower than can be seen.
+  const shade = (u, data, fill) => {
+    u.ctx.save();
+    u.ctx.fillStyle = fill;
+    for (const [from, to] of data.ranges || []) {
+      const left = Math.max(u.valToPos(from, "x", true), u.bbox.left);
+      const right = Math.min(u.valToPos(to, "x", true), u.bbox.left + u.bbox.width);
+      if (right >= left) u.ctx.fillRect(left, u.bbox.top, Math.max(right - left, 2), u.bbox.height);
+    }
+    u.ctx.restore();
+  };
+
   const draw = (holder) => {
-    const data = JSON.parse(document.getElementById(holder.dataset.chart).textContent);
+    const data = JSON.parse(holder.dataset.plot || document.getElementById(holder.dataset.chart).textContent);
+    const marked = colour("--bad-mark");
     const show = units[data.unit] || units.count;
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui, sans-serif" };
     const pad = data.series[0].bars ? (data.step_s || 60) / 2 : 0;
@@ -55,14 +68,14 @@
       axes: [{ ...axis, size: 30, space: 64, values: (u, splits) => splits.map(tick) }, { ...axis, size: 58, values: (u, values) => values.map((v) => (v == null ? "" : show(v))) }],
       scales: { x: { range: (u, min, max) => [min - pad, max + pad] }, y: { range: (u, min, max) => [0, max > 0 ? max * 1.1 : 1] } },
       series: [{ label: "UTC", value: "{YYYY}-{MM}-{DD} {HH}:{mm}" }, ...series],
-      hooks: { setSelect: [(u) => zoom(u, data)] },
+      hooks: { drawClear: [(u) => shade(u, data, marked)], setSelect: [(u) => zoom(u, data)] },
     };
     holder.replaceChildren();
     return new uPlot(options, [data.times, ...data.series.map((item) => item.values)], holder);
   };
 
   const zoom = (u, data) => {
-    if (u.select.width < 8) return;
+    if (data.fixed || u.select.width < 8) return;
     const from = Math.floor(u.posToVal(u.select.left, "x"));
     const to = Math.ceil(u.posToVal(u.select.left + u.select.width, "x")) + (data.step_s || 0);
     const address = new URL(location.href);
@@ -77,6 +90,9 @@
     plots = [...document.querySelectorAll("[data-chart]")].map(draw);
   };
   drawAll();
+  document.addEventListener("htmx:load", () => {
+    if ([...document.querySelectorAll("[data-chart]")].some((holder) => !holder.firstChild)) drawAll();
+  });
   matchMedia("(prefers-color-scheme: dark)").addEventListener("change", drawAll);
   let width = innerWidth;
   addEventListener("resize", () => { if (innerWidth !== width) { width = innerWidth; drawAll(); } });
