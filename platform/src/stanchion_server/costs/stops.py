@@ -11,6 +11,7 @@ from collections import OrderedDict
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from threading import Lock
+from typing import Literal
 
 from stanchion_server.costs import selectors_budgets
 from stanchion_server.costs.budgeted import Budget, Scope
@@ -21,6 +22,8 @@ FRESH_S = 5.0
 TRUSTED = timedelta(minutes=5)
 """How old what the worker saw may be."""
 MOST_PROJECTS = 1_000
+
+State = Literal["off", "armed", "stopping", "unconfirmed"]
 
 _lock = Lock()
 _known: OrderedDict[int, tuple[float, tuple[Stop, ...]]] = OrderedDict()
@@ -50,6 +53,15 @@ class Stop:
             f"The budget “{self.budget}” of ${self.limit_usd} is spent; {self.owner} can raise it. It begins anew at"
             f" {self.until:%Y-%m-%d %H:%M} UTC."
         )
+
+
+def state_of(budget: Budget, now: datetime) -> State:
+    """What the budget's stop does: unconfirmed where no worker looked in five minutes, and nothing is stopped."""
+    if not budget.is_hard_stop:
+        return "off"
+    if budget.looked_at is None or now - budget.looked_at >= TRUSTED:
+        return "unconfirmed"
+    return "stopping" if budget.stopped_until is not None and now < budget.stopped_until else "armed"
 
 
 def look(now: datetime) -> int:

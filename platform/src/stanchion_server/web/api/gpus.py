@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import dataclasses
-import io
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -24,15 +22,12 @@ from stanchion_server.gpu.selectors import AgentReading, Card
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Project, Scope
-from stanchion_server.web.api import base, parameters, shapes
+from stanchion_server.web.api import base, parameters, shapes, tables
 from stanchion_server.web.api.parameters import RANGE, Parameter
 
 DAY = timedelta(days=1)
 YEAR = timedelta(days=366)
 RECENT = timedelta(minutes=15)
-FORMATS = {"json": "json", "csv": "csv"}
-AS = Parameter("as", parameters.one_of(FORMATS), "json (the default) or csv.", options=tuple(FORMATS))
-_TEXT_START = ("=", "+", "-", "@", "\t", "\r")
 
 
 @dataclass(frozen=True, slots=True)
@@ -235,7 +230,7 @@ GROUPED = (
     *RANGE,
     Parameter("group_by", parameters.names, f"At most two, comma-separated, of {', '.join(DIMENSIONS)}."),
     Parameter("step", parameters.one_of({step: step for step in STEPS}), "hour or day; none: one sum.", options=STEPS),
-    AS,
+    tables.AS,
 )
 
 
@@ -262,7 +257,7 @@ class EnergyUse(base.Resource):
 class EnergyReport(base.Resource):
     """By month, for a sustainability report: serving, idling, and training outside of deployments."""
 
-    known = (*RANGE, AS)
+    known = (*RANGE, tables.AS)
 
     @base.described(
         "read_energy_report", "Energy and CO2e by month", shapes.list_schema(esg.MonthRow), known, tag="gpus"
@@ -273,9 +268,7 @@ class EnergyReport(base.Resource):
         rows = esg.by_month(self.asker.project_id, start, end)
         if values.get("as") == "csv":
             columns = [field.name for field in dataclasses.fields(esg.MonthRow)]
-            return _table(
-                columns, [[_cell(shapes.plain(row)[one]) for one in columns] for row in rows], "energy-report"
-            )
+            return tables.table(columns, [[shapes.plain(row)[one] for one in columns] for row in rows], "energy-report")
         return self.answer({"items": rows})
 
 
@@ -300,24 +293,5 @@ def _csv(
     """Groups are columns."""
     columns = [field.name for field in dataclasses.fields(shape) if field.name != "group"]
     plain = [shapes.plain(line) for line in lines]
-    cells = [[_cell(row["group"][one]) for one in wanted] + [_cell(row[one]) for one in columns] for row in plain]
-    return _table([*wanted, *columns], cells, name)
-
-
-def _table(head: list[str], rows: list[list[Any]], name: str) -> HttpResponse:
-    written = io.StringIO()
-    csv.writer(written).writerows([head, *rows])
-    answer = HttpResponse(written.getvalue(), content_type="text/csv; charset=utf-8")
-    answer["Content-Disposition"] = f'attachment; filename="stanchion-{name}.csv"'
-    return answer
-
-
-def _cell(value: Any) -> Any:
-    """Empty for what is not known. A text that a spreadsheet would take for a formula begins with an apostrophe."""
-    if value is None:
-        return ""
-    return f"'{value}" if isinstance(value, str) and value.startswith(_TEXT_START) and not _is_number(value) else value
-
-
-def _is_number(text: str) -> bool:
-    return text.lstrip("-").replace(".", "", 1).isdecimal()
+    cells = [[row["group"][one] for one in wanted] + [row[one] for one in columns] for row in plain]
+    return tables.table([*wanted, *columns], cells, name)

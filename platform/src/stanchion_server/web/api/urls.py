@@ -8,6 +8,7 @@ from drf_spectacular.views import SpectacularAPIView
 from stanchion_server.web.api import (
     alert_previews,
     alerts,
+    budgets,
     calculators,
     calls,
     channels,
@@ -82,6 +83,8 @@ urlpatterns = [
     path("v1/scoring/rescorings/<int:number>", rescorings.OneRescoring.as_view(), name="api-rescoring"),
     path("v1/scoring/queue", scores.Queue.as_view(), name="api-scoring-queue"),
     path("v1/scoring/quarantine", scores.Quarantine.as_view(), name="api-quarantine"),
+    path("v1/budgets", budgets.Budgets.as_view(), name="api-budgets"),
+    path("v1/budgets/<int:number>", budgets.OneBudget.as_view(), name="api-budget"),
     path("v1/gpus", gpus.Gpus.as_view(), name="api-gpus"),
     path("v1/deployments", gpus.Deployments.as_view(), name="api-deployments"),
     path("v1/allocations", gpus.Allocations.as_view(), name="api-allocations"),
