@@ -236,7 +236,7 @@ def test_a_broken_channel_keeps_its_messages_tells_owners_and_sends_again_when_e
     assert not any("secretpart" in one.body + one.subject for one in mail.outbox)
     with pytest.raises(SenderError, match="Enable it first"):
         channel_services.resend(scene.project.pk, trigger.pk)
-    channel_services.enable(scene.project.pk, channel.pk)
+    channel_services.enable(scene.project.pk, channel.pk, "ada")
     channel_services.resend(scene.project.pk, trigger.pk)
     channel_services.resend(scene.project.pk, resolve.pk)
     scene.run()
@@ -379,7 +379,7 @@ def test_an_archived_channel_passes_on_what_waits(scene: Scene) -> None:
     fallback = scene.channel("webhook")
     channel = scene.channel("slack", fallback=fallback)
     scene.message(channel)
-    channel_services.archive(scene.project.pk, channel.pk)
+    channel_services.archive(scene.project.pk, channel.pk, "ada")
     scene.run()
     assert [got.path for got in scene.receiver.got] == ["/hook"]
 

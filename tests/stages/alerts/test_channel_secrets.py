@@ -141,7 +141,7 @@ def test_a_signing_secret_is_not_turned_while_the_others_cannot_be_read(project:
     channel = made(project, kind="webhook")
     settings.SECRET_KEY = NEW
     with pytest.raises(SenderError, match="Enter them again"):
-        channel_services.rotate_secret(project.pk, channel.pk)
+        channel_services.rotate_secret(project.pk, channel.pk, "ada")
     settings.SECRET_KEY = OLD
     assert set(channel_secrets.required(Channel.objects.get())) == {"url", "secret"}
 

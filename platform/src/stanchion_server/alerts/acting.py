@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from stanchion_server.alerts import incidents, memory, outbox
+from stanchion_server.alerts import history, incidents, memory, outbox
 from stanchion_server.alerts.models import Incident, IncidentEvent, Standing
 from stanchion_server.alerts.records import Group, key_of
 from stanchion_server.kernel import clock
@@ -93,6 +93,7 @@ def _done(incident: Incident, names: tuple[str, ...], kind: Kind, actor: str, te
     IncidentEvent.objects.create(
         project_id=incident.project_id, incident=incident, at=now, kind=kind, actor=actor, text=text
     )
+    history.note(incident.project_id, history.Kind.INCIDENT, incident.pk, str(incident), kind.value, actor)
     outbox.settle(incident.project_id, now)
     incident.refresh_from_db()
 

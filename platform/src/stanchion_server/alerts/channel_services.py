@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
-from stanchion_server.alerts import channel_secrets, facts, handover
+from stanchion_server.alerts import channel_secrets, facts, handover, history
 from stanchion_server.alerts.channels import KINDS, signing
 from stanchion_server.alerts.channels.base import Kind
 from stanchion_server.alerts.models import Channel, Notification
@@ -62,16 +62,18 @@ def create(project: Project, wanted: Wanted, actor: str) -> Made:
                 fallback=_fallback(project.pk, wanted.fallback, None), is_default=wanted.is_default,
                 created_at=clock.now(), created_by=actor[:150],
             )  # fmt: skip
+            _note(channel, "created", actor, history.difference({}, _said(channel)))
     except IntegrityError as error:
         raise _name_taken(wanted.name) from error
     return Made(channel, made)
 
 
 @transaction.atomic
-def change(project_id: int, number: int, changes: Mapping[str, Any]) -> Channel:
+def change(project_id: int, number: int, changes: Mapping[str, Any], actor: str) -> Channel:
     """`name`, `is_default`, `fallback` and `values` are changed where they are named; a secret that is not named or
     empty stays as it is, and is missing where it cannot be read."""
     channel = _locked(project_id, number)
+    before, held = _said(channel), channel_secrets.opened(channel)
     if "values" in changes:
         _take(channel, changes["values"])
     if "fallback" in changes:
@@ -84,7 +86,26 @@ def change(project_id: int, number: int, changes: Mapping[str, Any]) -> Channel:
             channel.save()
     except IntegrityError as error:
         raise _name_taken(channel.name) from error
+    entered = _entered(held or {}, channel_secrets.opened(channel) or {})
+    _note(channel, "changed", actor, {**history.difference(before, _said(channel)), **entered})
     return channel
+
+
+def _note(channel: Channel, action: str, actor: str, detail: history.Detail | None = None) -> None:
+    history.note(channel.project_id, history.Kind.CHANNEL, channel.pk, channel.name, action, actor, detail)
+
+
+def _said(channel: Channel) -> dict[str, Any]:
+    """What is no secret."""
+    fallback = channel.fallback.name if channel.fallback is not None else None
+    named = {"name": channel.name, "kind": channel.kind, "fallback": fallback, "is_default": channel.is_default}
+    return {**named, **channel.settings}
+
+
+def _entered(before: Mapping[str, str], after: Mapping[str, str]) -> history.Detail:
+    """Which secrets are others than before, not what they are."""
+    names = sorted(history.difference(before, after))
+    return {"secrets": (None, ", ".join(names))} if names else {}
 
 
 def _take(channel: Channel, values: Mapping[str, str]) -> None:
@@ -98,7 +119,7 @@ def _take(channel: Channel, values: Mapping[str, str]) -> None:
 
 
 @transaction.atomic
-def rotate_secret(project_id: int, number: int) -> Made:
+def rotate_secret(project_id: int, number: int, actor: str) -> Made:
     """A new signing secret; the old one signs beside it for a day."""
     channel = _locked(project_id, number)
     if channel.kind != "webhook":
@@ -108,27 +129,30 @@ def rotate_secret(project_id: int, number: int) -> Made:
     turned = {"secret": new, "previous": held["secret"], "previous_until": until}
     channel.secrets = channel_secrets.sealed({**held, **turned})
     channel.save(update_fields=["secrets"])
+    _note(channel, "signing secret renewed", actor)
     return Made(channel, new)
 
 
 @transaction.atomic
-def archive(project_id: int, number: int) -> Channel:
+def archive(project_id: int, number: int, actor: str) -> Channel:
     """Out of use. What waits for it goes its other way."""
     channel = _locked(project_id, number)
     channel.archived_at, channel.is_default = clock.now(), False
     channel.save(update_fields=["archived_at", "is_default"])
+    _note(channel, "archived", actor)
     for row in Notification.objects.select_for_update().filter(channel=channel, state=State.WAITING)[:5_000]:
         handover.fail(row, "the channel was archived", clock.now())
     return channel
 
 
 @transaction.atomic
-def enable(project_id: int, number: int) -> Channel:
+def enable(project_id: int, number: int, actor: str) -> Channel:
     """A broken or held channel is tried again; what failed is sent again only by `resend`."""
     channel = _locked(project_id, number)
     channel_secrets.required(channel)
     channel.broken_at, channel.broken_reason, channel.held_until = None, "", None
     channel.save(update_fields=["broken_at", "broken_reason", "held_until"])
+    _note(channel, "enabled again", actor)
     return channel
 
 

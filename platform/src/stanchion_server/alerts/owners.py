@@ -7,6 +7,7 @@ from typing import Any
 
 from django.db import IntegrityError, transaction
 
+from stanchion_server.alerts import history
 from stanchion_server.alerts.models import Channel, Owner
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Project
@@ -32,6 +33,7 @@ def add(project: Project, values: Mapping[str, Any], actor: str) -> Owner:
         raise SenderError("too_many_owners", f"A project has at most {MOST_OWNERS} owners. Delete one.", 409)
     row = Owner(project=project, **columns)
     _save(row)
+    _note(row, row.pk, "created", actor, history.difference({}, _said(row)))
     return row
 
 
@@ -39,9 +41,11 @@ def add(project: Project, values: Mapping[str, Any], actor: str) -> Owner:
 def change(project_id: int, number: int, values: Mapping[str, Any], actor: str) -> Owner:
     """What is named is changed."""
     row = _locked(project_id, number)
+    before = _said(row)
     for name, value in _checked(project_id, values).items():
         setattr(row, name, value)
     _save(row)
+    _note(row, row.pk, "changed", actor, history.difference(before, _said(row)))
     return row
 
 
@@ -49,8 +53,18 @@ def change(project_id: int, number: int, values: Mapping[str, Any], actor: str) 
 def delete(project_id: int, number: int, actor: str) -> Owner:
     row = _locked(project_id, number)
     row.delete()
+    _note(row, number, "deleted", actor)
     row.pk = number
     return row
+
+
+def _note(row: Owner, number: int, action: str, actor: str, detail: history.Detail | None = None) -> None:
+    history.note(row.project_id, history.Kind.OWNER, number, str(row), action, actor, detail)
+
+
+def _said(row: Owner) -> dict[str, Any]:
+    channel = row.channel.name if row.channel is not None else None
+    return {"person": row.person, "feature": row.feature or None, "topic": row.topic, "channel": channel}
 
 
 def _checked(project_id: int, values: Mapping[str, Any]) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from django.db import transaction
 
-from stanchion_server.alerts import outbox, quieting
+from stanchion_server.alerts import history, outbox, quieting
 from stanchion_server.alerts.models import Incident, Silence
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
@@ -46,6 +46,8 @@ def silence(
         project=project, matchers=wanted, starts_at=starts_at, ends_at=ends_at, reason=reason, created_at=now,
         created_by=actor,
     )  # fmt: skip
+    detail = {"until": (None, f"{ends_at:%Y-%m-%d %H:%M} UTC"), "reason": (None, reason)}
+    history.note(project.pk, history.Kind.SILENCE, row.pk, told(wanted), "created", actor, detail)
     outbox.settle(project.pk, now)
     return row
 
@@ -60,6 +62,7 @@ def end_silence(project_id: int, number: int, actor: str) -> Silence:
     if row.ends_at > now:
         row.ends_at, row.starts_at, row.ended_by = now, min(row.starts_at, now), actor
         row.save(update_fields=["ends_at", "starts_at", "ended_by"])
+        history.note(project_id, history.Kind.SILENCE, row.pk, told(row.matchers), "ended", actor)
         outbox.settle(project_id, now)
     return row
 

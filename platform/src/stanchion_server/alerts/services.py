@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 from django.db import transaction
 
-from stanchion_server.alerts import definitions, documents, incidents, outbox
+from stanchion_server.alerts import definitions, documents, history, incidents, outbox
 from stanchion_server.alerts.compiled import written
 from stanchion_server.alerts.definitions import Definition
 from stanchion_server.alerts.models import Channel, Incident, IncidentEvent, Rule, Standing
@@ -93,6 +93,8 @@ def pause(project_id: int, rule_id: int, actor: str, *, is_paused: bool) -> Rule
     if rule.is_paused != is_paused:
         rule.is_paused, rule.changed_at, rule.changed_by = is_paused, clock.now(), actor
         rule.save(update_fields=["is_paused", "changed_at", "changed_by"])
+        action = "paused" if is_paused else "watched again"
+        history.note(project_id, history.Kind.RULE, rule.pk, rule.name, action, actor)
         if is_paused:
             _leave(rule, "the rule was paused", actor)
     return rule
@@ -106,6 +108,7 @@ def archive(project_id: int, rule_id: int, actor: str) -> Rule:
         rule.archived_at = rule.changed_at = clock.now()
         rule.changed_by = actor
         rule.save(update_fields=["archived_at", "changed_at", "changed_by"])
+        history.note(project_id, history.Kind.RULE, rule.pk, rule.name, "archived", actor)
         _leave(rule, "the rule was archived", actor)
     return rule
 
@@ -156,6 +159,7 @@ def _write(
 ) -> Rule:  # fmt: skip
     now, channels = clock.now(), _channels(project, definition)
     text = {name: value for name, value in plain.items() if name not in OWN_COLUMNS and value is not None}
+    before = {} if rule is None else form_of(rule)
     if rule is None:
         rule = Rule(project=project, created_at=now, created_by=actor, version=0, is_starter=is_starter)
     elif written(rule).get("watch") != text.get("watch"):
@@ -166,6 +170,9 @@ def _write(
     rule.changed_at, rule.changed_by = now, actor
     rule.save()
     rule.channels.set(channels)
+    detail = history.difference(before, form_of(rule)) if before else {}
+    action = "changed" if before else "created"
+    history.note(project.pk, history.Kind.RULE, rule.pk, rule.name, action, actor, detail)
     if rule.is_paused:
         _leave(rule, "the rule was paused", actor)
     return rule

@@ -12,9 +12,9 @@ from zoneinfo import available_timezones
 
 from django.db import IntegrityError, transaction
 
-from stanchion_server.alerts import outbox, quieting
+from stanchion_server.alerts import history, outbox, quieting
 from stanchion_server.alerts.models import MaintenanceWindow
-from stanchion_server.alerts.quiet_services import checked_matchers
+from stanchion_server.alerts.quiet_services import checked_matchers, told
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Project
@@ -35,6 +35,7 @@ def add(project: Project, values: Mapping[str, Any], actor: str) -> MaintenanceW
     now = clock.now()
     row = MaintenanceWindow(project=project, created_at=now, created_by=actor[:150], **columns)
     _save(row)
+    _note(row, "created", actor)
     outbox.settle(project.pk, now)
     return row
 
@@ -43,12 +44,13 @@ def add(project: Project, values: Mapping[str, Any], actor: str) -> MaintenanceW
 def change(project_id: int, number: int, values: Mapping[str, Any], actor: str) -> MaintenanceWindow:
     """What is named is changed. Another schedule may be on at once, also where the last one was ended."""
     row = _locked(project_id, number)
-    columns = _checked(values)
+    columns, before = _checked(values), _said(row)
     if any(getattr(row, name) != columns[name] for name in SCHEDULE & columns.keys()):
         row.ended_at = None
     for name, value in columns.items():
         setattr(row, name, value)
     _save(row)
+    _note(row, "changed", actor, history.difference(before, _said(row)))
     outbox.settle(project_id, clock.now())
     return row
 
@@ -61,6 +63,7 @@ def end(project_id: int, number: int, actor: str) -> MaintenanceWindow:
         raise SenderError("not_on", f"The window “{row.name}” is not on at present; there is nothing to end.", 409)
     row.ended_at = now
     row.save(update_fields=["ended_at"])
+    _note(row, "ended for now", actor)
     outbox.settle(project_id, now)
     return row
 
@@ -71,8 +74,21 @@ def delete(project_id: int, number: int, actor: str) -> MaintenanceWindow:
     row, now = _locked(project_id, number), clock.now()
     row.archived_at = now
     row.save(update_fields=["archived_at"])
+    _note(row, "deleted", actor)
     outbox.settle(project_id, now)
     return row
+
+
+def _note(row: MaintenanceWindow, action: str, actor: str, detail: history.Detail | None = None) -> None:
+    history.note(row.project_id, history.Kind.WINDOW, row.pk, row.name, action, actor, detail)
+
+
+def _said(row: MaintenanceWindow) -> dict[str, Any]:
+    """What a person says of it, as JSON."""
+    return {
+        "name": row.name, "weekdays": list(row.weekdays), "starts": f"{row.starts:%H:%M}", "length_min": row.length_min,
+        "time_zone": row.time_zone, "matchers": told(row.matchers),
+    }  # fmt: skip
 
 
 def _checked(values: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,11 +23,13 @@ ROLE_SCOPES: dict[str, frozenset[str]] = {
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """One project, and what may be done there. `who` is for sentences, not for decisions."""
+    """One project, and what may be done there. `who` is for sentences, not for decisions; `actor` is the name that
+    stands beside what is changed."""
 
     project_id: int
     scopes: frozenset[str]
     who: str
+    actor: str
 
     def allows(self, scope: Scope) -> bool:
         return scope.value in self.scopes or Scope.ADMIN.value in self.scopes
@@ -77,7 +79,8 @@ def access_of(request: Request, slug: str) -> Access:
 def _of_key(principal: access.Principal, slug: str) -> Access:
     if slug and not Project.objects.filter(pk=principal.project_id, slug=slug).exists():
         raise _no_project(slug)
-    return Access(principal.project_id, principal.scopes, f"The API key “{principal.key_name}”")
+    name = principal.key_name
+    return Access(principal.project_id, principal.scopes, f"The API key “{name}”", f"API key {name}")
 
 
 def _of_person(user: User, slug: str) -> Access:
@@ -87,7 +90,7 @@ def _of_person(user: User, slug: str) -> Access:
     if len(projects) > 1:
         raise SenderError("project_needed", "You have several projects. Add `project=<slug>` to the request.")
     role = access.role_in(user, projects[0]) or ""
-    return Access(projects[0].pk, ROLE_SCOPES.get(role, frozenset()), f"Your role “{role}”")
+    return Access(projects[0].pk, ROLE_SCOPES.get(role, frozenset()), f"Your role “{role}”", user.get_username())
 
 
 def _no_project(slug: str) -> SenderError:

@@ -24,7 +24,7 @@ from stanchion_server.web.api.policies import checked
 TAG = "alerts"
 
 
-def _number(value: str) -> int:
+def whole(value: str) -> int:
     if not value.isascii() or not value.isdecimal() or len(value) > 18:
         raise ValueError("a whole number")
     return int(value)
@@ -33,7 +33,7 @@ def _number(value: str) -> int:
 INCIDENTS = (
     Parameter("state", parameters.one_of(selectors.STATES), "Open, resolved or all.", options=tuple(selectors.STATES)),
     Parameter("rule", parameters.text, "Only of the rule with this name."),
-    Parameter("before", _number, "Only older than this incident's number.", type="integer"),
+    Parameter("before", whole, "Only older than this incident's number.", type="integer"),
     LIMIT,
 )
 
@@ -166,7 +166,7 @@ class Rules(base.Resource):
         request={"application/json": {"type": "object"}},
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        rule = services.save(project_of(self), request.data, self.asker.who)
+        rule = services.save(project_of(self), request.data, self.asker.actor)
         return Response(shapes.plain(rule_view(rule), self.hidden), status=201)
 
 
@@ -183,7 +183,7 @@ class OneRule(base.Resource):
     )  # fmt: skip
     def put(self, request: Request, number: int) -> Response:
         found = rule_of(self, number)
-        return self.answer(rule_view(services.save(project_of(self), request.data, self.asker.who, found.pk)))
+        return self.answer(rule_view(services.save(project_of(self), request.data, self.asker.actor, found.pk)))
 
     @base.described(
         "archive_alert_rule", "Never judged again; its incidents end and stay", shapes.schema_of(RuleView), (),
@@ -191,7 +191,7 @@ class OneRule(base.Resource):
     )  # fmt: skip
     def delete(self, request: Request, number: int) -> Response:
         found = rule_of(self, number)
-        return self.answer(rule_view(services.archive(self.asker.project_id, found.pk, self.asker.who)))
+        return self.answer(rule_view(services.archive(self.asker.project_id, found.pk, self.asker.actor)))
 
 
 class Documents(base.Resource):
@@ -207,7 +207,7 @@ class Documents(base.Resource):
     def post(self, request: Request) -> Response:
         values = checked(Document, request)
         steps, mistakes = services.apply(
-            project_of(self), values["yaml"], self.asker.who, is_dry_run=values["dry_run"], is_pruning=values["prune"]
+            project_of(self), values["yaml"], self.asker.actor, is_dry_run=values["dry_run"], is_pruning=values["prune"]
         )
         status = 400 if mistakes else 200
         return Response(shapes.plain(Applied(steps, mistakes), self.hidden), status=status)
@@ -249,7 +249,7 @@ class Action(base.Resource):
         "number", "action", tag=TAG, request=Act,
     )  # fmt: skip
     def post(self, request: Request, number: int, action: str) -> Response:
-        values, project_id, who = checked(Act, request), self.asker.project_id, self.asker.who
+        values, project_id, who = checked(Act, request), self.asker.project_id, self.asker.actor
         if action == "acknowledge":
             acting.acknowledge(project_id, number, who)
         elif action == "assign":
@@ -293,7 +293,7 @@ class Silences(base.Resource):
         if not values["dry_run"]:
             made = quiet_services.silence(
                 project_of(self), values["matchers"], values["starts_at"], values["ends_at"], values["reason"],
-                self.asker.who,
+                self.asker.actor,
             )  # fmt: skip
         body = Silenced(silence_view(made) if made else None, tuple(incident_view(one) for one in hides))
         return Response(shapes.plain(body, self.hidden), status=201 if made else 200)
@@ -304,7 +304,7 @@ class OneSilence(base.Resource):
 
     @base.described("end_silence", "Over now", shapes.schema_of(SilenceView), (), "number", tag=TAG)
     def delete(self, request: Request, number: int) -> Response:
-        return self.answer(silence_view(quiet_services.end_silence(self.asker.project_id, number, self.asker.who)))
+        return self.answer(silence_view(quiet_services.end_silence(self.asker.project_id, number, self.asker.actor)))
 
 
 def project_of(resource: base.Resource) -> Project:

@@ -80,7 +80,7 @@ class Channels(base.Resource):
     def post(self, request: Request) -> Response:
         said = checked(NewChannel, request)
         project = Project.objects.get(pk=self.asker.project_id)
-        made = services.create(project, services.Wanted(**said), self.asker.who)
+        made = services.create(project, services.Wanted(**said), self.asker.actor)
         return Response(shapes.plain(made_view(made)), status=201)
 
 
@@ -97,7 +97,7 @@ class OneChannel(base.Resource):
     def patch(self, request: Request, number: int) -> Response:
         found = channel_of(self, number)
         changes = checked(ChannelChange, request)
-        return self.answer(channel_view(services.change(self.asker.project_id, found.pk, changes)))
+        return self.answer(channel_view(services.change(self.asker.project_id, found.pk, changes, self.asker.actor)))
 
     @base.described(
         "archive_channel", "Out of use; what waits for it goes to its fallback", shapes.schema_of(ChannelView), (),
@@ -105,7 +105,7 @@ class OneChannel(base.Resource):
     )  # fmt: skip
     def delete(self, request: Request, number: int) -> Response:
         found = channel_of(self, number)
-        return self.answer(channel_view(services.archive(self.asker.project_id, found.pk)))
+        return self.answer(channel_view(services.archive(self.asker.project_id, found.pk, self.asker.actor)))
 
 
 class Test(base.Resource):
@@ -117,7 +117,7 @@ class Test(base.Resource):
     )  # fmt: skip
     def post(self, request: Request, number: int) -> Response:
         project = Project.objects.get(pk=self.asker.project_id)
-        row = services.test(project, channel_of(self, number).pk, self.asker.who)
+        row = services.test(project, channel_of(self, number).pk, self.asker.actor)
         return Response(shapes.plain(deliveries.delivery_view(row)), status=201)
 
 
@@ -130,7 +130,7 @@ class Enable(base.Resource):
     )  # fmt: skip
     def post(self, request: Request, number: int) -> Response:
         found = channel_of(self, number)
-        return self.answer(channel_view(services.enable(self.asker.project_id, found.pk)))
+        return self.answer(channel_view(services.enable(self.asker.project_id, found.pk, self.asker.actor)))
 
 
 class Rotate(base.Resource):
@@ -142,7 +142,7 @@ class Rotate(base.Resource):
     )  # fmt: skip
     def post(self, request: Request, number: int) -> Response:
         found = channel_of(self, number)
-        return self.answer(made_view(services.rotate_secret(self.asker.project_id, found.pk)))
+        return self.answer(made_view(services.rotate_secret(self.asker.project_id, found.pk, self.asker.actor)))
 
 
 def channel_of(resource: base.Resource, number: int) -> Channel:

@@ -55,7 +55,7 @@ class Owners(base.Resource):
     )
     def post(self, request: Request) -> Response:
         project = Project.objects.get(pk=self.asker.project_id)
-        row = services.add(project, checked(NewOwner, request), self.asker.who)
+        row = services.add(project, checked(NewOwner, request), self.asker.actor)
         return Response(shapes.plain(owner_view(row)), status=201)
 
 
@@ -74,11 +74,11 @@ class OneOwner(base.Resource):
     )
     def patch(self, request: Request, number: int) -> Response:
         changes = checked(OwnerChange, request)
-        return self.answer(owner_view(services.change(self.asker.project_id, number, changes, self.asker.who)))
+        return self.answer(owner_view(services.change(self.asker.project_id, number, changes, self.asker.actor)))
 
     @base.described("delete_alert_owner", "No longer told", shapes.schema_of(OwnerView), (), "number", tag="alerts")
     def delete(self, request: Request, number: int) -> Response:
-        return self.answer(owner_view(services.delete(self.asker.project_id, number, self.asker.who)))
+        return self.answer(owner_view(services.delete(self.asker.project_id, number, self.asker.actor)))
 
 
 def owner_view(row: Owner) -> OwnerView:

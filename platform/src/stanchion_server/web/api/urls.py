@@ -6,6 +6,7 @@ from django.urls import path
 from drf_spectacular.views import SpectacularAPIView
 
 from stanchion_server.web.api import (
+    alert_history,
     alert_previews,
     alerts,
     budgets,
@@ -101,6 +102,7 @@ urlpatterns = [
     path("v1/alerts/<int:number>/<str:action>", alerts.Action.as_view(), name="api-incident-action"),
     path("v1/silences", alerts.Silences.as_view(), name="api-silences"),
     path("v1/silences/<int:number>", alerts.OneSilence.as_view(), name="api-silence"),
+    path("v1/alert-changes", alert_history.History.as_view(), name="api-alert-changes"),
     path("v1/maintenance-windows", windows.Windows.as_view(), name="api-maintenance-windows"),
     path("v1/maintenance-windows/<int:number>", windows.OneWindow.as_view(), name="api-maintenance-window"),
     path("v1/maintenance-windows/<int:number>/end", windows.End.as_view(), name="api-maintenance-window-end"),

@@ -81,7 +81,7 @@ class Windows(base.Resource):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         project = Project.objects.get(pk=self.asker.project_id)
-        row = services.add(project, checked(NewWindow, request), self.asker.who)
+        row = services.add(project, checked(NewWindow, request), self.asker.actor)
         return Response(shapes.plain(_now(row)), status=201)
 
 
@@ -101,14 +101,14 @@ class OneWindow(base.Resource):
     )  # fmt: skip
     def patch(self, request: Request, number: int) -> Response:
         changes = checked(WindowChange, request)
-        return self.answer(_now(services.change(self.asker.project_id, number, changes, self.asker.who)))
+        return self.answer(_now(services.change(self.asker.project_id, number, changes, self.asker.actor)))
 
     @base.described(
         "delete_maintenance_window", "Out of the lists, and over where it was on", shapes.schema_of(WindowView), (),
         "number", tag="alerts",
     )  # fmt: skip
     def delete(self, request: Request, number: int) -> Response:
-        return self.answer(_now(services.delete(self.asker.project_id, number, self.asker.who)))
+        return self.answer(_now(services.delete(self.asker.project_id, number, self.asker.actor)))
 
 
 class End(base.Resource):
@@ -119,7 +119,7 @@ class End(base.Resource):
         shapes.schema_of(WindowView), (), "number", tag="alerts", request=None,
     )  # fmt: skip
     def post(self, request: Request, number: int) -> Response:
-        return self.answer(_now(services.end(self.asker.project_id, number, self.asker.who)))
+        return self.answer(_now(services.end(self.asker.project_id, number, self.asker.actor)))
 
 
 def _now(row: MaintenanceWindow) -> WindowView:

@@ -24,11 +24,11 @@ from stanchion_server.alerts import (
 )
 from stanchion_server.alerts.definitions import Definition
 from stanchion_server.alerts.measures import SOURCES
-from stanchion_server.alerts.models import Incident, Rule
+from stanchion_server.alerts.models import Change, Incident, Rule
 from stanchion_server.alerts.previewing import DAYS, Preview
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.web.pages import alert_charts, rule_fields
+from stanchion_server.web.pages import alert_charts, alert_history, rule_fields
 from stanchion_server.web.pages.frame import Visit, project_page
 
 DAYS_BACK = (1, 7, 14, 30)
@@ -217,6 +217,7 @@ def _page(visit: Visit, stored: Rule | None, draft: Draft) -> HttpResponse:
         beside=rule_fields.beside(chosen["rest"]),
         written=documents.write_one(services.form_of(stored)) if stored else "",
         is_asked=visit.request.method == "POST",
+        lines=alert_history.of(visit, Change.Kind.RULE, stored.pk) if stored else (),
         **_shown(draft.definition, draft.preview, draft.days),
     )  # fmt: skip
 

@@ -13,8 +13,9 @@ from stanchion_server.alerts import channel_secrets
 from stanchion_server.alerts import channel_selectors as selectors
 from stanchion_server.alerts import channel_services as services
 from stanchion_server.alerts.channels import KINDS
-from stanchion_server.alerts.models import Channel
+from stanchion_server.alerts.models import Change, Channel
 from stanchion_server.kernel.errors import SenderError
+from stanchion_server.web.pages import alert_history
 from stanchion_server.web.pages.frame import Visit, project_page
 
 
@@ -74,7 +75,7 @@ def channel(visit: Visit, number: int) -> HttpResponse:
         "is_default": wanted.is_default,
     }
     try:
-        services.change(visit.project.pk, found.pk, changes)
+        services.change(visit.project.pk, found.pk, changes, visit.who)
     except SenderError as error:
         return _one(visit, channel_of(visit, number), error.http_status, refusal=error.message)
     messages.success(visit.request, "The channel is changed.")
@@ -94,7 +95,7 @@ def test_channel(visit: Visit, number: int) -> HttpResponse:
 @project_page
 def enable_channel(visit: Visit, number: int) -> HttpResponse:
     visit.require_admin()
-    services.enable(visit.project.pk, channel_of(visit, number).pk)
+    services.enable(visit.project.pk, channel_of(visit, number).pk, visit.who)
     messages.success(visit.request, "The channel is used again. Send what failed again below.")
     return redirect("alert_channel", visit.project.slug, number)
 
@@ -103,7 +104,7 @@ def enable_channel(visit: Visit, number: int) -> HttpResponse:
 @project_page
 def rotate_channel(visit: Visit, number: int) -> HttpResponse:
     visit.require_admin()
-    made = services.rotate_secret(visit.project.pk, channel_of(visit, number).pk)
+    made = services.rotate_secret(visit.project.pk, channel_of(visit, number).pk, visit.who)
     return _one(visit, made.channel, secret=made.shown_once)
 
 
@@ -111,7 +112,7 @@ def rotate_channel(visit: Visit, number: int) -> HttpResponse:
 @project_page
 def archive_channel(visit: Visit, number: int) -> HttpResponse:
     visit.require_admin()
-    services.archive(visit.project.pk, channel_of(visit, number).pk)
+    services.archive(visit.project.pk, channel_of(visit, number).pk, visit.who)
     messages.success(visit.request, "The channel is archived.")
     return redirect("alert_channels", visit.project.slug)
 
@@ -130,7 +131,8 @@ def _one(visit: Visit, row: Channel, status: int = 200, **more: Any) -> HttpResp
     page = selectors.deliveries(visit.project.pk, row.pk, limit=20)
     return visit.render(
         "pages/channel.html", "alert_channels", status, channel=row, kind=kind, fields=fields, others=others,
-        rows=page.items, is_unreadable=channel_secrets.opened(row) is None, unreadable=channel_secrets.UNREADABLE,
+        rows=page.items, lines=alert_history.of(visit, Change.Kind.CHANNEL, row.pk),
+        is_unreadable=channel_secrets.opened(row) is None, unreadable=channel_secrets.UNREADABLE,
         fallback=str(row.fallback_id or ""), name=row.name, is_default=row.is_default, **more,
     )  # fmt: skip
 

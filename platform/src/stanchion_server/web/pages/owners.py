@@ -10,8 +10,9 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from stanchion_server.alerts import channel_selectors, owners
-from stanchion_server.alerts.models import Owner
+from stanchion_server.alerts.models import Change, Owner
 from stanchion_server.kernel.errors import SenderError
+from stanchion_server.web.pages import alert_history
 from stanchion_server.web.pages.frame import Visit, project_page
 
 FIELDS = ("feature", "topic", "person", "channel")
@@ -57,7 +58,13 @@ def alert_owner(visit: Visit, number: int) -> HttpResponse:
             messages.success(visit.request, "The owner is changed.")
             return redirect("alert_owners", visit.project.slug)
     return visit.render(
-        "pages/alert_owner.html", "alert_channels", status, owner=found, refusal=refusal, **_form(visit, form)
+        "pages/alert_owner.html",
+        "alert_channels",
+        status,
+        owner=found,
+        refusal=refusal,
+        lines=alert_history.of(visit, Change.Kind.OWNER, number),
+        **_form(visit, form),
     )
 
 

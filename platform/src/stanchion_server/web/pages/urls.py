@@ -6,6 +6,7 @@ from django.contrib.auth.views import LogoutView
 from django.urls import URLPattern, URLResolver, path
 
 from stanchion_server.web.pages import (
+    alert_history,
     alert_rules,
     alerts,
     backtesting,
@@ -109,6 +110,7 @@ urlpatterns: list[URLPattern | URLResolver] = [
     path("p/<slug:slug>/alerts/silences", alerts.silences, name="silences"),
     path("p/<slug:slug>/alerts/silences/new", alerts.silences, name="new_silence"),
     path("p/<slug:slug>/alerts/silences/<int:number>/end", alerts.end_silence, name="end_silence"),
+    path("p/<slug:slug>/alerts/history", alert_history.alert_history, name="alert_history"),
     path("p/<slug:slug>/alerts/maintenance", windows.maintenance, name="maintenance_windows"),
     path("p/<slug:slug>/alerts/maintenance/<int:number>", windows.window, name="maintenance_window"),
     path("p/<slug:slug>/alerts/maintenance/<int:number>/end", windows.end_window, name="end_maintenance_window"),

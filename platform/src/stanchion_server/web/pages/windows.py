@@ -13,9 +13,9 @@ from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods, require_POST
 
 from stanchion_server.alerts import quiet_services, window_selectors, windows
-from stanchion_server.alerts.models import MaintenanceWindow
+from stanchion_server.alerts.models import Change, MaintenanceWindow
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.web.pages import matching
+from stanchion_server.web.pages import alert_history, matching
 from stanchion_server.web.pages.frame import Visit, project_page
 
 FIELDS = ("name", "starts", "length_min", "time_zone", "matchers")
@@ -57,7 +57,13 @@ def window(visit: Visit, number: int) -> HttpResponse:
             messages.success(visit.request, "The window is changed.")
             return redirect("maintenance_window", visit.project.slug, number)
     return visit.render(
-        "pages/alert_window.html", "silences", status, refusal=refusal, one=_shown(found), **_form(form)
+        "pages/alert_window.html",
+        "silences",
+        status,
+        refusal=refusal,
+        one=_shown(found),
+        lines=alert_history.of(visit, Change.Kind.WINDOW, number),
+        **_form(form),
     )
 
 
