@@ -13,7 +13,8 @@ SUMMARIES = App("backoffice-jobs", "ticket-summary", "summarise ticket")
 AGENT = App("order-agent", "order-agent", "order-agent", is_agent=True)
 TRIAGE = App("backoffice-jobs", "review-triage", "classify review")
 COPY = App("catalogue-studio", "product-copy", "draft product text")
-APPS = (SUPPORT, SUMMARIES, AGENT, TRIAGE, COPY)
+DIGEST = App("backoffice-jobs", "review-digest", "digest reviews")
+APPS = (SUPPORT, SUMMARIES, AGENT, TRIAGE, COPY, DIGEST)
 
 CACHE_FROM_TOKENS = 600
 

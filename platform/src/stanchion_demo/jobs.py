@@ -1,15 +1,16 @@
-"""What runs without a person waiting: ticket summaries, review triage, product texts."""
+"""What runs without a person waiting: ticket summaries, review triage, product texts, digests of reviews."""
 
 # ruff: noqa: E501 - a text stands on one line where that reads best
 
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from random import Random
 
 from stanchion_demo import catalogue, planted_texts
 from stanchion_demo.catalogue import Prompt
-from stanchion_demo.steps import Kind, Turn
+from stanchion_demo.steps import Kind, Turn, Usage
 from stanchion_demo.support_texts import TOPICS
 from stanchion_demo.words import Facts, write
 
@@ -23,6 +24,9 @@ TRIAGE_TEXT = (
     "urgent (true when somebody was hurt, a product got hot, or a lawyer is mentioned)."
 )
 COPY_TEXT = "Write a product text of sixty to ninety words for Birchwood's shop. Concrete, no superlatives, no exclamation marks. Mention material, use and care."
+DIGEST_TEXT = "Read all reviews below and write a digest for the buyers: what is praised, what breaks, which products stand out. Quote nobody."
+PREFILL_PER_S = 2_500
+"""Prompt tokens a second on one of the shop's cards: made up, of the size that vLLM reaches with 8B on an L4."""
 
 _MAILS = (
     "From: {name}\nOrder {order}, {product}, {price}.\n{first} writes on {ordered} that {part} {fault}. A photo is attached, the serial number is [readable|not readable].",
@@ -58,10 +62,12 @@ _COPY = (
     "The {product} in {colour} is made for {room}. Its surface is [oiled|varnished] and can be wiped with a damp cloth; [once a year it wants a little oil|it needs no further care]. It is put together by two people in about an hour, and every part can be ordered again for ten years. Goes well with the {other}.",
     "Plain, sturdy and easy to repair: the {product} comes in {colour} and {othercolour}. The edges are rounded, the screws are made of steel, and the wood comes from forests within three hundred kilometres of the workshop in {city}. Wipe it dry after cleaning. It fits {room} as well as a larger place.",
 )  # fmt: skip
+_DIGEST = "Praised: the {product} in {colour}, [quick answers of support|careful packing] and how long {part} lasts. Breaks: {part} of the {other} {fault}, mostly [in the first weeks|after {months} months]. [{carrier} is named for late parcels in {city}.|Assembly takes longer than the manual says.] Stands out: the {product}, [liked for|bought for] {room}."
 
 SUMMARY = Prompt("ticket-summary", "4", SUMMARY_TEXT)
 TRIAGE = Prompt("review-triage", "2", TRIAGE_TEXT)
 COPY = Prompt("product-copy", "11", COPY_TEXT)
+DIGEST = Prompt("review-digest", "3", DIGEST_TEXT)
 
 
 def summary(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
@@ -99,3 +105,15 @@ def copy(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
     text = write(rng, rng.choice(_COPY), facts)
     call = catalogue.call(rng, catalogue.GEMINI_FLASH, COPY, [{"role": "user", "content": sheet}], text)
     return [Turn(0.0, (call,))], frozenset()
+
+
+def digest(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
+    """The hourly work of the shop's own model: a long prompt of which the job withholds the reviews themselves from
+    its telemetry, as those who wrote them never agreed to that."""
+    reviews = rng.randint(300, 520)
+    asked = f"[{reviews} reviews of the last seven days, withheld from telemetry]"
+    text = write(rng, _DIGEST, facts)
+    call = catalogue.call(rng, catalogue.LLAMA, DIGEST, [{"role": "user", "content": asked}], text)
+    usage = Usage(call.usage.fresh_tokens + 150 * reviews, call.usage.output_tokens)
+    latency_s = round(call.latency_s + usage.input_tokens / PREFILL_PER_S, 3)
+    return [Turn(0.0, (replace(call, usage=usage, latency_s=latency_s),))], frozenset()

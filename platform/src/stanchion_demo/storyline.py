@@ -40,6 +40,8 @@ TROUBLE = (
 )  # fmt: skip
 """How often a support conversation is planted with each kind, outside of episodes."""
 GUARD_TROUBLE = frozenset({Kind.GUARD_OUTAGE, Kind.GUARD_LATE})
+DIGEST_HOURS = range(6, 22)
+"""One digest in each of these hours of the day (UTC)."""
 FAILURES = ((429, 0.022), (408, 0.012), (500, 0.014))
 
 
@@ -97,6 +99,7 @@ RELEASES = (
     Release(catalogue.SUMMARIES, ALWAYS, "0.12.3"),
     Release(catalogue.TRIAGE, ALWAYS, "0.12.3"),
     Release(catalogue.COPY, ALWAYS, "5.1.0"),
+    Release(catalogue.DIGEST, ALWAYS, "0.12.3"),
 )
 
 
@@ -183,10 +186,24 @@ def _hour(story: Story, hour: int) -> list[Conversation]:
     starts += [start for episode in _touching(hour) for start in _extra(story, rng, hour, episode)]
     starts.sort(key=lambda start: start[0])
     from_anchor = 60 * (hour - HISTORY_HOURS)
-    return [
+    told = [
         _conversation(story, hour * 1000 + place, from_anchor + minute, episode)
         for place, (minute, episode) in enumerate(starts)
     ]
+    return sorted([*told, *_digests(story, hour)], key=lambda each: each.at)
+
+
+def _digests(story: Story, hour: int) -> list[Conversation]:
+    """The hour's run of the job on the shop's own cards, where there is one."""
+    number = hour * 1000 + 999
+    rng = Random(f"{story.seed}/conversation/{number}")
+    minute = 60 * (hour - HISTORY_HOURS + rng.random())
+    at = story.anchor + timedelta(milliseconds=round(minute * 60_000))
+    if at.astimezone(UTC).hour not in DIGEST_HOURS or rng.random() >= story.scale:
+        return []
+    turns, planted = jobs.digest(rng, facts(rng, at))
+    app, release = catalogue.DIGEST, release_of(catalogue.DIGEST, minute).name
+    return [Conversation(number, at, app, release, "production", f"{app.feature}-{number}", "", turns, planted)]
 
 
 def _touching(hour: int) -> list[Episode]:

@@ -152,12 +152,18 @@ def _tiles(rows: Sequence[AllocatedRow]) -> list[Tile]:
     return [
         Tile("Self-hosted cost", formats.usd(usd), f"{formats.usd(power)} of it electricity" if power else ""),
         Tile("Idle", formats.usd(idle), f"{formats.percent(float(idle / usd))} of the cost" if usd else ""),
-        Tile(
-            "Tokens", formats.compact(tokens), f"{formats.usd(usd / tokens * 1_000_000)} per million" if tokens else ""
-        ),
+        Tile("Tokens", formats.compact(tokens), _rate(usd, idle, tokens)),
         Tile("Energy", energy(sum(watt_hours, Decimal(0)) if watt_hours else None), "of the cards, without PUE"),
         Tile("CO2e", mass(sum(grams, Decimal(0)) if grams else None), "with PUE, certificates taken off"),
     ]
+
+
+def _rate(usd: Decimal, idle: Decimal, tokens: int) -> str:
+    """Dollars a million tokens: of all that is paid, and of the time at work, which is what fuller cards come near."""
+    if not tokens:
+        return ""
+    whole, at_work = (formats.usd(part / tokens * 1_000_000) for part in (usd, usd - idle))
+    return f"{whole} per million, {at_work} without idle"
 
 
 def mass(grams: Decimal | None) -> str:
