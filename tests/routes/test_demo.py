@@ -37,7 +37,7 @@ def tell(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-P", "-m", "stanchion_demo", "--folder", str(folder), "--scale", SCALE]
     env = {"PATH": os.environ["PATH"], "PYTHONPATH": SOURCES}
     return subprocess.run(
-        [*command, "--history-only", *arguments], env=env, capture_output=True, text=True, check=False, timeout=120
+        [*command, "--history-only", *arguments], env=env, capture_output=True, text=True, check=False, timeout=400
     )
 
 
