@@ -32,7 +32,7 @@ def alerts(visit: Visit) -> HttpResponse:
         raise SenderError("bad_before", f"before is {before[:40]!r}: it must be the number of an incident.")
     found = selectors.incidents(visit.project.pk, selectors.STATES[state], before=int(before) if before else None)
     return visit.render(
-        "pages/alerts.html", "alerts", incidents=[(one, _value(one)) for one in found], state=state,
+        "pages/alerts.html", "alerts", incidents=[(one, _shown(one, one.peak)) for one in found], state=state,
         states=selectors.STATES, is_late=rounds.is_late(clock.now()),
         last=found[-1].pk if len(found) == selectors.MOST_LISTED else None,
     )  # fmt: skip
