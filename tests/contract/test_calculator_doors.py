@@ -13,7 +13,7 @@ from django.test import Client
 from stanchion_server.costs.calculators import catalogue
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
-from stanchion_server.tenants.models import Scope
+from stanchion_server.tenants.models import Scope, User
 
 DOOR = "/api/v1/calculators"
 
@@ -95,7 +95,7 @@ def test_the_shell_lists_explains_and_computes() -> None:
     )
     text = told("api-cost", "input_usd_per_mtok=60", "output_usd_per_mtok=120")
     assert "A request costs: $0.018" in text
-    assert "An hour costs: $180 " in text
+    assert "An hour costs: $180.00 " in text
     assert "* A demand exactly at a limit is within it." in text
     table = told("batch-trials")
     assert "500    2        not known  not known" in table
@@ -105,3 +105,55 @@ def test_the_shell_lists_explains_and_computes() -> None:
 def test_the_shell_refuses_what_it_cannot_read(values: tuple[str, ...]) -> None:
     with pytest.raises(CommandError):
         told("api-cost", *values)
+
+
+@pytest.fixture
+def pages(db: None) -> Iterator[Client]:
+    access.forget_everything()
+    organisation = tenants.create_organisation("Acme")
+    tenants.create_project(organisation, "Shop")
+    tenants.create_owner(organisation, "ada", "x" * 12)
+    tenants.create_owner(tenants.create_organisation("Elsewhere"), "bob", "x" * 12)
+    yield signed_in("ada")
+    access.forget_everything()
+
+
+def signed_in(name: str) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(username=name))
+    return client
+
+
+PAGES = ("calculators", "capacity", *(f"calculators/{name}" for name in catalogue.BY_NAME))
+
+
+def test_every_calculator_has_a_page_with_its_fields_formulas_and_assumptions(pages: Client) -> None:
+    for path in PAGES:
+        answer = pages.get(f"/p/shop/{path}")
+        assert answer.status_code == 200, path
+    text = pages.get("/p/shop/calculators/break-even").content.decode()
+    for part in ("Costs meet at", "$ per instance and hour / $ per request of the API", "Both answer equally well"):
+        assert part in text
+    assert signed_in("bob").get("/p/shop/calculators").status_code == 404
+    assert signed_in("bob").get("/p/shop/capacity").status_code == 404
+    assert pages.get("/p/shop/calculators/dice").status_code == 404
+
+
+@pytest.mark.parametrize("value", ["<script>alert(1)</script>", "\0", "-1", "NaN", "1e999", "9" * 5_000, "\u202e1"])
+def test_what_a_page_cannot_read_is_said_and_shown_as_text(pages: Client, value: str) -> None:
+    for path, field in (("calculators/api-cost", "sessions"), ("capacity", "context_tokens"), ("capacity", "model"),
+                        ("calculators/comparison", "scores"), ("capacity", "colour")):  # fmt: skip
+        answer = pages.get(f"/p/shop/{path}", {field: value})
+        text = answer.content.decode()
+        assert answer.status_code == 400
+        assert 'role="alert"' in text
+        assert "<script>alert" not in text
+
+
+def test_a_model_with_numbers_of_ones_own_is_measured_by_them(pages: Client) -> None:
+    own = {"model": "own numbers", "parameters_billion": "13", "layers": "40", "hidden": "5120", "heads": "40"}
+    text = pages.get("/p/shop/capacity", {**own, "kv_heads": "40", "dtype": "fp16"}).content.decode()
+    assert "800 KiB" in text
+    refused = pages.get("/p/shop/capacity", {**own, "kv_heads": "80"})
+    assert refused.status_code == 400
+    assert "kv_heads=80 must be at most heads=40" in refused.content.decode()

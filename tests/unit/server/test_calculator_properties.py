@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from stanchion_server.costs.calculators import (
     batching,
+    capacity,
     catalogue,
     conversations,
     headroom,
@@ -21,6 +22,8 @@ from stanchion_server.costs.calculators import (
 )
 from stanchion_server.costs.calculators.conversations import Turn
 from stanchion_server.costs.calculators.fields import Field
+from stanchion_server.costs.calculators.memory import GIB
+from stanchion_server.costs.calculators.showing import shown
 from stanchion_server.kernel.errors import SenderError
 
 NAMES = tuple(catalogue.BY_NAME)
@@ -219,3 +222,57 @@ def test_the_fullest_limit_and_the_one_met_first_may_differ() -> None:
     found = {line.name: line.value for line in answer.result.lines}
     assert (found["limiting"], found["used_ratio"]) == ("Requests per minute", Decimal("0.9"))
     assert (found["first_throttled"], found["minutes_left"]) == ("Tokens per minute", 7)
+
+
+# Capacity
+
+
+@given(
+    st.sampled_from(capacity.PRESETS), st.sampled_from(("fp16", "int8", "int4")), st.integers(1, 200_000),
+    st.integers(1, 200),
+)  # fmt: skip
+def test_the_fewest_cards_hold_the_model_and_a_full_request(
+    shape: capacity.Shape, dtype: str, tokens: int, gib: int
+) -> None:
+    card = capacity.CardType("x", gib * GIB)
+    found = capacity.fit(shape, dtype, "fp16", tokens, card)
+    larger = capacity.fit(shape, dtype, "fp16", tokens, capacity.CardType("x", 2 * gib * GIB))
+    if found.cards is None:
+        return
+    assert found.requests >= 1
+    assert larger.cards is not None and larger.cards <= found.cards
+    if found.cards > 1:
+        usable = (found.cards - 1) * (card.memory_bytes - memory.CONTEXT_BYTES)
+        request = tokens * capacity.kv_bytes(shape, "fp16")
+        assert memory.need(shape.parameters_billion * 10**9, dtype).inference + request > usable
+
+
+def test_a_small_card_holds_a_small_model_and_a_large_model_wants_many() -> None:
+    t4, h200 = capacity.CARD_TYPES[0], capacity.CARD_TYPES[-1]
+    by_name = {shape.name: shape for shape in capacity.PRESETS}
+    assert capacity.fit(by_name["microsoft/phi-2"], "fp16", "fp16", 2048, t4).is_on_one
+    assert capacity.fit(by_name["meta-llama/Llama-3.1-70B"], "bf16", "fp16", 4096, h200).cards == 2
+    assert capacity.fit(by_name["meta-llama/Llama-3.1-70B"], "fp32", "fp16", 10**8, t4).cards is None
+    tiny = capacity.CardType("x", GIB / 16)
+    assert capacity.fit(by_name["microsoft/phi-2"], "fp16", "fp16", 2048, tiny).cards is None
+
+
+def test_every_preset_divides_its_heads() -> None:
+    for shape in capacity.PRESETS:
+        assert shape.hidden % shape.heads == shape.heads % shape.kv_heads == 0, shape.name
+
+
+# Showing
+
+
+@pytest.mark.parametrize(
+    ("value", "unit", "text"),
+    [
+        (None, "$", "not known"), (True, "", "yes"), (Decimal("0.018"), "$", "$0.018"), (Decimal(180), "$", "$180.00"),
+        (Decimal("0.0004"), "$", "$0.0004"), (Decimal(0), "$", "$0.00"), (Decimal("7.09"), "$/h", "$7.09/h"),
+        (Decimal("0.925925925926"), "%", "92.59 %"), (Decimal("2.777777777778"), "requests/s", "2.778 requests/s"),
+        (Decimal("3685.9807"), "", "3,685.98"), (14, "", "14"), (Decimal("1e30"), "", "1," + ",".join(["000"] * 10)),
+    ],
+)  # fmt: skip
+def test_numbers_are_shown_with_their_units_and_the_unknown_never_as_zero(value: object, unit: str, text: str) -> None:
+    assert shown(value, unit) == text  # type: ignore[arg-type]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from argparse import ArgumentParser
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
 from stanchion_server.costs.calculators import catalogue
-from stanchion_server.costs.calculators.results import Calculator, Number, Table
+from stanchion_server.costs.calculators.results import Calculator, Table
+from stanchion_server.costs.calculators.showing import shown
 from stanchion_server.kernel.errors import SenderError
 
 
@@ -79,20 +79,3 @@ def _table(table: Table) -> Iterator[str]:
     yield table.title
     for row in rows:
         yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
-
-
-def shown(value: Number, unit: str) -> str:
-    """With its unit; ratios as percent, "not known" for None."""
-    if value is None:
-        return "not known"
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, str):
-        return value
-    number = Decimal(value)
-    if unit == "%":
-        return f"{number * 100:.4g} %" if abs(number) < 1000 else f"{number * 100:,.0f} %"
-    text = f"{number.normalize():,f}" if number == number.to_integral_value() else f"{number:,.6g}"
-    if abs(number) >= 1000 and number != number.to_integral_value():
-        text = f"{number:,.2f}"
-    return f"${text}{unit[1:]}" if unit.startswith("$") else f"{text} {unit}".rstrip()
