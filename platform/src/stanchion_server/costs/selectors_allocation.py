@@ -8,10 +8,11 @@ as calls of a deployment carry no price per token of their own once they are pri
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from types import MappingProxyType
 from typing import Any
 
 from stanchion_server.costs.allocation import IDLE, OTHERS, UNATTRIBUTED, USE
@@ -23,8 +24,10 @@ DIMENSIONS = {
     "engine": "concat_ws(' ', d.engine, d.engine_version)", "batching": "d.batching",
 }  # fmt: skip
 KINDS = (USE, OTHERS, IDLE, UNATTRIBUTED)
-STEPS = ("hour", "day")
+_OF_CALLS = frozenset({"feature", "model", "user"})
+STEPS = ("hour", "day", "week")
 MOST_ROWS = 5_000
+ALL: Mapping[str, str] = MappingProxyType({})
 _PLACES = Decimal("0.000000000001")
 
 
@@ -89,27 +92,32 @@ def by_feature(project_id: int, start: datetime, end: datetime) -> tuple[Allocat
 
 
 def grouped(
-    project_id: int, start: datetime, end: datetime, group_by: Sequence[str] = (), step: str = ""
-) -> tuple[AllocatedRow, ...]:
-    """By at most two of DIMENSIONS, in all or per `step` (hour or day). SenderError says what cannot be answered."""
+    project_id: int, start: datetime, end: datetime, group_by: Sequence[str] = (), step: str = "",
+    only: Mapping[str, str] = ALL,
+) -> tuple[AllocatedRow, ...]:  # fmt: skip
+    """By at most two of DIMENSIONS, in all or per `step` (hour, day or week). `only` gives dimensions a value: idle and
+    unattributed hours have none of a call's. SenderError says what cannot be answered."""
     for name in group_by:
         if name not in DIMENSIONS:
             raise SenderError("unknown_group", f"{name[:80]!r} is not a dimension. Known: {', '.join(DIMENSIONS)}.")
     if len(group_by) > 2 or len(set(group_by)) != len(group_by):
         raise SenderError("too_many_groups", "Group by at most two different dimensions.")
     if step not in ("", *STEPS):
-        raise SenderError("bad_step", f"The step is {step[:20]!r}; it can be hour or day.")
+        raise SenderError("bad_step", f"The step is {step[:20]!r}; it can be hour, day or week.")
     with reading.bounded():
-        found = reading.rows(_sql(group_by, step), [project_id, start, end, MOST_ROWS + 1])
+        found = reading.rows(_sql(group_by, step, only), [project_id, start, end, *only.values(), MOST_ROWS + 1])
     if len(found) > MOST_ROWS:
         raise SenderError("too_many_rows", f"That are more than {MOST_ROWS} rows. Ask for less at once.", 422)
     return tuple(_row(row, group_by) for row in found)
 
 
-def _sql(group_by: Sequence[str], step: str) -> str:
+def _sql(group_by: Sequence[str], step: str, only: Mapping[str, str]) -> str:
     bucket = f"date_trunc('{step}', l.hour, 'UTC')" if step else "NULL::timestamptz"
     columns = "".join(f", {DIMENSIONS[name]}" for name in group_by)
     keys = ", ".join(str(place) for place in range(1, 3 + len(group_by)))
+    chosen = "".join(f" AND {DIMENSIONS[name]} = %s" for name in only)
+    if only.keys() & _OF_CALLS:
+        chosen += f" AND l.kind IN ('{USE}', '{OTHERS}')"
     return f"""
 SELECT {bucket}, CASE WHEN l.kind = '{OTHERS}' THEN '{USE}' ELSE l.kind END AS kind{columns},
     sum(l.calls), sum(l.input_tokens), sum(l.output_tokens), sum(l.cost_usd), sum(l.energy_usd), sum(l.energy_wh),
@@ -117,7 +125,7 @@ SELECT {bucket}, CASE WHEN l.kind = '{OTHERS}' THEN '{USE}' ELSE l.kind END AS k
     sum(l.energy_wh * d.pue / 1000 * d.grid_g_per_kwh), bool_or(a.method = 'estimated' OR a.energy_method = 'estimated')
 FROM costs_allocationline l
 JOIN costs_allocation a ON a.id = l.allocation_id JOIN costs_deployment d ON d.id = a.deployment_id
-WHERE l.project_id = %s AND l.hour >= %s AND l.hour < %s
+WHERE l.project_id = %s AND l.hour >= %s AND l.hour < %s{chosen}
 GROUP BY {keys}
 ORDER BY 1, min(CASE l.kind WHEN '{IDLE}' THEN 2 WHEN '{UNATTRIBUTED}' THEN 1 ELSE 0 END),
     sum(l.cost_usd) + sum(l.energy_usd) DESC, {keys} LIMIT %s

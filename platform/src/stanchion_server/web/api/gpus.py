@@ -229,7 +229,9 @@ class Energy:
 GROUPED = (
     *RANGE,
     Parameter("group_by", parameters.names, f"At most two, comma-separated, of {', '.join(DIMENSIONS)}."),
-    Parameter("step", parameters.one_of({step: step for step in STEPS}), "hour or day; none: one sum.", options=STEPS),
+    Parameter(
+        "step", parameters.one_of({step: step for step in STEPS}), "hour, day or week; none: one sum.", options=STEPS
+    ),
     tables.AS,
 )
 

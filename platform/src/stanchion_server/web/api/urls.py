@@ -13,6 +13,7 @@ from stanchion_server.web.api import (
     calculators,
     calls,
     channels,
+    costs,
     decisions,
     deliveries,
     drift,
@@ -108,5 +109,6 @@ urlpatterns = [
     path("v1/maintenance-windows/<int:number>/end", windows.End.as_view(), name="api-maintenance-window-end"),
     path("v1/owners", owners.Owners.as_view(), name="api-alert-owners"),
     path("v1/owners/<int:number>", owners.OneOwner.as_view(), name="api-alert-owner"),
+    path("v1/costs", costs.Costs.as_view(), name="api-costs"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]

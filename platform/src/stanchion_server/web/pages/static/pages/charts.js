@@ -41,6 +41,13 @@
     u.ctx.restore();
   };
 
+  // Of a stack, each series reaches up to the sum of itself and those before it; the highest is drawn first.
+  const layers = (data) => {
+    if (!data.stacked) return data.series.map((item) => ({ ...item, tops: item.values }));
+    const sums = data.times.map(() => 0);
+    return data.series.map((item) => ({ ...item, tops: item.values.map((v, i) => (sums[i] += v || 0)) })).reverse();
+  };
+
   const draw = (holder) => {
     const data = JSON.parse(holder.dataset.plot || document.getElementById(holder.dataset.chart).textContent);
     const marked = colour("--bad-mark");
@@ -48,7 +55,8 @@
     const axis = { stroke: colour("--muted"), grid: { stroke: colour("--line"), width: 1 }, ticks: { show: false }, font: "11.5px system-ui, sans-serif" };
     const pad = data.series[0].bars ? (data.step_s || 60) / 2 : 0;
     const bars = uPlot.paths.bars({ size: [0.7, 40, 1], align: 0 });
-    const series = data.series.map((item) => ({
+    const items = layers(data);
+    const series = items.map((item) => ({
       label: item.label,
       stroke: colour(item.colour),
       width: item.bars ? 0 : 1.75,
@@ -57,7 +65,7 @@
       paths: item.bars ? bars : undefined,
       points: item.bars ? { show: false } : { show: true, size: 4, filter: (u, place) => alone(u.data[place]) },
       spanGaps: false,
-      value: (u, v) => (v == null ? "–" : show(v)),
+      value: (u, v, _series, place) => (v == null || item.values[place] == null ? "–" : show(item.values[place])),
     }));
     const options = {
       width: Math.max(200, holder.clientWidth - 12),
@@ -71,7 +79,7 @@
       hooks: { drawClear: [(u) => shade(u, data, marked)], setSelect: [(u) => zoom(u, data)] },
     };
     holder.replaceChildren();
-    return new uPlot(options, [data.times, ...data.series.map((item) => item.values)], holder);
+    return new uPlot(options, [data.times, ...items.map((item) => item.tops)], holder);
   };
 
   const zoom = (u, data) => {

@@ -1,0 +1,237 @@
+"""What calls, GPUs and electricity cost, by anything that calls carry. The project comes first.
+
+Calls, tokens and API dollars are read from rollups, or from single calls for what rollups do not hold; GPU dollars,
+energy and CO2e are those of closed self-hosted hours. Rows of one answer add up to what the window cost.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from stanchion_server.costs import breakdown, selectors_allocation
+from stanchion_server.costs.breakdown import Amounts, Key, Row
+from stanchion_server.kernel import clock
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.reports import cost_details
+from stanchion_server.reports.cost_details import Details
+from stanchion_server.traces.filters import CallFilter
+from stanchion_server.traces.selectors import MetricQuery, grains, measures, reading
+from stanchion_server.traces.selectors.metrics import GROUPS as CALL_GROUPS
+from stanchion_server.traces.selectors.metrics import checked
+
+DEPLOYMENT = "deployment"
+GROUPS = (*CALL_GROUPS, DEPLOYMENT)
+STEPS: Mapping[str, timedelta] = {"hour": grains.HOUR, "day": grains.DAY, "week": 7 * grains.DAY}
+MOST_ROWS = 20_000
+MOST_GROUPS = 1_000
+_ALLOCATED = {"feature": "feature", "model": "model", "user": "user_id"}
+"""Dimensions that calls and self-hosted hours share, with their fields in `CallFilter`."""
+_PLACES = Decimal("0.000000000001")
+
+
+@dataclass(frozen=True, slots=True)
+class CostQuery:
+    """`start` and `end` are rounded outwards to whole hours. `group_by` takes at most two of GROUPS or
+    `attribute:<key>`, `step` is empty or one of STEPS. The `limit` dearest groups have rows of their own, the rest
+    is one row."""
+
+    start: datetime
+    end: datetime
+    group_by: tuple[str, ...] = ("feature",)
+    step: str = ""
+    filters: CallFilter = field(default_factory=CallFilter)
+    limit: int = 100
+
+
+@dataclass(frozen=True, slots=True)
+class CostRow:
+    """`group` has a value per dimension: "" for calls that carry none, None for self-hosted hours that are not told
+    apart by it; it is empty for the row of all others and where nothing is grouped by."""
+
+    bucket: datetime | None
+    kind: str
+    group: Mapping[str, str | None]
+    amounts: Amounts
+    details: Details
+
+    @property
+    def usd_per_call(self) -> Decimal | None:
+        return per(self.amounts.usd, self.amounts.calls)
+
+    @property
+    def usd_per_1k_tokens(self) -> Decimal | None:
+        return per(self.amounts.usd, self.amounts.input_tokens + self.amounts.output_tokens, 1_000)
+
+    @property
+    def usd_per_session(self) -> Decimal | None:
+        return per(self.amounts.usd, self.details.sessions)
+
+    @property
+    def usd_per_resolved(self) -> Decimal | None:
+        return per(self.amounts.usd, self.details.resolved_sessions)
+
+    @property
+    def is_estimated(self) -> bool | None:
+        """Whether some of it rests on estimates; None where single calls were not read and no hour was estimated."""
+        if self.amounts.is_estimated or self.details.low_confidence_calls:
+            return True
+        return None if self.details.low_confidence_calls is None else False
+
+
+@dataclass(frozen=True, slots=True)
+class CostReport:
+    """`rows` add up to `total`. `nameless_usd` belongs to no value of the first dimension. `not_self_hosted_by` names
+    filters that self-hosted hours do not know: with one, their cost is in no row. `waiting_hours` are still to be
+    split, and `unsettled_minutes` not in the rollups yet: both will change the numbers."""
+
+    start: datetime
+    end: datetime
+    rows: tuple[CostRow, ...]
+    total: CostRow
+    nameless_usd: Decimal | None
+    groups_left_out: int
+    not_self_hosted_by: tuple[str, ...]
+    waiting_hours: int
+    unsettled_minutes: int
+
+
+def per(amount: Decimal | None, count: int | None, unit: int = 1) -> Decimal | None:
+    """To twelve places; None for nothing to divide, or by."""
+    return (amount * unit / count).quantize(_PLACES) if amount is not None and count else None
+
+
+def explore(project_id: int, query: CostQuery) -> CostReport:
+    """SenderError says what of the query cannot be answered."""
+    query = _checked(query)
+    foreign = _foreign_filters(query.filters)
+    bought = _bought(project_id, query)
+    hosted = [] if foreign else _hosted(project_id, query)
+    all_rows = breakdown.merged([*_less_hosted(query, bought, hosted), *hosted])
+    rows = breakdown.largest(all_rows, query.limit)
+    details = _details(project_id, query)
+    groups = {(row.kind, row.key) for row in all_rows}
+    kept = {(row.kind, row.key) for row in rows if row.kind != breakdown.OTHERS}
+    return CostReport(
+        query.start,
+        query.end,
+        tuple(_row(row, query, details) for row in rows),
+        CostRow(None, breakdown.USE, {}, breakdown.total(all_rows), details.get(None, cost_details.UNREAD)),
+        breakdown.nameless_usd(all_rows),
+        len(groups) - len(kept),
+        foreign,
+        0 if foreign else _waiting_hours(project_id, query),
+        measures.unread_minutes(project_id, query.start, query.end),
+    )
+
+
+def _waiting_hours(project_id: int, query: CostQuery) -> int:
+    """Closed hours only: `progress` leaves out the hour before its end."""
+    closed = min(query.end, grains.floor_to(clock.now(), grains.HOUR))
+    return selectors_allocation.progress(project_id, query.start, closed + grains.HOUR).waiting
+
+
+def _checked(query: CostQuery) -> CostQuery:
+    """As `metrics.checked`, for whole hours; deployments are known to self-hosted hours only. The filters lose a time
+    range of their own: with one, single calls would be read where rollups do."""
+    query = replace(query, filters=replace(query.filters, start=None, end=None))
+    for name in query.group_by:
+        if name not in GROUPS and not name.startswith(measures.ATTRIBUTE_PREFIX):
+            known = ", ".join([*GROUPS, "attribute:<key>"])
+            raise SenderError("unknown_group", f"{name[:80]!r} is not a dimension. Known: {known}.")
+    if query.step and query.step not in STEPS:
+        raise SenderError("bad_step", f"The step is {query.step[:20]!r}; it can be {', '.join(STEPS)}.")
+    if len(query.group_by) > 2 or len(set(query.group_by)) != len(query.group_by):
+        raise SenderError("too_many_groups", "Group by at most two different dimensions.")
+    by_deployment = DEPLOYMENT in query.group_by
+    others = [name for name in query.group_by if name not in (DEPLOYMENT, *_ALLOCATED)]
+    if by_deployment and (others or _foreign_filters(query.filters)):
+        named = ", ".join([*others, *_foreign_filters(query.filters)])
+        raise SenderError(
+            "deployment_not_by", f"Deployments are told apart by {', '.join(_ALLOCATED)} only, not {named}."
+        )
+    end = grains.floor_to(query.end + grains.HOUR - timedelta(microseconds=1), grains.HOUR)
+    step = STEPS[query.step] if query.step else None
+    asked = checked(MetricQuery(grains.floor_to(query.start, grains.HOUR), end, step, _of_calls(query), query.filters))
+    limit = min(max(query.limit, 1), MOST_GROUPS)
+    return replace(query, start=asked.start, end=asked.end, filters=asked.filters, limit=limit)
+
+
+def _of_calls(query: CostQuery) -> tuple[str, ...]:
+    return tuple(name for name in query.group_by if name != DEPLOYMENT)
+
+
+def _foreign_filters(wanted: CallFilter) -> tuple[str, ...]:
+    """Names of filters in force that self-hosted hours cannot be asked for."""
+    plain = CallFilter(**{name: getattr(wanted, name) for name in _ALLOCATED.values()})
+    return tuple(one.name for one in fields(CallFilter) if getattr(wanted, one.name) != getattr(plain, one.name))
+
+
+def _bought(project_id: int, query: CostQuery) -> list[Row]:
+    step = STEPS[query.step] if query.step else None
+    of_calls = _of_calls(query)
+    plan = measures.plan(project_id, query.start, query.end, step, of_calls, query.filters, histograms=())
+    with reading.bounded():
+        found = reading.rows(f"{plan.sql} LIMIT {MOST_ROWS + 1}", plan.params)
+    if len(found) > MOST_ROWS:
+        raise SenderError("too_many_rows", f"That are more than {MOST_ROWS} rows. Ask for less at once.", 422)
+    return [_bought_row(row, query, step, of_calls) for row in found]
+
+
+def _bought_row(row: reading.Row, query: CostQuery, step: timedelta | None, of_calls: tuple[str, ...]) -> Row:
+    """By deployment, calls that no deployment served stand under ""."""
+    told = measures.row_of(row, query.start, query.end, step, of_calls)
+    group = {**told.group, DEPLOYMENT: ""}
+    counts: dict[str, Any] = {name: getattr(told, name) or 0 for name in breakdown.COUNTS}
+    amounts = Amounts(**counts, api_usd=told.cost_usd)
+    return Row(told.bucket, breakdown.USE, tuple(group[name] for name in query.group_by), amounts)
+
+
+def _hosted(project_id: int, query: CostQuery) -> list[Row]:
+    """Of self-hosted hours. Their calls and tokens are those of rollups already, except by deployment."""
+    known = [name for name in query.group_by if name == DEPLOYMENT or name in _ALLOCATED]
+    only = {name: getattr(query.filters, told) for name, told in _ALLOCATED.items()}
+    chosen = {name: value for name, value in only.items() if value is not None}
+    found = selectors_allocation.grouped(project_id, query.start, query.end, known, query.step, chosen)
+    return [_hosted_row(row, query) for row in found]
+
+
+def _hosted_row(row: selectors_allocation.AllocatedRow, query: CostQuery) -> Row:
+    is_counted = DEPLOYMENT in query.group_by and row.kind == breakdown.USE
+    counts = {name: getattr(row, name) for name in ("calls", "input_tokens", "output_tokens")} if is_counted else {}
+    amounts = Amounts(
+        **counts, gpu_usd=row.gpu_usd, energy_usd=row.energy_usd, energy_wh=row.energy_wh, co2e_g=row.co2e_g,
+        is_estimated=row.is_estimated,
+    )  # fmt: skip
+    return Row(row.bucket, row.kind, tuple(row.group.get(name) for name in query.group_by), amounts)
+
+
+def _less_hosted(query: CostQuery, bought: Sequence[Row], hosted: Sequence[Row]) -> list[Row]:
+    """By deployment, what a deployment served is taken from what is left to no deployment."""
+    if DEPLOYMENT not in query.group_by:
+        return list(bought)
+    place = query.group_by.index(DEPLOYMENT)
+    nobody = [replace(row, key=(*row.key[:place], "", *row.key[place + 1 :])) for row in hosted]
+    served = {(row.bucket, row.key): row.amounts for row in breakdown.merged(nobody) if row.kind == breakdown.USE}
+    return [
+        replace(row, amounts=row.amounts.without(served.get((row.bucket, row.key), breakdown.NOTHING)))
+        for row in bought
+    ]
+
+
+def _details(project_id: int, query: CostQuery) -> Mapping[Key | None, Details]:
+    """By key, and under None for the whole window; nothing where steps were asked for, or for too long a window."""
+    if query.step or query.end - query.start > cost_details.LONGEST:
+        return {}
+    found = cost_details.read(project_id, query.start, query.end, _of_calls(query), query.filters)
+    return found if DEPLOYMENT not in query.group_by else {None: found[None]}
+
+
+def _row(row: Row, query: CostQuery, details: Mapping[Key | None, Details]) -> CostRow:
+    is_called = row.kind == breakdown.USE and None not in row.key
+    told = details.get(row.key, cost_details.UNREAD) if is_called else cost_details.UNREAD
+    group = dict(zip(query.group_by, row.key, strict=False))
+    return CostRow(row.bucket, row.kind, group, row.amounts, told)
