@@ -1,0 +1,1 @@
+"""Measures an OpenAI-compatible endpoint from the shell, by streamed answers."""
