@@ -106,7 +106,7 @@ def _open(project_id: int, number: int) -> Incident:
 
 
 def _locked(project_id: int, number: int) -> Incident:
-    rows = Incident.objects.select_for_update(of=("self",)).select_related("rule", "project")
+    rows = Incident.objects.select_for_update(of=("self",), no_key=True).select_related("rule", "project")
     incident = rows.filter(project_id=project_id, pk=number).first()
     if incident is None:
         raise SenderError("not_found", f"Your project has no incident {number}.", 404)

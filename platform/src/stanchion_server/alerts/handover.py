@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
+from typing import Any
 
 from django.conf import settings
 from django.core.mail import EmailMessage
-from django.db import transaction
+from django.db import IntegrityError, transaction
 from django.db.models import Max
 
 from stanchion_server.alerts.models import Channel, IncidentEvent, Notification
@@ -16,6 +18,7 @@ from stanchion_server.tenants.models import Membership, Role
 
 State = Notification.State
 MOST_TOLD = 20
+MOST_TRIES = 5
 log = logging.getLogger(__name__)
 
 
@@ -57,15 +60,29 @@ def _hand_over(row: Notification, note: str, now: datetime) -> Channel | None:
     is_able = fallback is not None and fallback.broken_at is None and fallback.archived_at is None
     if fallback is None or not is_able or row.copy_of_id is not None:
         return None
-    there = Notification.objects.filter(project_id=row.project_id, incident=row.incident_id, channel=fallback)
-    if not there.filter(copy_of=None).exists():  # otherwise the incident is told there anyway
-        last = there.aggregate(last=Max("seq"))["last"] or 0
-        body = {**row.body, "note": f"{row.body.get('note', '')} {note}".strip()[:400]}
-        Notification.objects.create(
-            project_id=row.project_id, incident_id=row.incident_id, channel=fallback, seq=last + 1, kind=row.kind,
-            body=body, copy_of=row, next_attempt_at=now, created_at=now,
-        )  # fmt: skip
+    body = {**row.body, "note": f"{row.body.get('note', '')} {note}".strip()[:400]}
+    for tries_left in reversed(range(MOST_TRIES)):
+        try:
+            with transaction.atomic():
+                _copy(row, fallback, body, now)
+            break
+        except IntegrityError:
+            # Another sender took the number, for another message of the incident.
+            if not tries_left:
+                raise
     return fallback
+
+
+def _copy(row: Notification, fallback: Channel, body: Mapping[str, Any], now: datetime) -> None:
+    """Nothing where the incident is told there anyway. IntegrityError where the number is taken meanwhile."""
+    there = Notification.objects.filter(project_id=row.project_id, incident=row.incident_id, channel=fallback)
+    if there.filter(copy_of=None).exists():
+        return
+    last = there.aggregate(last=Max("seq"))["last"] or 0
+    Notification.objects.create(
+        project_id=row.project_id, incident_id=row.incident_id, channel=fallback, seq=last + 1, kind=row.kind,
+        body=body, copy_of=row, next_attempt_at=now, created_at=now,
+    )  # fmt: skip
 
 
 def _was_handed_over(row: Notification) -> bool:

@@ -51,7 +51,9 @@ class _Log:
 def reconcile(project_id: int, judged: Sequence[Judged], now: datetime) -> None:
     """Inside the transaction that saved the groups. A rule that could not be judged keeps its incidents."""
     rules = [one.rule.pk for one in judged]
-    open_ones = Incident.objects.select_for_update().filter(project_id=project_id, resolved_at=None, rule__in=rules)
+    open_ones = Incident.objects.select_for_update(no_key=True).filter(
+        project_id=project_id, resolved_at=None, rule__in=rules
+    )
     by_rule: dict[int, dict[str, Incident]] = {}
     for incident in open_ones:
         by_rule.setdefault(incident.rule_id, {})[incident.group_key] = incident

@@ -37,14 +37,20 @@ class _Scene:
 
 
 def settle(project_id: int, now: datetime) -> None:
-    """Looks at every incident with something left to tell. Inside a transaction."""
-    rows = Incident.objects.select_for_update(of=("self",)).filter(project_id=project_id, is_settled=False)
+    """Looks at every incident with something left to tell. Inside a transaction.
+
+    Incidents are locked so that rows that point at them can still be written: a sender that holds one of their messages
+    does so before it lets go. Messages are locked first and read after it, because what a sender hands over to another
+    channel meanwhile is not in the statement that waited for it.
+    """
+    rows = Incident.objects.select_for_update(of=("self",), no_key=True).filter(project_id=project_id, is_settled=False)
     unsettled = list(rows.select_related("rule", "project").order_by("pk")[:MOST_AT_ONCE])
     if not unsettled:
         return
     scene = _scene(project_id, unsettled, now)
     told: dict[int, list[Notification]] = {}
-    sent = Notification.objects.select_for_update().filter(project_id=project_id, incident__in=unsettled)
+    sent = Notification.objects.filter(project_id=project_id, incident__in=unsettled)
+    list(sent.select_for_update(no_key=True).order_by("pk").values_list("pk"))
     for row in sent.order_by("incident_id", "pk").defer("body"):
         told.setdefault(cast("int", row.incident_id), []).append(row)
     events: list[IncidentEvent] = []

@@ -206,7 +206,7 @@ def _leave(rule: Rule, reason: str, actor: str) -> None:
     """Ends the rule's open incidents, with their messages, and forgets its groups."""
     now = clock.now()
     Standing.objects.filter(rule=rule).update(groups={}, state="ok", error="", note="", judged_for=None)
-    for incident in Incident.objects.select_for_update().filter(rule=rule, resolved_at=None):
+    for incident in Incident.objects.select_for_update(no_key=True).filter(rule=rule, resolved_at=None):
         incidents.end(incident, now, reason, actor)
         incident.save(update_fields=list(incidents.ENDED))
         IncidentEvent.objects.create(
