@@ -290,6 +290,12 @@ def test_moments_of_ten_seconds_share_their_readings(project: Project) -> None:
     )
 
 
+def test_days_of_a_rule_that_is_judged_more_often_are_replayed_by_the_minute(project: Project) -> None:
+    traffic_of_two_hours(project)
+    minute, fast = (previewing.preview(project, defined(every=every), 1, END) for every in ("1m", "15s"))
+    assert fast == minute and minute.replayed is not None and minute.replayed.episodes
+
+
 def test_readings_of_before_the_time_are_read_for_comparison(project: Project) -> None:
     """What a surge is compared with lies before the first moment."""
     traffic_of_two_hours(project)

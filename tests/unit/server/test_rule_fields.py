@@ -57,6 +57,7 @@ def test_a_line_break_in_a_filter_is_no_rule_for_the_form() -> None:
     ("wrong", "field"),
     [
         ({"limit": "much"}, "limit"), ({"limit": ""}, "limit"), ({"recovers_at": "2"}, "recovers_at"),
+        ({"min_bad": "some"}, "min_bad"), ({"watched": "calls errors", "limit": "9", "min_bad": "3"}, "min_bad"),
         ({"window": "90s"}, "window"), ({"by_1": "monitor"}, "by_1"), ({"where": "colour = red"}, "where"),
         ({"watched": "calls slow_ratio"}, "over_ms"), ({"watched": "calls rain"}, "watched"),
         ({"watched": ""}, "watched"),

@@ -43,10 +43,12 @@ class Preview:
 
 
 def preview(project: Project, definition: Definition, days: int, now: datetime) -> Preview:
-    """Over the last `days` by `now`. SenderError says what cannot be read, and what to ask instead."""
+    """Over the last `days` by `now`, at most once a minute: no finer is what is recorded. SenderError says what cannot
+    be read, and what to ask instead."""
     if not 1 <= days <= MOST_DAYS:
         raise SenderError("bad_days", f"A preview is of 1 to {MOST_DAYS} days, not of {days}.")
-    return between(project, definition, now - timedelta(days=days), now)
+    patience = replace(definition.patience, every=max(MINUTE, definition.patience.every))
+    return between(project, replace(definition, patience=patience), now - timedelta(days=days), now)
 
 
 def between(project: Project, definition: Definition, start: datetime, end: datetime) -> Preview:

@@ -64,8 +64,8 @@ class LineView:
 @dataclass(frozen=True, slots=True)
 class PreviewView:
     """`fired` is null where the past of the rule's readings is not known, which `notes` give the reason for. `moments`
-    is how often the rule would have been judged from `start` to `end`, `outcomes` how these judgements ended, one per
-    moment and group. `episodes` are the newest of all that `fired` counts, `lines` those groups that fired most."""
+    is how often it was judged from `start` to `end`, once a minute at most, `outcomes` how these judgements ended, one
+    per moment and group. `episodes` are the newest of all that `fired` counts, `lines` those groups that fired most."""
 
     fired: int | None
     days: int

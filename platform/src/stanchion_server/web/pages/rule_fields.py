@@ -17,7 +17,7 @@ PLAIN = ("name", "title", "severity", "for", "keep_firing", "no_data", "every", 
 """Fields of text that are called the same in the rule."""
 PARAMS = ("scorer", "over_ms")
 NUMBERS: Mapping[str, tuple[str, ...]] = {
-    "threshold": ("recovers_at",),
+    "threshold": ("recovers_at", "min_bad"),
     "surge": ("times", "least"),
     "baseline": ("deviations", "weeks"),
     "release": ("change_ratio",),
@@ -34,7 +34,8 @@ DEFAULTS: Mapping[str, str] = {
 }  # fmt: skip
 SINGLE = (
     *PLAIN, *PARAMS, "watched", "where", "by_1", "by_2", "window", "min_samples", "type", "side", "limit",
-    "recovers_at", *(f"{sort}_{name}" for sort, names in NUMBERS.items() if sort != "threshold" for name in names),
+    "recovers_at", "min_bad",
+    *(f"{sort}_{name}" for sort, names in NUMBERS.items() if sort != "threshold" for name in names),
     *(f"{sort}_{name}" for sort, names in TEXTS.items() for name in names), "rest",
 )  # fmt: skip
 
