@@ -161,6 +161,21 @@ def test_what_is_not_recorded_over_time_is_not_drawn_and_says_so(shop: Shop) -> 
     assert "only known as of now" in drawn and "data-chart" not in drawn
 
 
+def test_a_limit_that_moves_is_drawn_for_each_group(shop: Shop) -> None:
+    surge = {"type": "surge", "surge_times": "2", "surge_least": "1", "surge_lookback": "1h", "min_samples": "0"}
+    asked = {**FIELDS, **surge, "watched": "calls errors", "do": "preview"}
+    body = as_("ada").post(shop.page("rules/new"), asked).content.decode()
+    assert "Would have fired once in " in body and "&quot;Limit of feature " in body and BAD not in body
+
+
+def test_a_stored_rule_that_is_not_understood_any_more_has_a_page_that_says_so(shop: Shop) -> None:
+    Rule.objects.update(definition={"watch": {"source": "gone", "by": 7}, "when": [], "channels": 3}, version=7)
+    body = as_("ada").get(shop.page(f"rules/{shop.rule.pk}")).content.decode()
+    assert "The rule in YAML" in body and "source: gone" in body
+    told = as_("ada").get(shop.page(f"rules/{shop.rule.pk}/preview")).content.decode()
+    assert "cannot be judged any more" in told
+
+
 def test_an_incidents_chart_marks_the_incident_and_survives_a_rule_that_is_gone_or_changed(shop: Shop) -> None:
     incident = alerting.incident(
         shop.rule, started_at=NOON + timedelta(minutes=3), resolved_at=NOON + timedelta(minutes=8),

@@ -81,6 +81,16 @@ def traffic_of_two_hours(project: Project) -> None:
     settled(project.pk)
 
 
+def three_weeks_before(project: Project) -> None:
+    """Three calls a minute at the same hour."""
+    deliver(project.pk, *(
+        call(trace_id=trace(900_000 + week * 10_000 + second), after_s=second - week * 7 * 86_400)
+        for week in (1, 2, 3)
+        for second in range(2_400, 6_600, 20)
+    ))  # fmt: skip
+    settled(project.pk)
+
+
 def scores_and_decisions(project: Project) -> None:
     one = random.Random(12)
     rows = []
@@ -184,6 +194,8 @@ RULES: dict[str, dict[str, Any]] = {
                     when={"type": "absence", "seen_within": "30m"}),
     "burning": plain(when={"type": "burn_rate", "objective_ratio": 0.9, "min_bad": 2,
                            "tiers": [{"rate": 3, "window": "24m"}, {"rate": 2, "window": "48m"}]}),
+    "unusual": plain(watch={"source": "calls", "measure": "calls", "window": "5m"}, keep_firing="0s",
+                     when={"type": "baseline", "weeks": 3}),
     "released": plain(watch={"source": "calls", "measure": "error_ratio", "window": "10m", "by": ["feature"]},
                       when={"type": "release", "change_ratio": 0.1, "lookback": "1h"}),
 }  # fmt: skip
@@ -191,6 +203,7 @@ RULES: dict[str, dict[str, Any]] = {
 
 @pytest.mark.slow
 def test_a_preview_finds_exactly_the_episodes_that_the_watcher_opens_round_by_round(project: Project) -> None:
+    three_weeks_before(project)
     traffic_of_two_hours(project)
     for name, rule in RULES.items():
         services.save(project, {**rule, "name": name.replace(",", "")}, "ann")

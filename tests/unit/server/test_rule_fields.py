@@ -34,7 +34,7 @@ RULES: list[dict[str, Any]] = [
 @pytest.mark.parametrize("rule", [*STARTER, *RULES], ids=lambda rule: rule["name"])
 def test_a_rule_goes_through_the_form_unchanged(rule: dict[str, Any]) -> None:
     assert definitions.parse(rule)[0] is not None, definitions.parse(rule)[1]
-    assert rule_fields.fits({name: value for name, value in rule.items() if name != "description"})
+    assert rule_fields.fits(rule)
     values, channels = rule_fields.from_plain(rule)
     assert definitions.parse(rule_fields.to_plain(values, channels)) == definitions.parse(rule)
 
@@ -48,7 +48,9 @@ def test_what_the_fields_do_not_say_is_named_and_travels_beside_them() -> None:
     assert changed["when"] == {"above": 0.1}, "tiers belong to the burn rate that was taken back"
 
 
-def test_a_line_break_in_a_filter_is_no_rule_for_the_form() -> None:
+def test_a_line_break_is_not_for_the_form_which_would_lose_it() -> None:
+    for name, text in (("description", "two\nlines"), ("title", "ends with a line\n"), ("description", " blank")):
+        assert not rule_fields.fits({**RULES[1], name: text})
     rule = {**RULES[1], "watch": {"source": "calls", "measure": "calls", "where": {"feature": "a\nb"}}}
     assert definitions.parse(rule)[0] is not None and not rule_fields.fits(rule)
 

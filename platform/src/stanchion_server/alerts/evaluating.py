@@ -132,9 +132,10 @@ def _on_bad(group: Group, at: datetime, patience: Patience, *, is_no_data: bool)
 
 def _on_better(group: Group, at: datetime, patience: Patience, *, is_good: bool) -> tuple[Group, Change | None]:
     """Not bad any more. In between, a pending group is ok again and a firing one goes on firing."""
-    group = replace(group, judged_at=at, bad_since=None)
     if group.state in ("ok", "pending"):
-        return replace(group, state="ok", since=at if group.state == "pending" else group.since), None
+        since = at if group.state == "pending" else group.since
+        return replace(group, judged_at=at, bad_since=None, state="ok", since=since), None
+    group = replace(group, judged_at=at, bad_since=None)
     if not is_good:
         return replace(group, last_bad_at=at), None
     group = _turned(group, at, is_bad=False)

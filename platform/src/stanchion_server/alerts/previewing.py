@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from stanchion_server.alerts import moments, replaying, timing
+from stanchion_server.alerts.conditions.watching import shown
 from stanchion_server.alerts.definitions import Definition
 from stanchion_server.alerts.measures import SOURCES
 from stanchion_server.alerts.records import Ask, Part, Readings, Window
@@ -152,7 +153,7 @@ def _told(definition: Definition, replayed: Replayed) -> tuple[str, ...]:
     judged, few = sum(replayed.outcomes.values()), replayed.outcomes.get("too_few", 0)
     if few:
         notes.append(
-            f"{few / judged:.0%} of the readings were of too few samples to be judged (min_samples is"
+            f"{shown(few / judged, 'ratio')} of the readings were of too few samples to be judged (min_samples is"
             f" {definition.watch.min_samples}) or had nothing to be compared with."
         )
     if replayed.left_out:

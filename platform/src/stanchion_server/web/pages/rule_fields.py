@@ -13,7 +13,7 @@ from typing import Any
 from stanchion_server.alerts.fields import Problem
 from stanchion_server.alerts.measures import SOURCES
 
-PLAIN = ("name", "title", "severity", "for", "keep_firing", "no_data", "every", "runbook")
+PLAIN = ("name", "title", "severity", "description", "for", "keep_firing", "no_data", "every", "runbook")
 """Fields of text that are called the same in the rule."""
 PARAMS = ("scorer", "over_ms")
 NUMBERS: Mapping[str, tuple[str, ...]] = {
@@ -123,8 +123,11 @@ def _rest_of(plain: Mapping[str, Any], sort: str, when: Mapping[str, Any]) -> st
 
 
 def fits(plain: Mapping[str, Any]) -> bool:
-    """Whether the fields can say the rule without changing it."""
+    """Whether the fields can say the rule without changing it; browsers take line breaks out of most of them."""
     values, channels = from_plain(plain)
+    lines = [text for name, text in values.items() if name not in ("where", "rest")]
+    if any(text != text.strip() or len(text.splitlines()) > 1 for text in lines):
+        return False
     when = dict(_mapping(plain.get("when")))
     if when.get("type") == "threshold":
         del when["type"]
