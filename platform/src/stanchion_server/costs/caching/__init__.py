@@ -1,0 +1,1 @@
+"""What a cache of answers would have done with recorded calls."""
