@@ -82,6 +82,8 @@ def test_a_rule_is_written_previewed_corrected_and_saved(signed_in, shop, scheme
     page.get_by_label("Over", exact=True).select_option("7")
     page.get_by_role("button", name="Preview").click()
     expect(page.get_by_role("heading", name="Would have fired 2 times")).to_be_visible()
+    expect(page.locator("#said")).to_contain_text("Would have fired 2 times")
+    expect(page.get_by_role("button", name="Preview")).to_be_focused()
     expect(page.get_by_role("table", name="Episodes, the newest first").locator("tbody tr")).to_have_count(2)
     expect(page.locator(".chart .u-legend")).to_contain_text("Limit")
     expect(page.get_by_text("Nothing is recorded before")).to_be_visible()
