@@ -9,7 +9,9 @@ from playwright.sync_api import Page, expect
 
 from kit import alerting
 from kit.looking import fits_a_phone, is_sound, keep_picture
-from stanchion_server.alerts.models import MaintenanceWindow, Owner
+from stanchion_server.alerts import channel_secrets, channel_services
+from stanchion_server.alerts.channel_services import Wanted
+from stanchion_server.alerts.models import Channel, MaintenanceWindow, Owner
 from stanchion_server.kernel import clock
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -100,3 +102,24 @@ def test_an_owner_is_said_changed_and_taken_back(signed_in, shop, scheme) -> Non
     expect(page.get_by_role("heading", name="Nothing yet")).to_be_visible()
     looked_at(page, f"history-empty-{scheme}")
     assert not Owner.objects.exists() and signed_in.complaints == []
+
+
+def test_a_channel_whose_secrets_cannot_be_read_asks_for_them(signed_in, shop, scheme) -> None:  # type: ignore[no-untyped-def]
+    page: Page = signed_in.page
+    page.emulate_media(color_scheme=scheme)
+    url = "https://hooks.slack.com/services/T0/B0/secretpart"
+    channel = channel_services.create(shop.project, Wanted("on call", "slack", {"url": url}), "ada").channel
+    Channel.objects.update(secrets={"sealed": "of another key"})
+    page.goto(shop.page("alerts/channels"))
+    expect(page.get_by_role("alert")).to_contain_text("The secrets of on call cannot be read")
+    looked_at(page, f"channels-unreadable-{scheme}")
+    page.get_by_role("link", name="Enter them again").click()
+    expect(page.get_by_role("button", name="Send a test")).to_have_count(0)
+    expect(page.get_by_text("cannot be read, enter it again")).to_be_visible()
+    looked_at(page, f"channel-unreadable-{scheme}")
+    page.get_by_label("Webhook address").fill(url)
+    page.get_by_role("button", name="Save").click()
+    expect(page.get_by_role("button", name="Send a test")).to_be_visible()
+    expect(page.get_by_role("alert")).to_have_count(0)
+    channel.refresh_from_db()
+    assert channel_secrets.required(channel) == {"url": url} and signed_in.complaints == []

@@ -379,9 +379,19 @@ def test_an_archived_channel_passes_on_what_waits(scene: Scene) -> None:
     fallback = scene.channel("webhook")
     channel = scene.channel("slack", fallback=fallback)
     scene.message(channel)
+    Channel.objects.filter(pk=channel.pk).update(held_until=scene.now + timedelta(minutes=10))
     channel_services.archive(scene.project.pk, channel.pk, "ada")
     scene.run()
     assert [got.path for got in scene.receiver.got] == ["/hook"]
+
+
+def test_a_message_written_while_its_channel_is_archived_goes_the_other_way_too(scene: Scene) -> None:
+    fallback = scene.channel("webhook")
+    channel = scene.channel("slack", fallback=fallback)
+    channel_services.archive(scene.project.pk, channel.pk, "ada")
+    late = scene.message(channel)
+    scene.run()
+    assert state(late) == "failed" and [got.path for got in scene.receiver.got] == ["/hook"]
 
 
 def test_the_outside_watcher_hears_a_beat_only_while_rules_are_evaluated(scene: Scene, settings: Any) -> None:

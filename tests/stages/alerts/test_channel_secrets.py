@@ -114,6 +114,7 @@ def test_another_key_is_noticed_before_an_incident_and_owners_hear_of_it_once(
     assert [(one.to, "cannot be read" in one.body) for one in mail.outbox] == [(["ada@example.org"], True)]
 
 
+@pytest.mark.slow
 def test_pages_and_api_say_so_and_entering_them_again_repairs_it(project: Project, settings: Any) -> None:
     channel, key = made(project), tenants.create_key(project, "k", (Scope.ADMIN,))
     page, api = f"/p/shop/alerts/channels/{channel.pk}", f"/api/v1/channels/{channel.pk}"

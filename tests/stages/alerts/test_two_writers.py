@@ -12,7 +12,7 @@ from django.db import connection, transaction
 
 from kit import alerting
 from kit.sending import wait_until
-from stanchion_server.alerts import handover, outbox, services
+from stanchion_server.alerts import channel_services, handover, outbox, services
 from stanchion_server.alerts.models import Channel, Incident, Notification
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
@@ -114,3 +114,20 @@ def test_the_engine_writes_first_and_nothing_is_handed_over_to_whom_it_has_told(
             wait_until(waits_for_us, 30, "the sender to wait for the engine")
         sender.result(30)
     assert at_the_desk() == [(1, "trigger", False)]
+
+
+def test_a_channel_is_archived_without_waiting_for_the_sender_that_holds_its_message(
+    project: Project, incident: Incident
+) -> None:
+    pager = Channel.objects.get(name="pager")
+    with ThreadPoolExecutor(1) as pool, transaction.atomic():
+        locked("pager")
+        archiving = pool.submit(closing, lambda: archive(pager))
+        archiving.result(30)
+        Channel.objects.filter(pk=pager.pk).update(held_until=LATER)
+    pager.refresh_from_db()
+    assert pager.archived_at is not None
+
+
+def archive(channel: Channel) -> None:
+    channel_services.archive(channel.project_id, channel.pk, "ada")

@@ -135,13 +135,11 @@ def rotate_secret(project_id: int, number: int, actor: str) -> Made:
 
 @transaction.atomic
 def archive(project_id: int, number: int, actor: str) -> Channel:
-    """Out of use. What waits for it goes its other way."""
+    """Out of use. What waits for it goes its other way as soon as a sender comes to it."""
     channel = _locked(project_id, number)
-    channel.archived_at, channel.is_default = clock.now(), False
-    channel.save(update_fields=["archived_at", "is_default"])
+    channel.archived_at, channel.is_default, channel.held_until = clock.now(), False, None
+    channel.save(update_fields=["archived_at", "is_default", "held_until"])
     _note(channel, "archived", actor)
-    for row in Notification.objects.select_for_update().filter(channel=channel, state=State.WAITING)[:5_000]:
-        handover.fail(row, "the channel was archived", clock.now())
     return channel
 
 
@@ -162,7 +160,7 @@ def tend(now: datetime) -> None:
     sealed = Channel.objects.filter(archived_at=None).exclude(secrets={})
     for number in list(sealed.values_list("pk", flat=True)):
         with transaction.atomic():
-            row = Channel.objects.select_for_update(of=("self",)).select_related("project").get(pk=number)
+            row = Channel.objects.select_for_update(of=("self",), no_key=True).select_related("project").get(pk=number)
             if channel_secrets.opened(row) is not None:
                 channel_secrets.reseal(row)
             elif row.broken_at is None:
@@ -280,5 +278,6 @@ def _found(project_id: int, number: int) -> Channel:
 
 
 def _locked(project_id: int, number: int) -> Channel:
+    """So that messages to it can still be written meanwhile."""
     _found(project_id, number)
-    return Channel.objects.select_for_update().get(project_id=project_id, pk=number)
+    return Channel.objects.select_for_update(no_key=True).get(project_id=project_id, pk=number)

@@ -46,18 +46,26 @@ class Claimed:
 def claim(now: datetime) -> Claimed | None:
     """The message that is due longest, of those that nothing stands before: of an incident and a channel the lowest
     open number, on a channel that is not held. One at a time to each channel: a receiver that stalls keeps one
-    worker, not all. Messages to channels that are broken, or whose secrets cannot be read, are handed over instead."""
+    worker, not all. Messages to channels that are broken, archived, or whose secrets cannot be read are handed over."""
     while True:
         with transaction.atomic():
             row = _due(now).first()
             if row is None:
                 return None
             secrets = channel_secrets.opened(row.channel)
-            if row.channel.broken_at is None and secrets is not None:
+            reason = _why_not(row.channel, secrets, now)
+            if secrets is not None and not reason:
                 return _leased(row, secrets, now)
-            if row.channel.broken_at is None:
-                handover.break_channel(row.channel, channel_secrets.UNREADABLE, now)
-            handover.fail(row, f"the channel is broken: {row.channel.broken_reason}", now)
+            handover.fail(row, reason, now)
+
+
+def _why_not(channel: Channel, secrets: Mapping[str, str] | None, now: datetime) -> str:
+    """Why nothing is sent there, empty where it is. A channel whose secrets cannot be read breaks here."""
+    if channel.archived_at is not None:
+        return "the channel was archived"
+    if secrets is None and channel.broken_at is None:
+        handover.break_channel(channel, channel_secrets.UNREADABLE, now)
+    return f"the channel is broken: {channel.broken_reason}" if channel.broken_at is not None else ""
 
 
 def _due(now: datetime) -> Any:
@@ -65,7 +73,7 @@ def _due(now: datetime) -> Any:
         incident=OuterRef("incident"), channel=OuterRef("channel"), state=State.WAITING, seq__lt=OuterRef("seq")
     )
     rows = Notification.objects.select_related("channel").select_for_update(skip_locked=True, of=("self",))
-    rows = rows.filter(state=State.WAITING, next_attempt_at__lte=now, channel__archived_at=None)
+    rows = rows.filter(state=State.WAITING, next_attempt_at__lte=now)
     rows = rows.filter(Q(leased_until=None) | Q(leased_until__lte=now))
     rows = rows.filter(Q(channel__held_until=None) | Q(channel__held_until__lte=now))
     busy = Notification.objects.filter(channel=OuterRef("channel"), state=State.WAITING, leased_until__gt=now)
