@@ -30,6 +30,12 @@ register.filter("moment", formats.moment)
 
 
 @register.filter
+def plain_number(value: Decimal | None) -> str:
+    """With thousands separators and only the decimals it has."""
+    return formats.UNKNOWN if value is None else f"{value.normalize():,f}"
+
+
+@register.filter
 def clock_time(value: datetime) -> str:
     return f"{value:%H:%M:%S}"
 
