@@ -42,7 +42,7 @@ def test_a_price_is_computed_from_the_projects_own_traffic_and_then_from_other_v
     keep_picture(page, f"calculators-{scheme}")
     page.get_by_role("link", name="API cost").click()
     expect(page.get_by_role("heading", level=1)).to_have_text("API cost")
-    expect(page.get_by_text("Filled in from your calls of the last 7 days")).to_be_visible()
+    expect(page.get_by_text("Filled in from your project")).to_be_visible()
     assert complaints_of_axe(page) == []
     keep_picture(page, f"calculator-{scheme}")
     for label, value in (("Input, $ per million tokens", "60"), ("Output, $ per million tokens", "120"),

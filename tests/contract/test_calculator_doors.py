@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import html
 import io
 from collections.abc import Iterator
 from typing import Any
+from urllib.parse import parse_qsl
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from kit import calls, stored, traffic
 from stanchion_server.costs.calculators import catalogue
+from stanchion_server.kernel import clock
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
-from stanchion_server.tenants.models import Scope, User
+from stanchion_server.tenants.models import Project, Scope, User
 
 DOOR = "/api/v1/calculators"
 
@@ -157,3 +161,36 @@ def test_a_model_with_numbers_of_ones_own_is_measured_by_them(pages: Client) -> 
     refused = pages.get("/p/shop/capacity", {**own, "kv_heads": "80"})
     assert refused.status_code == 400
     assert "kv_heads=80 must be at most heads=40" in refused.content.decode()
+
+
+def test_an_example_is_shown_and_never_taken_for_a_value_that_was_left_out(pages: Client, api: Client) -> None:
+    first = pages.get("/p/shop/calculators/headroom").content.decode()
+    assert 'value="1000"' in first
+    assert "Requests per minute" in first
+    own = pages.get("/p/shop/calculators/headroom", {"peaks_rpm": "5,6", "limit_rpm": ""}).content.decode()
+    assert 'value="1000"' not in own
+    assert "Give the peaks and the limit of one dimension at least." in own
+    assert asked(api, "headroom", {"peaks_rpm": "5,6"}).json()["lines"][0]["value"] is None
+
+
+def test_an_emptied_field_shows_the_default_that_is_taken(pages: Client) -> None:
+    text = pages.get("/p/shop/calculators/api-cost", {"input_tokens": "7", "sessions": ""}).content.decode()
+    assert 'name="sessions"' in text
+    assert text.count('value="100"') == 3
+
+
+def test_the_last_hour_of_a_model_leads_to_its_headroom(pages: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(clock, "now", lambda: calls.NOON)
+    project = Project.objects.get(slug="shop")
+    for place, after_s in enumerate((-170, -110, -100, -50, -45, -40)):
+        record = calls.call(trace_id=calls.trace(900 + place), after_s=after_s, model="<b>odd</b>")
+        stored.deliver(project.pk, record)
+    traffic.settle_all(calls.NOON)
+    text = pages.get("/p/shop/capacity").content.decode()
+    assert "&lt;b&gt;odd&lt;/b&gt;" in text
+    query = html.unescape(text.partition("/p/shop/calculators/headroom?")[2].partition('"')[0])
+    given = dict(parse_qsl(query))
+    assert given["peaks_rpm"].split(",")[-3:] == ["1", "2", "3"]
+    found = pages.get("/p/shop/calculators/headroom", {**given, "limit_rpm": "4"})
+    assert found.status_code == 200
+    assert "75 %" in found.content.decode()

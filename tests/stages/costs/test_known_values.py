@@ -8,8 +8,9 @@ from decimal import Decimal
 import pytest
 
 from kit import calls, fleet, stored, traffic
-from stanchion_server.costs import known, selectors
+from stanchion_server.costs import known, observed, selectors
 from stanchion_server.costs.models import PriceOverride
+from stanchion_server.ingest.records import SpanKind
 from stanchion_server.kernel import clock
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
@@ -54,6 +55,19 @@ def test_means_of_the_week_and_the_price_of_the_list(project: Project) -> None:
     assert "usd_per_instance_hour" not in found.values
 
 
+def test_embeddings_do_not_stand_for_the_language_model(project: Project) -> None:
+    for place in range(3):
+        record = calls.call(
+            trace_id=calls.trace(750 + place), after_s=-60, kind=SpanKind.EMBEDDING, request_model="embedder",
+            response_model="embedder", model="embedder", input_tokens=9, output_tokens=None,
+        )  # fmt: skip
+        stored.deliver(project.pk, record)
+    called(project, (100, 50))
+    found = known.known(project.pk, NOON)
+    assert found is not None
+    assert (found.model, found.calls) == ("gpt-4o-mini", 1)
+
+
 def test_a_price_and_a_deployment_of_ones_own_come_first(project: Project) -> None:
     called(project, (100, 50))
     PriceOverride.objects.create(
@@ -72,3 +86,19 @@ def test_another_projects_calls_and_prices_are_not_known(project: Project) -> No
     other = tenants.create_project(tenants.create_organisation("Elsewhere"), "Other")
     called(other, (100, 50))
     assert known.known(project.pk, NOON) is None
+
+
+def test_the_last_hour_is_told_minute_by_minute_with_its_quiet_ones(project: Project) -> None:
+    for place, after_s in enumerate((-120, -100, -3_000, 5, -3_700)):
+        record = calls.call(
+            trace_id=calls.trace(800 + place), after_s=after_s, input_tokens=100, output_tokens=20,
+            cached_input_tokens=0,
+        )  # fmt: skip
+        stored.deliver(project.pk, record)
+    traffic.settle_all(NOON)
+    (found,) = observed.last_hour(project.pk, NOON)
+    assert (len(found.rpm), sum(found.rpm), found.rpm[58], found.rpm[10]) == (60, 3, 2, 1)
+    assert (found.tpm[58], found.tpm[10], sum(found.tpm)) == (240, 120, 360)
+    assert found.at_a_time[58] > 0
+    other = tenants.create_project(tenants.create_organisation("Elsewhere"), "Other")
+    assert observed.last_hour(other.pk, NOON) == ()

@@ -107,6 +107,9 @@ def test_every_default_is_within_its_own_bounds() -> None:
     for calculator in catalogue.ALL:
         assert len({field.name for field in calculator.fields}) == len(calculator.fields)
         for field in calculator.fields:
+            if field.example:
+                assert field.default is None
+                assert field.read(field.example) is not None
             if field.default is not None:
                 assert field.read(field.default) is not None, (calculator.name, field.name)
 

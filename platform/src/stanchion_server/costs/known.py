@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 
 from stanchion_server.costs import deployments, price_list, selectors
+from stanchion_server.ingest.records import SpanKind
 from stanchion_server.traces import selectors as traces
 from stanchion_server.traces.selectors import MetricRow
 
@@ -27,8 +28,11 @@ class Known:
 
 
 def known(project_id: int, now: datetime) -> Known | None:
-    """Of the model that was called most in LOOK_BACK; None where none was called."""
-    query = traces.MetricQuery(now - LOOK_BACK, now, group_by=("provider", "model"), percentiles=(), limit=1)
+    """Of the language model that was called most in LOOK_BACK; None where none was called."""
+    query = traces.MetricQuery(
+        now - LOOK_BACK, now, group_by=("provider", "model"), filters=traces.CallFilter(kind=SpanKind.LLM),
+        percentiles=(), limit=1,
+    )  # fmt: skip
     rows = traces.metrics(project_id, query).rows
     if not rows or not rows[0].calls or not rows[0].group["model"]:
         return None
@@ -56,7 +60,10 @@ def _of_prices(project_id: int, row: MetricRow, now: datetime) -> dict[str, Deci
     provider, model = row.group["provider"], row.group["model"]
     own = selectors.book(project_id).override_for(provider, model, now)
     if own is not None:
-        return {"input_usd_per_mtok": own.input_usd_per_mtok, "output_usd_per_mtok": own.output_usd_per_mtok}
+        return {
+            "input_usd_per_mtok": _tidy(own.input_usd_per_mtok),
+            "output_usd_per_mtok": _tidy(own.output_usd_per_mtok),
+        }
     listed = price_list.look_up(provider, model, now, "")
     if listed is None or listed.rates.input is None or listed.rates.output is None:
         return {}
@@ -74,7 +81,7 @@ def _of_hosting(project_id: int, now: datetime) -> dict[str, Decimal]:
             continue
         seen.add(row.name)
         if not row.is_retired:
-            return {"usd_per_instance_hour": row.usd_per_hour, "instances": Decimal(max(1, row.count))}
+            return {"usd_per_instance_hour": _tidy(row.usd_per_hour), "instances": Decimal(max(1, row.count))}
     return {}
 
 

@@ -33,6 +33,7 @@ class Field:
 
     `low` and `high` bound each number. A list has at most `most_rows` rows of `cells` numbers each (0: up to
     MOST_CELLS), after a name where `is_named`; whole ones where `is_whole`; FAILED words among them where `may_fail`.
+    `example` shows what might stand in a field that has no default; it is never taken by itself.
     """
 
     name: str
@@ -49,6 +50,7 @@ class Field:
     is_named: bool = False
     is_whole: bool = False
     may_fail: bool = False
+    example: str = ""
 
     @property
     def wanted(self) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from stanchion_server.costs.calculators.fields import Field, Values, number
@@ -12,9 +12,9 @@ from stanchion_server.costs.calculators.results import Calculator, Result, line,
 DIMENSIONS = (
     ("rpm", "Requests per minute", "600, 640, 700, 690, 760", "1000"),
     ("tpm", "Tokens per minute", "90000, 95000, 99000, 104000, 110000", "180000"),
-    ("rps", "Requests per second", None, None),
-    ("tps", "Tokens per second", None, None),
-    ("concurrency", "Requests at a time", None, None),
+    ("rps", "Requests per second", "", ""),
+    ("tps", "Tokens per second", "", ""),
+    ("concurrency", "Requests at a time", "", ""),
 )
 
 
@@ -124,13 +124,15 @@ def _fields() -> tuple[Field, ...]:
                 f"peaks_{key}",
                 f"{label}: peaks, minute by minute",
                 "rows",
-                peaks,
+                None,
                 Decimal(0),
                 Decimal(10) ** 12,
                 hint="newest last",
+                example=peaks,
             )
         )
-        found.append(number(f"limit_{key}", f"{label}: limit", limit, 10**12, low="0.001", hint="empty: none"))
+        field = number(f"limit_{key}", f"{label}: limit", None, 10**12, low="0.001", hint="empty: none")
+        found.append(replace(field, example=limit))
     return tuple(found)
 
 

@@ -21,12 +21,14 @@ MAX_BODY_BYTES = 64 << 10
 
 @dataclass(frozen=True, slots=True)
 class FieldView:
-    """`default` is taken where the value is left out, null: it may be left out. `wanted` says what it must be."""
+    """`default` is taken where the value is left out, null: it may be left out; `example` then shows
+    one. `wanted` says what it must be."""
 
     name: str
     label: str
     kind: str
     default: str | None
+    example: str
     low: Decimal
     high: Decimal
     hint: str
@@ -118,6 +120,6 @@ def _view(one: Calculator) -> CalculatorView:
 
 def _field(field: Field) -> FieldView:
     return FieldView(
-        field.name, field.label, field.kind, field.default, field.low, field.high, field.hint, field.options,
-        field.wanted,
+        field.name, field.label, field.kind, field.default, field.example, field.low, field.high, field.hint,
+        field.options, field.wanted,
     )  # fmt: skip

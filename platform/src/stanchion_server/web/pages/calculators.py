@@ -10,7 +10,7 @@ from django.views.decorators.http import require_GET
 
 from stanchion_server.costs import known
 from stanchion_server.costs.calculators import catalogue
-from stanchion_server.costs.calculators.fields import Field
+from stanchion_server.costs.calculators.fields import MOST_CHARS, Field
 from stanchion_server.costs.calculators.results import Result, Table
 from stanchion_server.costs.calculators.showing import shown
 from stanchion_server.costs.known import Known
@@ -60,7 +60,7 @@ def calculator(visit: Visit, name: str) -> HttpResponse:
     used = _fitting(one.fields, found) if found else {}
     result, refusal = None, ""
     try:
-        result = catalogue.ask(name, given or used).result
+        result = catalogue.ask(name, given or {**_examples(one.fields), **used}).result
     except SenderError as error:
         refusal = error.message
     asked = [Asked(field, _value(field, given, used), field.name in used) for field in one.fields]
@@ -95,10 +95,14 @@ def _is_readable(field: Field, value: str) -> bool:
 
 
 def _value(field: Field, given: dict[str, str], used: dict[str, str]) -> str:
-    """A form that was sent keeps its empty fields; one that was not shows the defaults."""
+    """What was sent, or is taken instead of it; before that, what the project says, the default or the example."""
     if given:
-        return given.get(field.name, "")[:4_000]
-    return used.get(field.name) or field.default or ""
+        return given.get(field.name, "").strip()[:MOST_CHARS] or field.default or ""
+    return used.get(field.name) or field.default or field.example
+
+
+def _examples(fields: tuple[Field, ...]) -> dict[str, str]:
+    return {field.name: field.example for field in fields if field.example}
 
 
 def _tables(result: Result) -> list[ShownTable]:

@@ -6,14 +6,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from decimal import Decimal
+from urllib.parse import urlencode
 
 from django.http import HttpResponse
 from django.views.decorators.http import require_GET
 
+from stanchion_server.costs import observed
 from stanchion_server.costs.calculators import capacity
 from stanchion_server.costs.calculators.capacity import CARD_TYPES, PRESETS, CardType, Fit, Shape
 from stanchion_server.costs.calculators.fields import Values, choice, number, read_all, whole
 from stanchion_server.costs.calculators.memory import BYTES_PER_PARAMETER, INFERENCE_FACTOR, need
+from stanchion_server.costs.observed import Traffic
 from stanchion_server.gpu import selectors
 from stanchion_server.gpu.models import GpuWindow
 from stanchion_server.gpu.selectors import Card
@@ -52,6 +55,18 @@ class Owned:
         return self.fit.cards is not None and self.fit.cards <= self.count
 
 
+@dataclass(frozen=True, slots=True)
+class Rate:
+    """A model's last hour, and the headroom calculator's address with it."""
+
+    traffic: Traffic
+    query: str
+
+    @property
+    def peaks(self) -> tuple[int, int, Decimal]:
+        return max(self.traffic.rpm), max(self.traffic.tpm), max(self.traffic.at_a_time)
+
+
 @require_GET
 @project_page
 def fits(visit: Visit) -> HttpResponse:
@@ -77,8 +92,16 @@ def fits(visit: Visit) -> HttpResponse:
         token_bytes=int(capacity.kv_bytes(shape, settings[1])),
         request_bytes=int(capacity.kv_bytes(shape, settings[1]) * settings[2]),
         is_beyond=settings[2] > shape.context_tokens and not refusal,
+        rates=[_rate(one) for one in observed.last_hour(project_id, now)],
         engines=selectors.engines(project_id, now - RECENT, now), unsized=len(cards),
     )  # fmt: skip
+
+
+def _rate(traffic: Traffic) -> Rate:
+    lists = {"peaks_rpm": traffic.rpm, "peaks_tpm": traffic.tpm, "peaks_concurrency": traffic.at_a_time}
+    query = urlencode({name: ",".join(f"{one:f}" if isinstance(one, Decimal) else str(one) for one in values)
+                       for name, values in lists.items()})  # fmt: skip
+    return Rate(traffic, query)
 
 
 def _shape(values: Values) -> Shape:
