@@ -70,13 +70,24 @@ class Replayed:
 def replay(definition: Definition, slots: Sequence[datetime], read: Read) -> Replayed:
     """`slots` are moments of the rule's grid in order, each `patience.every` after the one before, at least one."""
     run = _Run(definition, slots[0], step_of(slots, definition.patience.every))
+    before: Mapping[str, Ask] = {}
+    judged: Mapping[Labels, Judged] = {}
     for slot in slots:
         asks = moments.asks_of(definition, slot)
-        told = {ask: read(name, ask) for name, ask in asks.items()}
-        judged = moments.judged_by(definition, asks, told, run.past(slot))
-        assert not isinstance(judged, Failed)
+        # Moments of one minute ask the same; only a baseline hears of incidents in between.
+        if asks != before or isinstance(definition.condition, Baseline):
+            before, judged = asks, _judged(definition, asks, read, run.past(slot))
         run.step_to(slot, judged)
     return run.done()
+
+
+def _judged(
+    definition: Definition, asks: Mapping[str, Ask], read: Read, past: Sequence[tuple[Labels, Window]]
+) -> Mapping[Labels, Judged]:
+    told = {ask: read(name, ask) for name, ask in asks.items()}
+    judged = moments.judged_by(definition, asks, told, past)
+    assert not isinstance(judged, Failed)
+    return judged
 
 
 def step_of(slots: Sequence[datetime], every: timedelta) -> timedelta:

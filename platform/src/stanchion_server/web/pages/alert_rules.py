@@ -124,7 +124,8 @@ def _edited(visit: Visit, stored: Rule | None) -> HttpResponse:
     deed = visit.request.POST.get("do", "") if visit.request.method == "POST" else ""
     draft = _typed(visit) if deed else _stored(stored)
     if deed == "yaml":
-        draft = Draft(True, text=documents.write_one(rule_fields.to_plain(draft.values, draft.channels)))
+        text = documents.write_one(rule_fields.to_plain(draft.values, draft.channels))
+        draft = Draft(True, text=text, days=draft.days)
     elif deed == "fields":
         draft = _as_fields(draft)
     elif deed:
