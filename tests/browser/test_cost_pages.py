@@ -59,6 +59,38 @@ def test_a_project_without_calls_is_told_what_to_do(signed_in, shop, scheme) -> 
     assert signed_in.complaints == []
 
 
+def test_an_invoice_is_imported_and_its_difference_explained(signed_in, shop, scheme) -> None:  # type: ignore[no-untyped-def]
+    page = signed_in.page
+    page.emulate_media(color_scheme=scheme)
+    page.goto(shop.page("costs/invoices"))
+    expect(page.get_by_role("heading", name="No invoice yet")).to_be_visible()
+    assert looking.is_sound(page)
+    looking.keep_picture(page, f"invoices-empty-{scheme}")
+    day = f"{shop.now - timedelta(hours=1):%Y-%m-%d}"
+    text = f"day,model,usd,input_tokens,output_tokens\n{day},gpt-4o,40,900000,90000\n{day},whisper-1,2,,\n"
+    page.get_by_label("Name").fill("OpenAI, November")
+    page.get_by_label("Provider").fill("openai")
+    page.get_by_label("CSV file").set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": b"day,model\n"})
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("alert")).to_contain_text("No column for usd")
+    page.get_by_label("CSV file").set_input_files({"name": "b.csv", "mimeType": "text/csv", "buffer": text.encode()})
+    page.get_by_role("button", name="Import").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("OpenAI, November")
+    table = page.get_by_role("table", name="Differences by model and day")
+    expect(table).to_contain_text("gpt-4o")
+    expect(table).to_contain_text("none recorded")
+    assert looking.is_sound(page)
+    looking.keep_picture(page, f"invoice-{scheme}")
+    assert looking.fits_a_phone(page, f"invoice-phone-{scheme}")
+    with page.expect_download() as download:
+        page.get_by_role("link", name="As CSV").click()
+    assert download.value.suggested_filename.startswith("stanchion-invoice-")
+    page.get_by_role("button", name="Delete this invoice").click()
+    expect(page.get_by_role("status")).to_contain_text("was deleted")
+    refused = "the server responded with a status of 400"  # the file that could not be, above
+    assert [one for one in signed_in.complaints if refused not in one] == []
+
+
 def test_the_explorer_fits_a_phone(signed_in, shop) -> None:  # type: ignore[no-untyped-def]
     a_served_hour(shop)
     page = signed_in.page

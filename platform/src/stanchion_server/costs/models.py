@@ -7,12 +7,13 @@ from typing import ClassVar
 from django.db import models
 
 from stanchion_server.costs.budgeted import Budget, BudgetHour
+from stanchion_server.costs.invoiced import Invoice, InvoiceLine
 from stanchion_server.costs.limited import RateLimit
 from stanchion_server.costs.self_hosted import AllocatedHour, Allocation, AllocationLine, Deployment, DirtyHour
 
 __all__ = [
-    "AllocatedHour", "Allocation", "AllocationLine", "Budget", "BudgetHour", "Deployment", "DirtyHour", "PriceOverride",
-    "RateLimit",
+    "AllocatedHour", "Allocation", "AllocationLine", "Budget", "BudgetHour", "Deployment", "DirtyHour", "Invoice",
+    "InvoiceLine", "PriceOverride", "RateLimit",
 ]  # fmt: skip
 
 

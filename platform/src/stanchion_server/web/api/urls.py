@@ -21,6 +21,7 @@ from stanchion_server.web.api import (
     gpus,
     guard,
     intake,
+    invoices,
     me,
     metrics,
     owners,
@@ -112,6 +113,8 @@ urlpatterns = [
     path("v1/maintenance-windows/<int:number>/end", windows.End.as_view(), name="api-maintenance-window-end"),
     path("v1/owners", owners.Owners.as_view(), name="api-alert-owners"),
     path("v1/owners/<int:number>", owners.OneOwner.as_view(), name="api-alert-owner"),
+    path("v1/invoices", invoices.Invoices.as_view(), name="api-invoices"),
+    path("v1/invoices/<int:number>", invoices.OneInvoice.as_view(), name="api-invoice"),
     path("v1/costs", costs.Costs.as_view(), name="api-costs"),
     path("v1/prices", prices.Prices.as_view(), name="api-prices"),
 ]

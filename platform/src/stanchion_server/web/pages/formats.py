@@ -7,6 +7,7 @@ from decimal import ROUND_HALF_UP, Decimal
 
 UNKNOWN = "unknown"
 NARROW_SPACE = "\u202f"
+WORD_JOINER = "\u2060"
 
 
 def count(value: float | None) -> str:
@@ -36,6 +37,11 @@ def usd(value: Decimal | None) -> str:
     digits = Decimal(1).scaleb(size.adjusted() - 3)
     text = format(value.quantize(max(digits, Decimal("1e-12")), ROUND_HALF_UP), "f").rstrip("0")
     return f"${text}" if len(text.partition(".")[2]) >= 2 else f"${Decimal(text):.2f}"
+
+
+def signed_usd(value: Decimal) -> str:
+    """With its sign, as differences have one; no line breaks after it."""
+    return f"{'+' if value > 0 else '−' + WORD_JOINER if value < 0 else ''}{usd(abs(value))}"
 
 
 def usd_exact(value: Decimal | None) -> str:

@@ -1,0 +1,199 @@
+"""What stands in a provider's bill as CSV: day, model, dollars and, where told, tokens. Pure.
+
+Headings are read without regard to case and punctuation, so that exports like those of OpenAI, Anthropic and AWS can be
+taken as they are; `ALIASES` is the list. Every bad row is named by its line with what to write instead.
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any
+
+from stanchion_server.kernel.errors import SenderError
+
+MOST_BYTES = 4 << 20
+MOST_ROWS = 50_000
+MOST_LINES = 20_000
+MOST_NAMED = 10
+MOST_USD = Decimal(10) ** 9
+MOST_TOKENS = 10**15
+EARLIEST, LATEST = date(2015, 1, 1), date(2199, 12, 31)
+PLACES = Decimal("0.000000000001")
+
+ALIASES: Mapping[str, tuple[str, ...]] = {
+    "day": ("day", "date", "usage_date", "usage_date_utc", "start_time_iso", "start_time", "start_date",
+            "usage_start_date", "line_item_usage_start_date", "lineitem_usagestartdate", "timestamp"),
+    "model": ("model", "model_name", "model_id", "line_item", "sku", "usage_type", "line_item_usage_type",
+              "lineitem_usagetype", "description"),
+    "usd": ("usd", "cost_usd", "amount_usd", "amount_value", "cost_in_usd", "total_usd", "amount", "cost",
+            "unblended_cost", "line_item_unblended_cost", "lineitem_unblendedcost"),
+    "currency": ("currency", "amount_currency", "currency_code", "line_item_currency_code", "lineitem_currencycode"),
+    "input_tokens": ("input_tokens", "prompt_tokens", "usage_input_tokens"),
+    "cached_input_tokens": ("cached_input_tokens", "input_cached_tokens", "cache_read_tokens"),
+    "output_tokens": ("output_tokens", "completion_tokens", "usage_output_tokens"),
+}  # fmt: skip
+"""Per column the headings it is found under, the surest first. day, model and usd must be there."""
+NEEDED = ("day", "model", "usd")
+TOKENS = ("input_tokens", "cached_input_tokens", "output_tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class Billed:
+    """What was billed for a model on a day (UTC). Tokens are None where no row told them; the cached ones are a part of
+    `input_tokens`."""
+
+    day: date
+    model: str
+    usd: Decimal
+    input_tokens: int | None = None
+    cached_input_tokens: int | None = None
+    output_tokens: int | None = None
+
+
+def read(raw: bytes) -> tuple[Billed, ...]:
+    """One per day and model, in order. SenderError for a file that cannot be one, or with all its bad lines."""
+    rows = _rows(_text(raw))
+    columns = _columns(rows[0][1] if rows else [])
+    found: dict[tuple[date, str], Billed] = {}
+    problems: list[str] = []
+    for line, row in rows[1:]:
+        if not any(cell.strip() for cell in row):
+            continue
+        try:
+            billed = _billed(row, columns)
+        except ValueError as error:
+            problems.append(f"line {line}: {error}")
+            continue
+        key = (billed.day, billed.model)
+        found[key] = _together(found[key], billed) if key in found else billed
+    _check(found, problems)
+    return tuple(found[key] for key in sorted(found))
+
+
+def _check(found: Mapping[Any, Billed], problems: Sequence[str]) -> None:
+    if problems:
+        more = f" And {len(problems) - MOST_NAMED} more." if len(problems) > MOST_NAMED else ""
+        told = " ".join(f"{one[0].upper()}{one[1:]}." for one in problems[:MOST_NAMED])
+        raise SenderError("bad_rows", f"Nothing was imported. {told}{more}")
+    if not found:
+        raise SenderError("no_rows", "The file has headings and no rows: export a time range with usage.")
+    if len(found) > MOST_LINES:
+        raise SenderError("too_many_lines", f"More than {MOST_LINES} days and models. Import a shorter time range.")
+
+
+def _text(raw: bytes) -> str:
+    if len(raw) > MOST_BYTES:
+        raise SenderError(
+            "too_large", f"The file is larger than {MOST_BYTES >> 20} MiB. Import a month at a time.", 413
+        )
+    try:
+        text = raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw[: error.start].count(b"\n") + 1
+        raise SenderError("bad_encoding", f"Line {line} is not UTF-8. Save the file as CSV UTF-8.") from error
+    if "\0" in text:
+        raise SenderError("bad_file", "The file holds NUL bytes: it is no CSV. Export it as CSV, not as a workbook.")
+    return text
+
+
+def _rows(text: str) -> list[tuple[int, list[str]]]:
+    """Rows with the numbers of the lines on which they end; the first holds the headings."""
+    head = text.lstrip("\r\n").partition("\n")[0]
+    delimiter = max(",;\t", key=head.count)
+    rows: list[tuple[int, list[str]]] = []
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
+    try:
+        for row in reader:
+            if row or rows:
+                rows.append((reader.line_num, row))
+            if len(rows) > MOST_ROWS + 1:
+                raise SenderError("too_many_rows", f"More than {MOST_ROWS} rows. Import a shorter time range.", 413)
+    except csv.Error as error:
+        raise SenderError("bad_file", f"Line {reader.line_num} is not readable as CSV: {error}.") from error
+    return rows
+
+
+def _columns(head: Sequence[str]) -> dict[str, int]:
+    """Column numbers by name; of several headings for one column the surest counts."""
+    places: dict[str, int] = {}
+    for place, heading in enumerate(head):
+        places.setdefault(re.sub(r"[^a-z0-9]+", "_", heading.lower()).strip("_"), place)
+    found: dict[str, int] = {}
+    for name, aliases in ALIASES.items():
+        known = [places[alias] for alias in aliases if alias in places]
+        if known:
+            found[name] = known[0]
+    missing = [name for name in NEEDED if name not in found]
+    if missing:
+        ways = "; ".join(f"{name}: {', '.join(ALIASES[name][:4])} …" for name in missing)
+        given = ", ".join(heading.strip()[:30] for heading in head[:12]) or "nothing"
+        raise SenderError("missing_columns", f"No column for {', '.join(missing)}. Headings are: {given}. Use {ways}")
+    return found
+
+
+def _billed(row: Sequence[str], columns: Mapping[str, int]) -> Billed:
+    """Raises ValueError with the rest of the sentence “line 3: …”."""
+    cells = {name: row[place].strip() if place < len(row) else "" for name, place in columns.items()}
+    if cells.get("currency", "").upper() not in ("", "USD"):
+        raise ValueError(f"the currency is {cells['currency'][:10]!r}; convert the amounts to USD first")
+    if len(cells["model"]) > 200:
+        raise ValueError("the model has more than 200 characters; shorten it")
+    tokens = {name: _count(name, cells.get(name, "")) for name in TOKENS}
+    model = cells["model"].partition(",")[0].strip()
+    if not model:
+        raise ValueError("the model is empty; write one, or “other” for what belongs to none")
+    return Billed(_day(cells["day"]), model, _usd(cells["usd"]), **tokens)
+
+
+def _day(text: str) -> date:
+    """A date, a time (its day in UTC), or seconds since 1970."""
+    remedy = "write it like 2026-11-25; take a row of totals out"
+    try:
+        if re.fullmatch(r"[0-9]{9,11}", text):
+            found = datetime.fromtimestamp(int(text), UTC).date()
+        else:
+            moment = datetime.fromisoformat(text)
+            found = (moment if moment.tzinfo is None else moment.astimezone(UTC)).date()
+    except (ValueError, OverflowError, OSError):
+        raise ValueError(f"the day {text[:40]!r} is not readable; {remedy}") from None
+    if not EARLIEST <= found <= LATEST:
+        raise ValueError(f"the day {text[:40]!r} is before {EARLIEST:%Y} or after {LATEST:%Y}; {remedy}")
+    return found
+
+
+def _usd(text: str) -> Decimal:
+    plain = text.replace("$", "").replace(" ", "")
+    if re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?", plain):
+        plain = plain.replace(",", "")
+    try:
+        found = Decimal(plain) if plain.isascii() and "_" not in plain else Decimal("NaN")
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite() or abs(found) > MOST_USD or len(found.as_tuple().digits) > 40:
+        raise ValueError(f"the amount {text[:40]!r} is not readable; write dollars like 12.34")
+    return found.quantize(PLACES) if found else Decimal(0)
+
+
+def _count(name: str, text: str) -> int | None:
+    if not text:
+        return None
+    plain = re.sub(r"\.0*$", "", text.replace(",", ""))
+    if not re.fullmatch(r"[0-9]{1,16}", plain) or int(plain) > MOST_TOKENS:
+        raise ValueError(f"{name} is {text[:40]!r}; write a whole number, or leave it empty")
+    return int(plain)
+
+
+def _together(one: Billed, other: Billed) -> Billed:
+    """Rows of one day and model; one may tell the input alone, the next the output."""
+    tokens = {name: _sum(getattr(one, name), getattr(other, name)) for name in TOKENS}
+    return Billed(one.day, one.model, one.usd + other.usd, **tokens)
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None and other is None else (one or 0) + (other or 0)

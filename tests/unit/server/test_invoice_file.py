@@ -1,0 +1,103 @@
+"""Bills as CSV: exports of the vendors are read as they are, and a bad row is named with what to write instead."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stanchion_server.costs import invoice_file
+from stanchion_server.costs.invoice_file import Billed
+from stanchion_server.kernel.errors import SenderError
+
+DAY = date(2026, 11, 25)
+
+
+def read(text: str) -> tuple[Billed, ...]:
+    return invoice_file.read(text.encode())
+
+
+def test_the_documented_columns_are_read_and_rows_of_one_day_and_model_are_one_line() -> None:
+    found = read(
+        "day,model,usd,input_tokens,cached_input_tokens,output_tokens\n"
+        "2026-11-25,gpt-4o,1.50,1000,200,50\n2026-11-25,gpt-4o,0.25,500,,\n2026-11-24,gpt-4o,3,,,\n"
+    )
+    assert found == (
+        Billed(date(2026, 11, 24), "gpt-4o", Decimal(3)),
+        Billed(DAY, "gpt-4o", Decimal("1.75"), 1500, 200, 50),
+    )
+
+
+OPENAI = """start_time,end_time,start_time_iso,amount_value,amount_currency,line_item
+1764028800,1764115200,2026-11-25T00:00:00+00:00,4.2,usd,"gpt-4o, input"
+"""
+ANTHROPIC = """usage_date_utc,model,workspace,token_type,cost_usd
+2026-11-25,gpt-4o,Default,uncached_input,4.2
+"""
+AWS = """lineItem/UsageStartDate,lineItem/UsageType,lineItem/UnblendedCost,lineItem/CurrencyCode
+2026-11-25T13:00:00Z,gpt-4o,4.2000000000,USD
+"""
+SEMICOLONS = "\ufeffDay;Model;USD\n2026-11-25;gpt-4o;$4.20\n"
+TABS = "\r\nDate\tModel name\tAmount\tCost (USD)\r\n2026-11-25\tgpt-4o\tn/a\t4.2\r\n\r\n"
+
+
+@pytest.mark.parametrize("text", [OPENAI, ANTHROPIC, AWS, SEMICOLONS, TABS])
+def test_exports_of_several_kinds_are_read_as_they_are(text: str) -> None:
+    assert read(text) == (Billed(DAY, "gpt-4o", Decimal("4.2")),)
+
+
+def test_every_bad_row_is_named_with_its_line_and_a_remedy() -> None:
+    with pytest.raises(SenderError) as refused:
+        read(
+            "day,model,usd,currency,input_tokens\n2026-11-25,gpt-4o,1,USD,5\nTotal,,9,,\nyesterday,m,1,,\n"
+            '2026-11-25,,1,,\n2026-11-25,m,"1.234,50",,\n2026-11-25,m,1,EUR,\n2026-11-25,m,1,,-3\n2026-11-25,m,1e400,,\n'
+        )
+    for said in (
+        "Nothing was imported", "Line 3: the model is empty", "Line 4: the day 'yesterday'", "2026-11-25",
+        "Line 6: the amount '1.234,50'", "Line 7: the currency is 'EUR'; convert", "Line 8: input_tokens is '-3'",
+        "Line 9: the amount '1e400'",
+    ):  # fmt: skip
+        assert said in refused.value.message, said
+
+
+def test_ten_bad_rows_are_named_and_the_rest_counted() -> None:
+    with pytest.raises(SenderError, match="And 5 more") as refused:
+        read("day,model,usd\n" + "never,m,1\n" * 15)
+    assert refused.value.message.count("Line ") == 10
+
+
+@pytest.mark.parametrize(
+    ("raw", "said"),
+    [
+        (b"", "No column for day, model, usd"), (b"day,model\n2026-11-25,m\n", "No column for usd"),
+        (b"day,model,usd\n", "no rows"), (b"day,model,usd\n2026-11-25,m\xff,1\n", "Line 2 is not UTF-8"),
+        (b"PK\x03\x04\0\0", "no CSV"), (b"day,model,usd\n" + b'"' + b"x" * 200_000 + b'"\n', "not readable as CSV"),
+        (b"day,model,usd\n" + b"2026-11-25,m,1\n" * 50_001, "50000 rows"), (b"x" * (4 << 20) + b"x", "4 MiB"),
+    ],
+)  # fmt: skip
+def test_a_file_that_cannot_be_a_bill_is_refused_whole(raw: bytes, said: str) -> None:
+    with pytest.raises(SenderError) as refused:
+        invoice_file.read(raw)
+    assert said in refused.value.message
+
+
+@given(
+    st.binary(max_size=300)
+    | st.text(max_size=300).map(lambda text: f"day,model,usd\n{text}".encode("utf-8", "replace"))
+)
+def test_no_file_breaks_the_reader(raw: bytes) -> None:
+    try:
+        found = invoice_file.read(raw)
+    except SenderError as error:
+        assert error.message
+    else:
+        assert all(line.usd.is_finite() and line.model for line in found)
+
+
+@given(st.lists(st.tuples(st.sampled_from(("a", "b")), st.integers(-(10**12), 10**12)), min_size=1, max_size=20))
+def test_no_cent_is_lost_in_reading(rows: list[tuple[str, int]]) -> None:
+    text = "day,model,usd\n" + "".join(f"2026-11-25,{model},{Decimal(cents).scaleb(-6):f}\n" for model, cents in rows)
+    assert sum(line.usd for line in read(text)) == sum(Decimal(cents).scaleb(-6) for _model, cents in rows)
