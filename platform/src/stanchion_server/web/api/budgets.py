@@ -114,7 +114,7 @@ class Budgets(base.Resource):
     )
     def post(self, request: Request) -> Response:
         project = Project.objects.get(pk=self.asker.project_id)
-        row = budgets.add(project, read(NewBudget, request.data), self.asker.who)
+        row = budgets.add(project, read(NewBudget, request.data), self.asker.actor)
         return Response(shapes.plain(_detail(self.asker.project_id, row.pk)), status=201)
 
 
@@ -135,12 +135,12 @@ class OneBudget(base.Resource):
         request=BudgetBody,
     )  # fmt: skip
     def patch(self, request: Request, number: int) -> Response:
-        budgets.change(self.asker.project_id, number, read(BudgetBody, request.data), self.asker.who)
+        budgets.change(self.asker.project_id, number, read(BudgetBody, request.data), self.asker.actor)
         return self.answer(_detail(self.asker.project_id, number))
 
     @base.described("delete_budget", "Gone from lists, rules and stops", {}, (), "number", tag="costs", status=204)
     def delete(self, request: Request, number: int) -> Response:
-        budgets.archive(self.asker.project_id, number, self.asker.who)
+        budgets.archive(self.asker.project_id, number, self.asker.actor)
         return Response(status=204)
 
 

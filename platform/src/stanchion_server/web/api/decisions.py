@@ -122,7 +122,7 @@ class Review(base.Resource):
     def put(self, request: Request, check_id: str) -> Response:
         project_id = self.asker.project_id
         values = checked(NewReview, request)
-        found = services.review_decision(project_id, check_id, values["is_violation"], self.asker.who, values["note"])
+        found = services.review_decision(project_id, check_id, values["is_violation"], self.asker.actor, values["note"])
         return self.answer(found)
 
 
@@ -142,7 +142,7 @@ class Backtests(base.Resource):
     def post(self, request: Request, name: str) -> Response:
         values = checked(NewBacktest, request)
         wanted = backtests.Wanted(**{**values, "features": tuple(values.get("features", ()))})
-        row = backtests.create(policy_of(self, name), wanted, self.asker.who)
+        row = backtests.create(policy_of(self, name), wanted, self.asker.actor)
         return Response(shapes.plain(view_of(row), self.hidden), status=201)
 
 

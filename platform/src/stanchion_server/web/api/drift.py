@@ -171,7 +171,7 @@ class Monitors(base.Resource):
         values = checked(NewMonitor, request)
         wanted = services.Wanted(**{**values, "columns": tuple(values["columns"])})
         project = Project.objects.get(pk=self.asker.project_id)
-        monitor = services.create(project, wanted, self.asker.who)
+        monitor = services.create(project, wanted, self.asker.actor)
         return Response(shapes.plain(monitor_view(monitor), self.hidden), status=201)
 
 
@@ -188,7 +188,7 @@ class OneMonitor(base.Resource):
     )  # fmt: skip
     def patch(self, request: Request, number: int) -> Response:
         found = monitor_of(self, number)
-        changed = services.change(self.asker.project_id, found.pk, checked(MonitorChange, request), self.asker.who)
+        changed = services.change(self.asker.project_id, found.pk, checked(MonitorChange, request), self.asker.actor)
         return self.answer(monitor_view(changed))
 
     @base.described(
@@ -196,7 +196,7 @@ class OneMonitor(base.Resource):
         tag="drift",
     )  # fmt: skip
     def delete(self, request: Request, number: int) -> Response:
-        archived = services.archive(self.asker.project_id, monitor_of(self, number).pk, self.asker.who)
+        archived = services.archive(self.asker.project_id, monitor_of(self, number).pk, self.asker.actor)
         return self.answer(monitor_view(archived))
 
 
@@ -208,7 +208,7 @@ class RunNow(base.Resource):
         status=201, request=None,
     )  # fmt: skip
     def post(self, request: Request, number: int) -> Response:
-        run = services.run_now(self.asker.project_id, monitor_of(self, number).pk, self.asker.who)
+        run = services.run_now(self.asker.project_id, monitor_of(self, number).pk, self.asker.actor)
         return Response(shapes.plain(run_view(run), self.hidden), status=201)
 
 

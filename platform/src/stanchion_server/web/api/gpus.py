@@ -166,7 +166,7 @@ class Deployments(base.Resource):
     def post(self, request: Request) -> Response:
         values = _checked(request.data)
         project = Project.objects.get(pk=self.asker.project_id)
-        row = deployments.add(project, values, self.asker.who)
+        row = deployments.add(project, values, self.asker.actor)
         return Response(shapes.plain(_version(row)), status=201)
 
 

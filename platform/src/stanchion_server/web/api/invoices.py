@@ -123,7 +123,7 @@ class Invoices(base.Resource):
             raise SenderError("name_needed", "Add `?name=…` to the address: what the invoice is called.")
         project = Project.objects.get(pk=self.asker.project_id)
         raw = request.data["csv"] if isinstance(request.data, dict) and "csv" in request.data else b""
-        row = invoices.add(project, self.values["name"], self.values.get("provider", ""), raw, self.asker.who)
+        row = invoices.add(project, self.values["name"], self.values.get("provider", ""), raw, self.asker.actor)
         return Response(shapes.plain(_view(row)), status=201)
 
 

@@ -95,7 +95,7 @@ class Policies(base.Resource):
     def post(self, request: Request) -> Response:
         values = checked(NewPolicy, request)
         project = Project.objects.get(pk=self.asker.project_id)
-        policy = services.create(project, values["name"], values["document"], self.asker.who, values["description"])
+        policy = services.create(project, values["name"], values["document"], self.asker.actor, values["description"])
         return Response(shapes.plain(view_of(policy), self.hidden), status=201)
 
 
@@ -110,7 +110,7 @@ class OnePolicy(base.Resource):
         "archive_policy", "Out of force and out of the lists", shapes.schema_of(PolicyView), (), "name", tag="guard"
     )
     def delete(self, request: Request, name: str) -> Response:
-        policy = services.archive(self.asker.project_id, policy_of(self, name).pk, self.asker.who)
+        policy = services.archive(self.asker.project_id, policy_of(self, name).pk, self.asker.actor)
         return self.answer(view_of(policy))
 
 
@@ -123,7 +123,7 @@ class Draft(base.Resource):
     )  # fmt: skip
     def put(self, request: Request, name: str) -> Response:
         document = checked(NewDraft, request)["document"]
-        policy = services.save_draft(self.asker.project_id, policy_of(self, name).pk, document, self.asker.who)
+        policy = services.save_draft(self.asker.project_id, policy_of(self, name).pk, document, self.asker.actor)
         return self.answer(view_of(policy))
 
 
@@ -141,7 +141,7 @@ class Versions(base.Resource):
     )  # fmt: skip
     def post(self, request: Request, name: str) -> Response:
         note = checked(NewVersion, request)["note"]
-        version = services.publish(self.asker.project_id, policy_of(self, name).pk, self.asker.who, note)
+        version = services.publish(self.asker.project_id, policy_of(self, name).pk, self.asker.actor, note)
         return Response(shapes.plain(version_view(version), self.hidden), status=201)
 
 
@@ -153,7 +153,7 @@ class Force(base.Resource):
     )
     def post(self, request: Request, name: str) -> Response:
         values = checked(Rollout, request)
-        policy = services.roll_out(self.asker.project_id, policy_of(self, name).pk, values, self.asker.who)
+        policy = services.roll_out(self.asker.project_id, policy_of(self, name).pk, values, self.asker.actor)
         return self.answer(view_of(policy))
 
 

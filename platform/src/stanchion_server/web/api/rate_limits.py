@@ -63,7 +63,7 @@ class RateLimits(base.Resource):
     )  # fmt: skip
     def post(self, request: Request) -> Response:
         project = Project.objects.get(pk=self.asker.project_id)
-        row = rate_limits.add(project, read(NewLimit, request.data), self.asker.who)
+        row = rate_limits.add(project, read(NewLimit, request.data), self.asker.actor)
         return Response(shapes.plain(_one(self.asker.project_id, row.pk)), status=201)
 
 
@@ -81,7 +81,7 @@ class OneRateLimit(base.Resource):
         request=LimitBody,
     )  # fmt: skip
     def patch(self, request: Request, number: int) -> Response:
-        rate_limits.change(self.asker.project_id, number, read(LimitBody, request.data), self.asker.who)
+        rate_limits.change(self.asker.project_id, number, read(LimitBody, request.data), self.asker.actor)
         return self.answer(_one(self.asker.project_id, number))
 
     @base.described("delete_rate_limit", "No longer known", {}, (), "number", tag="costs", status=204)

@@ -64,7 +64,7 @@ class Rescorings(base.Resource):
             tuple(said["scorers"]), said["window_start"], said["window_end"], tuple(said.get("features", ())),
             said["max_calls"],
         )  # fmt: skip
-        row = rescoring.create(self.asker.project_id, wanted, self.asker.who)
+        row = rescoring.create(self.asker.project_id, wanted, self.asker.actor)
         return Response(shapes.plain(view_of(row), self.hidden), status=201)
 
 

@@ -84,7 +84,7 @@ class OneScorer(base.Resource):
         rule = Rule(said["is_on"], said["sample_ratio"], said["threshold"], before.parameters if before else {})
         if "parameters" in said:
             rule = replace(rule, parameters=said["parameters"])
-        row = services.set_rule(self.asker.project_id, name, said["feature"], rule, self.asker.who)
+        row = services.set_rule(self.asker.project_id, name, said["feature"], rule, self.asker.actor)
         return self.answer(rule_view(row))
 
     @base.described(
