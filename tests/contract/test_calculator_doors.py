@@ -136,7 +136,7 @@ def test_every_calculator_has_a_page_with_its_fields_formulas_and_assumptions(pa
         answer = pages.get(f"/p/shop/{path}")
         assert answer.status_code == 200, path
     text = pages.get("/p/shop/calculators/break-even").content.decode()
-    for part in ("Costs meet at", "$ per instance and hour / $ per request of the API", "Both answer equally well"):
+    for part in ("Costs meet at", "$ per instance and hour / $ per API request", "Both answer equally well"):
         assert part in text
     assert signed_in("bob").get("/p/shop/calculators").status_code == 404
     assert signed_in("bob").get("/p/shop/capacity").status_code == 404

@@ -7,13 +7,25 @@ from decimal import Decimal
 
 from stanchion_server.costs.calculators import workload
 from stanchion_server.costs.calculators.fields import Field, Values, number, whole
-from stanchion_server.costs.calculators.results import Calculator, Printed, Result, Table, ceiling, line, share, table
+from stanchion_server.costs.calculators.results import (
+    Calculator,
+    Line,
+    Printed,
+    Result,
+    Table,
+    ceiling,
+    line,
+    share,
+    table,
+)
 from stanchion_server.costs.calculators.workload import REQUESTS, SESSIONS
 
 MILLION = Decimal(1_000_000)
 MONTH_HOURS = 720
 """30 days, as the published examples count; cloud price lists use 730."""
 MOST_USD = 1_000_000
+TURN = "(input tokens × input price + output tokens × output price) / 1,000,000"
+DEMAND = "sessions × requests per session and hour / 60"
 TOKENS = (
     whole("input_tokens", "Input tokens per request", 100, 100_000_000),
     whole("output_tokens", "Output tokens per request", 100, 100_000_000),
@@ -80,48 +92,29 @@ def _turn(values: Values) -> Decimal:
 def _api(values: Values) -> Result:
     turn, per_session = _turn(values), values.number("requests_per_session_hour")
     sessions, tokens = values.whole("sessions"), values.whole("input_tokens") + values.whole("output_tokens")
-    rpm, tpm = values.maybe("limit_rpm"), values.maybe("limit_tpm")
     demand = workload.demand_rpm(sessions, per_session)
     hour = turn * sessions * per_session
-    effective = workload.effective_rpm(rpm, tpm, tokens)
-    return Result(
-        (
-            line(
-                "usd_per_turn",
-                "A request costs",
-                turn,
-                "$",
-                "(input tokens × input price + output tokens × output price) / 1,000,000",
-            ),
-            line(
-                "usd_per_hour", "An hour costs", hour, "$", "$ per request × sessions × requests per session and hour"
-            ),
-            line("usd_per_month", "A month costs", hour * MONTH_HOURS, "$", f"$ per hour × {MONTH_HOURS}"),
-            line("demand_rpm", "Demand", demand, "requests/min", "sessions × requests per session and hour / 60"),
-            line("demand_tpm", "Token demand", demand * tokens, "tokens/min", "demand × (input + output tokens)"),
-            line("is_over_rpm", "Over the request limit", workload.is_over(demand, rpm), "", "demand > requests/min"),
-            line(
-                "is_over_tpm",
-                "Over the token limit",
-                workload.is_over(demand * tokens, tpm),
-                "",
-                "token demand > tokens/min",
-            ),
-            line(
-                "effective_rpm",
-                "Both limits let through",
-                effective,
-                "requests/min",
-                "min(requests/min, tokens/min / tokens per request)",
-            ),
-            line(
-                "most_sessions",
-                "Sessions that fit",
-                workload.most_sessions(effective, per_session),
-                "",
-                "⌊what both limits let through × 60 / requests per session and hour⌋",
-            ),
-        )
+    lines = (
+        line("usd_per_turn", "A request costs", turn, "$", TURN),
+        line("usd_per_hour", "An hour costs", hour, "$", "$ per request × sessions × requests per session and hour"),
+        line("usd_per_month", "A month costs", hour * MONTH_HOURS, "$", f"$ per hour × {MONTH_HOURS}"),
+        line("demand_rpm", "Demand", demand, "requests/min", DEMAND),
+        line("demand_tpm", "Token demand", demand * tokens, "tokens/min", "demand × (input + output tokens)"),
+    )
+    return Result((*lines, *_against_limits(values, demand, tokens)))
+
+
+def _against_limits(values: Values, demand: Decimal, tokens: int) -> tuple[Line, ...]:
+    rpm, tpm = values.maybe("limit_rpm"), values.maybe("limit_tpm")
+    is_over, is_over_tokens = workload.is_over(demand, rpm), workload.is_over(demand * tokens, tpm)
+    both = workload.effective_rpm(rpm, tpm, tokens)
+    fit = workload.most_sessions(both, values.number("requests_per_session_hour"))
+    formula = "min(requests/min, tokens/min / tokens per request)"
+    return (
+        line("is_over_rpm", "Over the request limit", is_over, "", "demand > requests/min"),
+        line("is_over_tpm", "Over the token limit", is_over_tokens, "", "token demand > tokens/min"),
+        line("effective_rpm", "Both limits let through", both, "requests/min", formula),
+        line("most_sessions", "Sessions that fit", fit, "", "⌊let through × 60 / requests per session and hour⌋"),
     )
 
 
@@ -133,55 +126,33 @@ def _self_hosted(values: Values) -> Result:
     needed = workload.instances_needed(sessions, per_session, base * factor)
     told = values.maybe("instances")
     fleet = Fleet(needed if told is None else int(told), price, base * factor)
-    demand, requests = workload.demand_rpm(sessions, per_session), sessions * per_session
-    surplus = max(0, fleet.instances - needed)
+    hour, surplus = fleet.usd_per_hour, max(0, fleet.instances - needed) * price
     lines = (
-        line("usd_per_hour", "An hour costs", fleet.usd_per_hour, "$", "instances × $ per instance and hour"),
-        line("usd_per_month", "A month costs", fleet.usd_per_hour * MONTH_HOURS, "$", f"$ per hour × {MONTH_HOURS}"),
+        line("usd_per_hour", "An hour costs", hour, "$", "instances × $ per instance and hour"),
+        line("usd_per_month", "A month costs", hour * MONTH_HOURS, "$", f"$ per hour × {MONTH_HOURS}"),
         line("instances", "Instances", fleet.instances, "", "as given, else as many as are needed"),
+        line("instances_needed", "Instances needed", needed, "", "⌈demand / what one serves⌉, at least 1"),
+        *_served(fleet, sessions, per_session),
         line(
-            "instances_needed",
-            "Instances needed",
-            needed,
-            "",
-            "⌈demand / (requests/min per instance × batching)⌉, at least 1",
-        ),
-        line("demand_rpm", "Demand", demand, "requests/min", "sessions × requests per session and hour / 60"),
-        line("max_rpm", "They serve", fleet.rpm, "requests/min", "instances × requests/min per instance × batching"),
-        line(
-            "is_over_rpm", "Over what they serve", workload.is_over(demand, fleet.rpm), "", "demand > what they serve"
-        ),
-        line("used_ratio", "Used", share(demand, fleet.rpm), "%", "demand / what they serve"),
-        line(
-            "most_sessions",
-            "Sessions that fit",
-            workload.most_sessions(fleet.rpm, per_session),
-            "",
-            "⌊what they serve × 60 / requests per session and hour⌋",
-        ),
-        line(
-            "usd_per_turn",
-            "A request costs",
-            share(fleet.usd_per_hour, requests),
-            "$",
-            "$ per hour / requests of an hour",
-        ),
-        line(
-            "usd_per_turn_when_full",
-            "A request costs at full use",
-            fleet.usd_per_request_when_full,
-            "$",
-            "$ per hour / (what they serve × 60)",
-        ),
-        line(
-            "surplus_usd_per_hour",
-            "Paid for instances too many",
-            surplus * price,
-            "$/h",
-            "(instances - needed) × $ per instance and hour",
+            "surplus_usd_per_hour", "Paid for instances too many", surplus, "$/h", "(instances - needed) × $ per hour"
         ),
     )
     return Result(lines, (_scenarios(sessions, per_session, base, factor, price),))
+
+
+def _served(fleet: Fleet, sessions: int, per_session: Decimal) -> tuple[Line, ...]:
+    demand = workload.demand_rpm(sessions, per_session)
+    is_over, fit = workload.is_over(demand, fleet.rpm), workload.most_sessions(fleet.rpm, per_session)
+    each, full = share(fleet.usd_per_hour, sessions * per_session), fleet.usd_per_request_when_full
+    return (
+        line("demand_rpm", "Demand", demand, "requests/min", DEMAND),
+        line("max_rpm", "They serve", fleet.rpm, "requests/min", "instances × requests/min per instance × batching"),
+        line("is_over_rpm", "Over what they serve", is_over, "", "demand > what they serve"),
+        line("used_ratio", "Used", share(demand, fleet.rpm), "%", "demand / what they serve"),
+        line("most_sessions", "Sessions that fit", fit, "", "⌊they serve × 60 / requests per session and hour⌋"),
+        line("usd_per_turn", "A request costs", each, "$", "$ per hour / requests of an hour"),
+        line("usd_per_turn_when_full", "A request costs at full use", full, "$", "$ per hour / (they serve × 60)"),
+    )
 
 
 def _scenarios(sessions: int, per_session: Decimal, base: Decimal, factor: Decimal, price: Decimal) -> Table:
@@ -207,67 +178,37 @@ def _break_even(values: Values) -> Result:
     fleet = Fleet(1, price, values.number("rpm_per_instance") * values.number("batching_factor"))
     capacity = fleet.rpm * 60
     meets = break_even_per_hour(price, turn)
-    expected = values.number("requests_per_hour")
-    count = max(1, ceiling(expected / capacity))
-    api, hosted = expected * turn, count * price
     is_reachable = None if meets is None else meets <= capacity
+    full = fleet.usd_per_request_when_full
     lines = (
         line(
-            "break_even_per_hour",
-            "Costs meet at",
-            meets,
-            "requests/h",
-            "$ per instance and hour / $ per request of the API",
+            "break_even_per_hour", "Costs meet at", meets, "requests/h", "$ per instance and hour / $ per API request"
         ),
-        line(
-            "capacity_per_hour",
-            "An instance serves",
-            capacity,
-            "requests/h",
-            "requests/min per instance × batching × 60",
-        ),
-        line(
-            "is_reachable", "One instance can serve that many", is_reachable, "", "costs meet ≤ what an instance serves"
-        ),
-        line(
-            "usd_per_turn_api",
-            "A request costs at the API",
-            turn,
-            "$",
-            "(input tokens × price + output tokens × price) / 1,000,000",
-        ),
-        line(
-            "usd_per_turn_when_full",
-            "A request costs at full use of an instance",
-            fleet.usd_per_request_when_full,
-            "$",
-            "$ per instance and hour / what it serves",
-        ),
-        line(
-            "instances",
-            "Instances for your requests",
-            count,
-            "",
-            "⌈requests per hour / what an instance serves⌉, at least 1",
-        ),
-        line("api_usd_per_hour", "API for your requests", api, "$/h", "requests per hour × $ per request"),
-        line(
-            "hosted_usd_per_hour",
-            "Self-hosting for your requests",
-            hosted,
-            "$/h",
-            "instances × $ per instance and hour",
-        ),
-        line(
-            "cheaper",
-            "Cheaper for your requests",
-            "the API" if api < hosted else "self-hosting" if hosted < api else "the same",
-            "",
-            "the smaller of the two",
-        ),
+        line("capacity_per_hour", "An instance serves", capacity, "requests/h", "requests/min × batching × 60"),
+        line("is_reachable", "One instance can serve that many", is_reachable, "", "costs meet ≤ what it serves"),
+        line("usd_per_turn_api", "A request costs at the API", turn, "$", TURN),
+        line("usd_per_turn_when_full", "A request costs at a full instance", full, "$", "$ per hour / what it serves"),
     )
     never = "Even a full instance costs more per request than the API: with these numbers self-hosting never pays."
-    return Result(lines, (), (never,) if is_reachable is False else ())
+    expected = values.number("requests_per_hour")
+    return Result(
+        (*lines, *_side_by_side(expected, capacity, turn, price)), (), (never,) if is_reachable is False else ()
+    )
+
+
+def _side_by_side(expected: Decimal, capacity: Decimal, turn: Decimal, price: Decimal) -> tuple[Line, ...]:
+    """Of the requests an hour really has, on as many instances as they need."""
+    count = max(1, ceiling(expected / capacity))
+    api, hosted = expected * turn, count * price
+    cheaper = "the API" if api < hosted else "self-hosting" if hosted < api else "the same"
+    return (
+        line(
+            "instances", "Instances for your requests", count, "", "⌈requests per hour / what one serves⌉, at least 1"
+        ),
+        line("api_usd_per_hour", "API for your requests", api, "$/h", "requests per hour × $ per request"),
+        line("hosted_usd_per_hour", "Self-hosting for your requests", hosted, "$/h", "instances × $ per hour"),
+        line("cheaper", "Cheaper for your requests", cheaper, "", "the smaller of the two"),
+    )
 
 
 IDLE = "Instances cost the same whether they work or not; nights and weekends are paid."

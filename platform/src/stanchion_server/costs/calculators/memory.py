@@ -8,9 +8,11 @@ from decimal import Decimal
 from stanchion_server.costs.calculators.fields import Values, choice, number, whole
 from stanchion_server.costs.calculators.results import (
     Calculator,
+    Line,
     Number,
     Printed,
     Result,
+    Table,
     ceiling,
     line,
     share,
@@ -74,46 +76,31 @@ def _compute(values: Values) -> Result:
     parameters, dtype = values.number("parameters_billion") * 10**9, values.text("dtype")
     factors = values.number("inference_factor"), values.number("training_factor"), values.number("trained_ratio")
     found = need(parameters, dtype, *factors)
-    card = values.number("card_gib") * GIB
-    context = values.number("context_mib") * MIB
-    total = found.inference + context
-    cards = values.whole("cards")
+    card, cards = values.number("card_gib") * GIB, values.whole("cards")
+    usable = card - values.number("context_mib") * MIB
+    needed = cards_needed(found.inference, usable) if usable > 0 else None
+    left = usable * cards - found.inference
+    adapter = "(weights + parameters × trained share × 8 bytes) × inference factor"
     lines = (
-        line("fits", "Fits", fits(total, card * cards), "", "inference + context ≤ memory of the cards"),
+        line("fits", "Fits", left >= 0, "", "inference ≤ (memory - context) × cards"),
         line("inference_gib", "Inference", found.inference / GIB, "GiB", "weights × inference factor"),
         line("weights_gib", "Weights", found.weights / GIB, "GiB", "parameters × bytes per parameter / 2^30"),
-        line("context_gib", "Context of the process", context / GIB, "GiB", "MiB / 1024"),
-        line(
-            "headroom_gib",
-            "Left for the KV cache",
-            (card * cards - total) / GIB,
-            "GiB",
-            "memory of the cards - inference - context",
-        ),
-        line(
-            "cards_needed", "Cards needed", cards_needed(total, card), "", "⌈(inference + context) / memory of a card⌉"
-        ),
+        line("headroom_gib", "Left for the KV cache", left / GIB, "GiB", "(memory - context) × cards - inference"),
+        line("cards_needed", "Cards needed", needed, "", "⌈inference / (memory - context)⌉"),
         line("training_gib", "Training all of it", found.training / GIB, "GiB", "weights × training factor"),
-        line(
-            "adapter_gib",
-            "Training an adapter (LoRA)",
-            found.adapter_training / GIB,
-            "GiB",
-            "(weights + parameters × trained share × 8 bytes) × inference factor",
-        ),
+        line("adapter_gib", "Training an adapter (LoRA)", found.adapter_training / GIB, "GiB", adapter),
     )
-    rows = [_row(name, parameters, factors, card) for name in BYTES_PER_PARAMETER]
+    return Result(lines, (_by_dtype(parameters, factors, card),))
+
+
+def _by_dtype(parameters: Decimal, factors: tuple[Decimal, Decimal, Decimal], card: Decimal) -> Table:
+    """Cards here are counted without a context, as published tables do."""
     head = (
-        ("Type", ""),
-        ("Weights", "GiB"),
-        ("Inference", "GiB"),
-        ("Cards", ""),
-        ("Training", "GiB"),
-        ("Cards", ""),
-        ("Adapter", "GiB"),
-        ("Cards", ""),
-    )
-    return Result(lines, (table("By type of number", head, *rows),))
+        ("Type", ""), ("Weights", "GiB"), ("Inference", "GiB"), ("Cards", ""), ("Training", "GiB"), ("Cards", ""),
+        ("Adapter", "GiB"), ("Cards", ""),
+    )  # fmt: skip
+    rows = [_row(name, parameters, factors, card) for name in BYTES_PER_PARAMETER]
+    return table("By type of number, without context", head, *rows)
 
 
 def _row(
@@ -168,53 +155,28 @@ def _kv(values: Values) -> Result:
         raise SenderError("bad_value", f"kv_heads={kv_heads} must be at most heads={heads}.")
     width = values.number("hidden") * kv_heads / heads
     each = kv_bytes_per_token(layers, width, BYTES_PER_PARAMETER[values.text("kv_dtype")])
-    tokens, block, used = values.whole("context_tokens"), values.whole("block_tokens"), values.whole("used_tokens")
-    free = (values.number("card_gib") - values.number("weights_gib")) * GIB
-    per_request = each * tokens
+    tokens, free = values.whole("context_tokens"), (values.number("card_gib") - values.number("weights_gib")) * GIB
+    request, fit, most = each * tokens, requests_that_fit(free, tokens, each), max(0, int(free / each))
+    formula = "2 × layers × hidden × KV heads / heads × bytes / 1024"
     lines = (
-        line(
-            "requests",
-            "Requests of full length that fit",
-            requests_that_fit(free, tokens, each),
-            "",
-            "⌊(memory - weights) / (tokens × bytes per token)⌋",
-        ),
-        line(
-            "kib_per_token",
-            "A token takes",
-            each / 1024,
-            "KiB",
-            "2 × layers × hidden × KV heads / heads × bytes / 1024",
-        ),
-        line("gib_per_request", "A request takes", per_request / GIB, "GiB", "tokens × bytes per token / 2^30"),
-        line(
-            "gb_per_request", "The same in decimal units", per_request / 10**9, "GB", "tokens × bytes per token / 10^9"
-        ),
-        line(
-            "tokens_that_fit",
-            "Tokens that fit",
-            max(0, int(free / each)),
-            "tokens",
-            "⌊(memory - weights) / bytes per token⌋",
-        ),
-        line(
-            "reserved_waste_ratio",
-            "Unused if the full length is reserved",
-            reserved_waste_ratio(min(used, tokens), tokens),
-            "%",
-            "1 - tokens used / tokens reserved",
-        ),
-        line("blocks", "Blocks that are used instead", blocks(used, block), "", "⌈tokens used / tokens per block⌉"),
-        line(
-            "paged_waste_ratio",
-            "Unused with blocks",
-            share(unused_slots(used, block), blocks(used, block) * block),
-            "%",
-            "(blocks × tokens per block - tokens used) / (blocks × tokens per block)",
-        ),
+        line("requests", "Requests of full length that fit", fit, "", "⌊(memory - weights) / (tokens × bytes)⌋"),
+        line("kib_per_token", "A token takes", each / 1024, "KiB", formula),
+        line("gib_per_request", "A request takes", request / GIB, "GiB", "tokens × bytes per token / 2^30"),
+        line("gb_per_request", "The same in decimal units", request / 10**9, "GB", "tokens × bytes per token / 10^9"),
+        line("tokens_that_fit", "Tokens that fit", most, "tokens", "⌊(memory - weights) / bytes per token⌋"),
     )
-    note = "The weights alone take more than the card has." if free < 0 else ""
-    return Result(lines, (), (note,) if note else ())
+    note = ("The weights alone take more than the card has.",) if free < 0 else ()
+    return Result((*lines, *_wasted(values.whole("used_tokens"), tokens, values.whole("block_tokens"))), (), note)
+
+
+def _wasted(used: int, reserved: int, block: int) -> tuple[Line, ...]:
+    slots = blocks(used, block) * block
+    whole, paged = reserved_waste_ratio(min(used, reserved), reserved), share(slots - used, slots)
+    return (
+        line("reserved_waste_ratio", "Unused if the full length is reserved", whole, "%", "1 - used / reserved"),
+        line("blocks", "Blocks that are used instead", blocks(used, block), "", "⌈tokens used / tokens per block⌉"),
+        line("paged_waste_ratio", "Unused with blocks", paged, "%", "(slots of the blocks - tokens used) / slots"),
+    )
 
 
 def _window(values: Values) -> Result:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from stanchion_server.costs.calculators.fields import Values, number, whole
-from stanchion_server.costs.calculators.results import Calculator, Printed, Result, line, share, table
+from stanchion_server.costs.calculators.results import Calculator, Line, Printed, Result, Table, line, share, table
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +79,6 @@ def _compute(values: Values) -> Result:
         values.number("provisioned_compute_usd_per_gb_s"),
         per_million,
     )
-    cold = values.number("cold_start_ratio")
     lines = (
         line("usd", "On demand", plain.usd, "$", "(GB-s - free) × $ per GB-s + requests × $ per million"),
         line(
@@ -89,32 +88,29 @@ def _compute(values: Values) -> Result:
         line("requests", "Requests", load.requests, "", "users × requests per user and hour × hours × days"),
         line("compute_s", "Seconds of work", load.compute_s, "s", "requests × seconds per request"),
         line("compute_gb_s", "GB-seconds", load.compute_gb_s, "GB-s", "seconds × memory"),
-        line(
-            "cold_start_mean_s",
-            "Cold starts add to the mean request",
-            cold * values.number("cold_start_s"),
-            "s",
-            "share of cold starts × seconds each",
-        ),
-        line(
-            "usd_per_cold_start_avoided",
-            "Each cold start avoided costs",
-            share(max(Decimal(0), warm.usd - plain.usd), load.requests * cold),
-            "$",
-            "(kept warm - on demand) / (requests × share of cold starts)",
-        ),
     )
+    ratio, seconds = values.number("cold_start_ratio"), values.number("cold_start_s")
+    return Result((*lines, *_cold(load.requests, ratio, seconds, warm.usd - plain.usd)), (_bills(plain, warm),))
+
+
+def _cold(requests: Decimal, ratio: Decimal, seconds: Decimal, more_usd: Decimal) -> tuple[Line, ...]:
+    each = share(max(Decimal(0), more_usd), requests * ratio)
+    mean, formula = ratio * seconds, "(kept warm - on demand) / (requests × share of cold starts)"
+    return (
+        line("cold_start_mean_s", "Cold starts add to the mean request", mean, "s", "share × seconds each"),
+        line("usd_per_cold_start_avoided", "Each cold start avoided costs", each, "$", formula),
+    )
+
+
+def _bills(plain: Bill, warm: Bill) -> Table:
     head = (("Part", ""), ("On demand", "$"), ("Kept warm", "$"))
-    rows = [
-        (name, getattr(plain, part), getattr(warm, part))
-        for name, part in (
-            ("Capacity", "provisioned_usd"),
-            ("Compute", "compute_usd"),
-            ("Requests", "requests_usd"),
-            ("Total", "usd"),
-        )
-    ]
-    return Result(lines, (table("The bill of the days given", head, *rows),))
+    rows = (
+        ("Capacity", plain.provisioned_usd, warm.provisioned_usd),
+        ("Compute", plain.compute_usd, warm.compute_usd),
+        ("Requests", plain.requests_usd, warm.requests_usd),
+        ("Total", plain.usd, warm.usd),
+    )
+    return table("The bill of the days given", head, *rows)
 
 
 SERVERLESS = Calculator(
@@ -139,7 +135,11 @@ SERVERLESS = Calculator(
         number("cold_start_s", "Seconds of a cold start", "1", 900),
     ),
     _compute,
-    ("Prices are those of AWS Lambda as published in 2023; put in today's.", "Free requests are not taken off."),
+    (
+        "Prices are those of AWS Lambda as published in 2023; put in today's.",
+        "Free requests are not taken off.",
+        "The capacity kept warm carries all requests.",
+    ),
     (
         Printed(
             "100 users × 100 requests an hour for 30 days: seconds of work",
