@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from kit import fleet, traffic
 from kit.calls import trace
@@ -16,7 +17,7 @@ from stanchion_server.feedback.models import Rating
 from stanchion_server.ingest.records import CallRecord
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.reports import costs
+from stanchion_server.reports import cost_details, costs
 from stanchion_server.reports.costs import CostQuery, CostReport, CostRow
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
@@ -223,3 +224,21 @@ def test_a_long_window_has_no_details_rather_than_wrong_ones(project: Project) -
     assert found.total.amounts.calls == 5
     assert found.total.details.sessions is None
     assert found.total.is_estimated is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_sums_are_told_even_when_conversations_take_too_long_to_read(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_mixed_hour(project)
+    monkeypatch.setattr(cost_details, "PATIENCE_MS", 200)
+    holder = connection.copy()
+    try:
+        holder.set_autocommit(False)
+        with holder.cursor() as cursor:
+            cursor.execute("LOCK TABLE ratings IN ACCESS EXCLUSIVE MODE")
+        found = explore(project, "feature")
+    finally:
+        holder.close()
+    assert (found.total.amounts.calls, found.total.amounts.api_usd) == (5, 3 * DIME)
+    assert found.total.details.sessions is None

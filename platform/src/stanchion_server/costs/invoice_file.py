@@ -19,7 +19,7 @@ from stanchion_server.kernel.errors import SenderError
 
 MOST_BYTES = 4 << 20
 MOST_ROWS = 50_000
-MOST_LINES = 20_000
+MOST_LINES = 10_000
 MOST_NAMED = 10
 MOST_USD = Decimal(10) ** 9
 MOST_TOKENS = 10**15

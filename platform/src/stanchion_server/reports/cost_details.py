@@ -14,6 +14,7 @@ from stanchion_server.traces.rollups import DIMENSIONS
 from stanchion_server.traces.selectors import measures, reading
 
 LONGEST = timedelta(days=31, hours=1)
+PATIENCE_MS = 8_000
 MOST_GROUPS = 5_000
 MOST_PRICES = 6
 
@@ -42,7 +43,8 @@ UNREAD = Details()
 def read(
     project_id: int, start: datetime, end: datetime, group_by: Sequence[str], wanted: CallFilter
 ) -> Mapping[tuple[str | None, ...] | None, Details]:
-    """By the values of at most two dimensions, and under None for all calls. Groups beyond MOST_GROUPS are left out."""
+    """By the values of at most two dimensions, and under None for all calls. Groups beyond MOST_GROUPS are left out.
+    Takes at most PATIENCE_MS, then SenderError `query_too_slow`."""
     columns = [_column(name) for name in group_by] + [Condition("''", ())] * (2 - len(group_by))
     where = all_of([
         Condition("c.project_id = %s AND c.charge = %s", (project_id, Charge.CHARGED)),
@@ -51,7 +53,7 @@ def read(
     ])  # fmt: skip
     params = (*columns[0].params, *columns[1].params, CostConfidence.LOW.value, *where.params)
     sql = _SQL.format(first=columns[0].sql, second=columns[1].sql, where=where.sql)
-    with reading.bounded():
+    with reading.bounded(PATIENCE_MS):
         found = reading.rows(sql, [*params, project_id, project_id, MOST_GROUPS])
     return {_key(row, group_by): _details(row) for row in found}
 

@@ -170,19 +170,17 @@ def chart(found: CostReport, group_by: Sequence[str], step: str) -> dict[str, An
     length = STEPS[step]
     times = grains.steps(found.start, found.end, length)
     places = {time: place for place, time in enumerate(times)}
-    stacks: dict[tuple[str, ...], list[float]] = {}
-    kinds: dict[tuple[str, ...], str] = {}
+    stacks: dict[tuple[str, tuple[str, ...]], list[float]] = {}
     for row in found.rows:
-        name = tuple(text for text, _remark in names(row, group_by))
-        kinds[name] = row.kind
+        name = (row.kind, tuple(text for text, _remark in names(row, group_by)))
         values = stacks.setdefault(name, [0.0] * len(times))
         if row.bucket in places:
             values[places[row.bucket]] += float(row.amounts.usd or 0)
-    ranked = sorted(stacks, key=lambda name: (kinds[name] != USE, -sum(stacks[name]), name))
+    ranked = sorted(stacks, key=lambda name: (name[0] != USE, -sum(stacks[name]), name))
     return {
         "id": "chart-costs", "title": f"Cost per {step}", "unit": "usd", "stacked": True,
         "times": [int(time.timestamp()) for time in times], "step_s": int(length.total_seconds()),
-        "series": [_series(name, kinds[name], stacks[name], place) for place, name in enumerate(ranked)],
+        "series": [_series(name[1], name[0], stacks[name], place) for place, name in enumerate(ranked)],
     }  # fmt: skip
 
 

@@ -146,7 +146,7 @@ def _of(count: int | None, what: str) -> str:
 def _outcomes(found: CostReport) -> str:
     told = found.total.details
     if told.sessions is None:
-        return "read for up to 31 days"
+        return "not read: the range is too long"
     if not told.rated_sessions:
         return "no conversation was rated"
     return f"{told.resolved_sessions} of {told.rated_sessions} rated conversations"
@@ -164,4 +164,4 @@ def _energy(watt_hours: Decimal | None) -> str:
 
 
 def _carbon(grams: Decimal | None) -> str:
-    return "CO2e not known" if grams is None else f"{mass(grams)} CO2e"
+    return "of own cards, CO2e not known" if grams is None else f"of own cards; {mass(grams)} CO2e"
