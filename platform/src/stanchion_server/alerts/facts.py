@@ -15,10 +15,10 @@ class Facts:
     """One message about one incident; a test message has the incident 0.
 
     `dedup_key` is the same for all incidents of a rule and group, so that a receiver heals itself. `value`, `threshold`
-    and `peak` are in `unit` (ratio, ms, usd, calls, tokens, score, s, or empty); `shown` has them as people read them.
-    `window_s` is the time that the value is of. `members` are the groups inside, worst first, with their values;
-    `more_members` counts those left out. `note` says why an update is sent (repeat, groups changed, flapping, no data).
-    Paths begin with a slash and belong behind the product's public address.
+    and `peak` are in `unit` (ratio, ms, usd, calls, tokens, score, s, samples, or empty); `shown` has them as people
+    read them. `window_s` is the time that the value is of. `members` are the groups inside, worst first, with their
+    values; `more_members` counts those left out. `note` says why an update is sent (repeat, groups changed, flapping,
+    no data). Paths begin with a slash and belong behind the product's public address.
     """
 
     kind: Kind

@@ -48,8 +48,13 @@ def preview(project: Project, definition: Definition, days: int, now: datetime) 
     be read, and what to ask instead."""
     if not 1 <= days <= MOST_DAYS:
         raise SenderError("bad_days", f"A preview is of 1 to {MOST_DAYS} days, not of {days}.")
-    patience = replace(definition.patience, every=max(MINUTE, definition.patience.every))
-    return between(project, replace(definition, patience=patience), now - timedelta(days=days), now)
+    return between(project, by_the_minute(definition), now - timedelta(days=days), now)
+
+
+def by_the_minute(definition: Definition) -> Definition:
+    """The rule, judged once a minute at most."""
+    every = max(MINUTE, definition.patience.every)
+    return replace(definition, patience=replace(definition.patience, every=every))
 
 
 def between(project: Project, definition: Definition, start: datetime, end: datetime) -> Preview:

@@ -115,7 +115,7 @@ def _around(visit: Visit, incident: Incident, definition: Definition) -> Any:
     margin = max(AROUND, (end - incident.started_at) / 2)
     last = min(now, end + margin)
     first = max(incident.started_at - margin, last - LONGEST)
-    found = previewing.between(visit.project, definition, first, last)
+    found = previewing.between(visit.project, previewing.by_the_minute(definition), first, last)
     only = {tuple((str(name), str(value)) for name, value in one.get("labels", [])) for one in incident.members}
     return alert_charts.chart(definition, found, "incident-reading", only, [(incident.started_at, end)])
 
