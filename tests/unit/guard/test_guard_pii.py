@@ -265,3 +265,15 @@ def test_hostile_texts_are_read_in_one_go(unit: str) -> None:
 @pytest.mark.parametrize("text", ["Get WinPython-64bit-3.4.2.4 here", "libfoo_x-10.2.3.4 is out", "version 10.2.3.4"])
 def test_a_version_in_four_parts_is_no_address(text: str) -> None:
     assert "IP_ADDRESS" not in {label for label, _ in found(text)}
+
+
+def test_v16_a_calls_transcript_gives_the_full_name_and_the_phone_and_no_first_name_alone() -> None:
+    """A published probe (*Large Language Model-Based Solutions*, Wiley 2024). The last four digits of a social security
+    number are no identifier that we look for."""
+    transcript = (
+        "Agent: May I have your full name? Caller: Hi, my name is John Stiles. Agent: Thank you, John. And the last"
+        " four digits of your social security number? Caller: 1111. Agent: And a number to call you back? Caller: It is"
+        " 555-456-7890."
+    )
+    assert found(transcript) == [("PERSON", "John Stiles"), ("PHONE", "555-456-7890")]
+    assert found(transcript, BY_DEFAULT) == [("PHONE", "555-456-7890")]
