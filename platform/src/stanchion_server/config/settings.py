@@ -187,6 +187,7 @@ CELERY_INCLUDE = [
     "stanchion_server.routes.drift",
     "stanchion_server.routes.gpu_cost",
     "stanchion_server.routes.spending",
+    "stanchion_server.routes.savings",
     "stanchion_server.routes.watch_delivery",
     "stanchion_server.routes.watch",
 ]
@@ -206,6 +207,8 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.gpu_cost.expire_windows": {"queue": "maintenance"},
         "stanchion_server.routes.spending.remember": {"queue": "maintenance"},
         "stanchion_server.routes.spending.expire_spending": {"queue": "maintenance"},
+        "stanchion_server.routes.savings.plan_savings": {"queue": "maintenance"},
+        "stanchion_server.routes.savings.look_for_savings": {"queue": "score_slow"},
         "stanchion_server.routes.watch_delivery.deliver": {"queue": "deliver"},
         "stanchion_server.routes.watch_delivery.expire_deliveries": {"queue": "maintenance"},
         "stanchion_server.routes.watch.expire_watch": {"queue": "maintenance"},
@@ -222,6 +225,7 @@ SCORE_SLOW_EVERY_S = 2.0
 SUM_SCORES_EVERY_S = 5.0
 RESCORE_EVERY_S = 5.0
 DRIFT_EVERY_S = 15.0
+SAVINGS_EVERY_S = 10.0
 GPU_EVERY_S = 10.0
 DELIVER_EVERY_S = 2.0
 WATCH_EVERY_S = 10.0
@@ -303,6 +307,16 @@ CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
         "task": "stanchion_server.routes.spending.expire_spending",
         "schedule": crontab(minute="22"),
         "options": {"expires": 1800},
+    },
+    "plan savings": {
+        "task": "stanchion_server.routes.savings.plan_savings",
+        "schedule": crontab(minute="35"),
+        "options": {"expires": 1800},
+    },
+    "savings": {
+        "task": "stanchion_server.routes.savings.look_for_savings",
+        "schedule": SAVINGS_EVERY_S,
+        "options": {"expires": SAVINGS_EVERY_S},
     },
     "plan drift": {
         "task": "stanchion_server.routes.drift.plan_drift",

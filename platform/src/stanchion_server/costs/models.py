@@ -6,6 +6,7 @@ from typing import ClassVar
 
 from django.db import models
 
+from stanchion_server.costs.advised import SavingsReport
 from stanchion_server.costs.budgeted import Budget, BudgetHour
 from stanchion_server.costs.invoiced import Invoice, InvoiceLine
 from stanchion_server.costs.limited import RateLimit
@@ -13,7 +14,7 @@ from stanchion_server.costs.self_hosted import AllocatedHour, Allocation, Alloca
 
 __all__ = [
     "AllocatedHour", "Allocation", "AllocationLine", "Budget", "BudgetHour", "Deployment", "DirtyHour", "Invoice",
-    "InvoiceLine", "PriceOverride", "RateLimit",
+    "InvoiceLine", "PriceOverride", "RateLimit", "SavingsReport",
 ]  # fmt: skip
 
 

@@ -1,0 +1,125 @@
+"""Beginnings that many prompts share: what providers' prompt caches would charge less for."""
+
+from __future__ import annotations
+
+import itertools
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, ModelName, PromptName, Tariff
+from stanchion_server.costs.pricing import SMALLEST_CACHED_PROMPT_TOKENS
+
+CACHE_LIFETIME_S = 300.0
+"""How long a prefix is kept unused: 5 minutes with Anthropic, 5 to 10 with OpenAI (their guides on prompt caching,
+read 2026-11)."""
+FEWEST_CALLS = 50
+FEWEST_TEXTS = 8
+MOST_TEXTS = 40
+LONGEST = 200_000
+"""Characters of a prompt that are compared."""
+ALIKE_RATIO = 0.8
+"""So many of the prompts must begin alike: a few odd ones do not hide what the others share."""
+
+Group = tuple[str, ModelName, PromptName]
+
+
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """In characters. `mean_characters` are of whole prompts."""
+
+    sampled: int
+    characters: int
+    mean_characters: float
+
+
+def group_of(call: CallFact) -> Group:
+    return call.feature, call.model, call.prompt
+
+
+def text_of(content: Mapping[str, Any]) -> str:
+    """Instructions first, then what came in, in order, each with its role."""
+    system = [{"role": "system", "parts": content.get("system") or ()}]
+    told = [*system, *(content.get("input") or ())]
+    return "".join(f"\1{one.get('role') or ''}\2{_words(one.get('parts') or ())}" for one in told)[:LONGEST]
+
+
+def _words(parts: Sequence[Mapping[str, Any]]) -> str:
+    return "\n".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
+
+
+def beginning(texts: Sequence[str]) -> Beginning | None:
+    """None for fewer than FEWEST_TEXTS. By halving: what begins alike up to a place does so before it, too."""
+    if len(texts) < FEWEST_TEXTS:
+        return None
+    least = ALIKE_RATIO * len(texts)
+    low, high = 0, max(map(len, texts))
+    while low < high:
+        middle = (low + high + 1) // 2
+        alike = Counter(text[:middle] for text in texts if len(text) >= middle)
+        low, high = (middle, high) if max(alike.values(), default=0) >= least else (low, middle - 1)
+    return Beginning(len(texts), low, sum(map(len, texts)) / len(texts))
+
+
+def find(
+    calls: Iterable[CallFact], beginnings: Mapping[Group, Beginning], tariffs: Mapping[ModelName, Tariff | None]
+) -> list[Finding]:
+    """One for each feature, model and prompt whose shared beginning is long enough to be cached and is not yet."""
+    groups: dict[Group, list[CallFact]] = defaultdict(list)
+    for call in calls:
+        if not call.is_failed and call.input_tokens:
+            groups[group_of(call)].append(call)
+    found = []
+    for group, some in groups.items():
+        shared, tariff = beginnings.get(group), tariffs.get(group[1])
+        if len(some) >= FEWEST_CALLS and shared is not None and tariff is not None:
+            some.sort(key=lambda call: call.start_time)
+            found.append(_finding(group, some, shared, tariff))
+    return [finding for finding in found if finding is not None]
+
+
+def _finding(group: Group, calls: Sequence[CallFact], shared: Beginning, tariff: Tariff) -> Finding | None:
+    feature, model, prompt = group
+    tokens = prefix_tokens(calls, shared)
+    if tokens < SMALLEST_CACHED_PROMPT_TOKENS or tariff.cached_usd >= tariff.input_usd:
+        return None
+    warm = warm_calls(calls)
+    used = sum(min(call.cached_input_tokens or 0, tokens) for call in calls)
+    more = max(0, warm * tokens - used)
+    written_usd = (len(calls) - warm) * tokens * max(ZERO, tariff.write_usd - tariff.input_usd)
+    usd = more * (tariff.input_usd - tariff.cached_usd) - written_usd
+    if usd <= 0:
+        return None
+    return Finding(
+        kind="prompt_cache", feature=feature, subject=f"{prompt}, {model.name}", usd=usd,
+        spend_usd=sum((call.usd or ZERO for call in calls), ZERO), seconds=None, calls=len(calls), confidence="medium",
+        assumptions=(
+            (f"Calls within {CACHE_LIFETIME_S:.0f} s of the one before find the beginning in the provider's cache;"
+             " the others write it."),
+            "Its length in tokens is its share of the characters; what varies must come after it.",
+            "Tokens that clients do not report as cached count as not cached.",
+        ),
+        figures=(
+            ("Tokens that prompts begin with", f"{tokens:,}, by {shared.sampled} prompts"),
+            ("Share of a prompt", f"{min(1.0, shared.characters / max(1.0, shared.mean_characters)):.0%}"),
+            ("Calls soon after another", f"{warm:,} of {len(calls):,}"),
+            ("Tokens read from the cache already", f"{used:,}"),
+            ("More that could be", f"{more:,}"),
+        ),
+        where={
+            "feature": feature or "(none)", "model": model.name, "prompt": prompt.name or "(none)",
+            "prompt_version": prompt.version or "(none)",
+        },
+    )  # fmt: skip
+
+
+def prefix_tokens(calls: Sequence[CallFact], shared: Beginning) -> int:
+    mean = sum(call.input_tokens or 0 for call in calls) / len(calls)
+    return int(mean * min(1.0, shared.characters / max(1.0, shared.mean_characters)))
+
+
+def warm_calls(calls: Sequence[CallFact]) -> int:
+    """Of calls in order of time."""
+    gaps = ((late.start_time - early.start_time).total_seconds() for early, late in itertools.pairwise(calls))
+    return sum(gap <= CACHE_LIFETIME_S for gap in gaps)

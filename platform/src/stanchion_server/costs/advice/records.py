@@ -1,0 +1,100 @@
+"""What is known of each call, what follows from it, and what a person is told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Literal, NamedTuple
+from uuid import UUID
+
+from stanchion_server.ingest.records import Status
+
+Confidence = Literal["high", "medium", "low"]
+ZERO = Decimal(0)
+MONTH = timedelta(days=30)
+
+
+class ModelName(NamedTuple):
+    provider: str
+    name: str
+
+
+class PromptName(NamedTuple):
+    name: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.name} {self.version}".strip() or "no named prompt"
+
+
+@dataclass(frozen=True, slots=True)
+class CallFact:
+    """A charged call of a language model. None is not known. `prompt` is empty for calls that name none."""
+
+    trace_id: UUID
+    span_id: int
+    start_time: datetime
+    duration_s: float
+    feature: str
+    model: ModelName
+    service: str
+    prompt: PromptName
+    session_id: str
+    has_user: bool
+    is_streamed: bool | None
+    status: int
+    tool_call_count: int
+    input_tokens: int | None
+    output_tokens: int | None
+    cached_input_tokens: int | None
+    usd: Decimal | None
+
+    @property
+    def is_failed(self) -> bool:
+        return self.status == Status.ERROR
+
+
+@dataclass(frozen=True, slots=True)
+class Tariff:
+    """US dollars per token; `cached_usd` equals `input_usd` where the price list knows no cheaper one."""
+
+    input_usd: Decimal
+    output_usd: Decimal
+    cached_usd: Decimal
+    write_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Graded:
+    """How one scorer judged a model's calls of one feature: `flagged` of `scored` were beyond its threshold."""
+
+    feature: str
+    model: ModelName
+    scorer: str
+    scored: int
+    flagged: int
+
+    @property
+    def flagged_ratio(self) -> float:
+        return self.flagged / self.scored
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One way to spend less. `usd` is saved of `spend_usd`, both in the time looked at; `seconds` that people or jobs
+    would have waited less, None where that is not known. `calls` are those it would change. `where` are parameters of
+    the calls list that lead to them and their neighbours."""
+
+    kind: str
+    feature: str
+    subject: str
+    usd: Decimal
+    spend_usd: Decimal
+    seconds: float | None
+    calls: int
+    confidence: Confidence
+    assumptions: tuple[str, ...]
+    figures: tuple[tuple[str, str], ...] = ()
+    where: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,136 @@
+"""The savings advisor over stored calls: what it reads, what it keeps, and one report for each project."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+
+import pytest
+
+from kit import drifting
+from kit.drifting import Traffic
+from stanchion_server.costs import savings
+from stanchion_server.costs.models import SavingsReport
+from stanchion_server.kernel import clock
+from stanchion_server.reports import savings as looking
+from stanchion_server.routes.savings import look_for_savings
+from stanchion_server.tenants import services as tenants
+from stanchion_server.tenants.models import Project
+
+pytestmark = pytest.mark.django_db
+
+NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def project() -> Project:
+    return tenants.create_project(tenants.create_organisation("Acme"), "Shop")
+
+
+@pytest.fixture
+def other() -> Project:
+    return tenants.create_project(tenants.create_organisation("Elsewhere"), "Other")
+
+
+@pytest.fixture(autouse=True)
+def _noon(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(clock, "now", lambda: NOW)
+    yield
+
+
+def seed(project: Project, count: int = 60, like: Traffic | None = None) -> None:
+    drifting.store(project.pk, drifting.calls(NOW - 2 * DAY, NOW, count, 1, like))
+
+
+def test_a_report_tells_its_window_its_calls_and_what_each_finding_rests_on(project: Project, other: Project) -> None:
+    seed(project)
+    seed(other, 200)
+    savings.request(project.pk, "ada")
+    look_for_savings()
+    report = SavingsReport.objects.get(project=project)
+    assert (report.state, report.calls, report.known_calls, report.error) == ("done", 60, 60, "")
+    assert (report.start, report.end, report.requested_by) == (NOW - 30 * DAY, NOW, "ada")
+    assert 1.5 < report.body["days"] <= 2
+    assert report.body["cache"]["questions"] == 60
+    assert {"cheaper_model"} <= {one["kind"] for one in report.body["findings"]}
+    for one in report.body["findings"]:
+        assert one["assumptions"] and one["confidence"] in ("high", "medium", "low") and one["how"]
+        assert abs(Decimal(one["usd_per_month"]) - Decimal(one["usd"]) * Decimal(30 / report.body["days"])) < Decimal(
+            "0.00001"
+        )
+    assert not SavingsReport.objects.filter(project=other).exists()
+
+
+def test_of_too_many_calls_the_newest_are_looked_at(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    seed(project)
+    monkeypatch.setattr(looking, "MOST_CALLS", 20)
+    made = looking.look(project.pk, NOW)
+    assert (made.calls, made.known_calls) == (20, 60)
+    assert made.start > NOW - 2 * DAY and made.body["cache"]["questions"] == 20
+
+
+def test_a_project_without_calls_gets_an_empty_report_and_not_a_fault(project: Project) -> None:
+    savings.request(project.pk, "ada")
+    look_for_savings()
+    report = SavingsReport.objects.get(project=project)
+    assert (report.state, report.calls, report.body) == ("done", 0, {})
+    look_for_savings()
+
+
+def test_asking_again_replaces_the_report_and_keeps_the_last_until_then(project: Project) -> None:
+    seed(project)
+    savings.request(project.pk, "ada")
+    assert savings.request(project.pk, "ann").requested_by == "ada"
+    look_for_savings()
+    before = SavingsReport.objects.get(project=project).body
+    again = savings.request(project.pk, "ann")
+    assert (again.state, again.requested_by, again.body) == ("queued", "ann", before)
+    look_for_savings()
+    assert SavingsReport.objects.filter(project=project).count() == 1
+
+
+def test_each_night_every_project_is_looked_at_once(project: Project, other: Project) -> None:
+    savings.plan(NOW)
+    savings.plan(NOW)
+    assert SavingsReport.objects.filter(state="queued").count() == 2
+    while (row := savings.claim()) is not None:
+        savings.save(row, looking.look(row.project_id, NOW))
+    savings.plan(NOW + timedelta(hours=1))
+    assert not SavingsReport.objects.filter(state="queued").exists()
+    savings.plan(NOW + DAY)
+    assert SavingsReport.objects.filter(state="queued").count() == 2
+
+
+def test_a_worker_that_lost_its_lease_writes_nothing_and_three_deaths_put_a_report_aside(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    savings.request(project.pk, "ada")
+    late = savings.claim()
+    assert late is not None and savings.claim() is None
+    for number in (1, 2):
+        monkeypatch.setattr(clock, "now", lambda number=number: NOW + number * timedelta(hours=1))
+        assert savings.claim() is not None
+    assert not savings.save(late, savings.Made(NOW, NOW, 1, 1, {}))
+    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(hours=3))
+    assert savings.claim() is None
+    report = SavingsReport.objects.get(project=project)
+    assert (report.state, report.calls) == ("quarantined", 0) and "3 workers died" in report.error
+    assert savings.request(project.pk, "ada").state == "queued"
+
+
+def test_failed_calls_are_found_with_the_calls_behind_them(project: Project) -> None:
+    seed(project, 80, Traffic(error_ratio=0.6, feature="search"))
+    made = looking.look(project.pk, NOW)
+    (failed,) = [one for one in made.body["findings"] if one["kind"] == "failures"]
+    assert failed["where"] == {"feature": "search", "status": "error"} and failed["calls"] >= 20
+
+
+def test_repeated_questions_are_served_and_pairs_name_recorded_calls(project: Project) -> None:
+    seed(project, 120)
+    made = looking.look(project.pk, NOW)
+    cache = made.body["cache"]
+    assert cache["settings"][0]["hits"] >= cache["settings"][1]["equal_hits"]
+    assert all(len(pair["asked"]["trace_id"]) == 32 and pair["asked"] != pair["answered"] for pair in cache["pairs"])
+    assert all(0.9 <= pair["similarity"] <= 1.001 for pair in cache["pairs"])

@@ -1,0 +1,179 @@
+"""Advice: what each finding comes to, by hand-counted examples and by what must hold for any traffic."""
+
+from __future__ import annotations
+
+import itertools
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from stanchion_server.costs.advice import caches, history, lengths, prefixes, tariffs, waste, whatif
+from stanchion_server.costs.advice.records import CallFact, Graded, ModelName, PromptName, Tariff
+from stanchion_server.costs.caching import sweep
+from stanchion_server.costs.caching.records import Outcome
+from stanchion_server.costs.pricing import PriceBook
+from stanchion_server.ingest.records import Status
+
+NOON = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
+DEAR, CHEAP = ModelName("openai", "gpt-4o"), ModelName("openai", "gpt-4o-mini")
+PRICES = {
+    DEAR: Tariff(Decimal(10), Decimal(40), Decimal(5), Decimal(10)),
+    CHEAP: Tariff(Decimal(1), Decimal(4), Decimal("0.5"), Decimal(1)),
+}
+CALL = CallFact(
+    trace_id=UUID(int=1), span_id=1, start_time=NOON, duration_s=2.0, feature="support", model=DEAR, service="web",
+    prompt=PromptName("answer", "3"), session_id="", has_user=True, is_streamed=False, status=int(Status.OK),
+    tool_call_count=0, input_tokens=100, output_tokens=10, cached_input_tokens=0, usd=Decimal(1_400),
+)  # fmt: skip
+
+
+def calls(count: int, every: timedelta = timedelta(minutes=1), **values: object) -> list[CallFact]:
+    return [replace(CALL, start_time=NOON + number * every, **values) for number in range(count)]  # type: ignore[arg-type]
+
+
+def test_a_cheaper_model_is_priced_with_the_same_tokens_and_its_quality_is_not_known_without_scores() -> None:
+    (found,) = whatif.find(whatif.used(calls(30)), {**PRICES}, [])
+    assert (found.subject, found.usd, found.spend_usd) == ("gpt-4o → gpt-4o-mini", Decimal(37_800), Decimal(42_000))
+    assert found.confidence == "low" and found.assumptions[0].startswith("Quality is not known")
+    assert whatif.find(whatif.used(calls(19)), PRICES, []) == []
+
+
+def graded(dear: int, cheap: int, scored: int = 100) -> list[Graded]:
+    return [Graded("support", DEAR, "judge 1", scored, dear), Graded("support", CHEAP, "judge 1", scored, cheap)]
+
+
+def test_scores_decide_whether_a_cheaper_model_is_proposed() -> None:
+    used = whatif.used(calls(30))
+    (as_good,) = whatif.find(used, PRICES, graded(10, 10))
+    assert as_good.confidence == "high" and ("Flagged by judge 1", "10.0% instead of 10.0%") in as_good.figures
+    assert whatif.find(used, PRICES, graded(10, 40)) == []
+    (unknown,) = whatif.find(used, PRICES, graded(1, 4, scored=10))
+    assert unknown.confidence == "low"
+
+
+def test_a_model_without_a_price_is_neither_proposed_nor_replaced() -> None:
+    assert whatif.find(whatif.used(calls(30, usd=None)), PRICES, []) == []
+    assert whatif.find(whatif.used(calls(30)), {DEAR: PRICES[DEAR], CHEAP: None}, []) == []
+
+
+def test_a_limit_saves_the_output_beyond_the_95th_percentile() -> None:
+    some = [*calls(95), *calls(5, output_tokens=110)]
+    (found,) = lengths.find(some, PRICES)
+    assert (found.usd, found.calls) == (5 * 100 * PRICES[DEAR].output_usd, 5)
+    assert found.seconds == pytest.approx(5 * 2.0 * 100 / 110)
+    assert lengths.find(calls(99, output_tokens=5), PRICES) == []
+
+
+@given(st.lists(st.integers(0, 5_000), min_size=1, max_size=60))
+def test_a_higher_cap_never_saves_more_and_the_longest_saves_nothing(found: list[int]) -> None:
+    caps = sorted({lengths.percentile(sorted(found), percent) for percent in (50, 75, 90, 95, 99, 100)})
+    saved = [sum(max(0, length - cap) for length in found) for cap in caps]
+    assert saved == sorted(saved, reverse=True) and saved[-1] == 0
+
+
+def conversation(session: str, turns: int) -> list[CallFact]:
+    """Each question has 10 tokens, each answer 10, the instructions 90: turn n is billed 100 + 20 n."""
+    return [
+        replace(CALL, session_id=session, start_time=NOON + turn * timedelta(seconds=9), input_tokens=100 + 20 * turn)
+        for turn in range(turns)
+    ]
+
+
+def test_history_older_than_two_exchanges_is_counted_from_the_turns_of_a_session() -> None:
+    some = list(itertools.chain.from_iterable(conversation(f"s{number}", 5) for number in range(5)))
+    (found,) = history.find(some, PRICES)
+    # Turns 3 and 4 carry one and two exchanges too many, of 20 tokens each; the first question, of 10, cannot be told
+    # from the instructions and counts as one.
+    assert found.usd == 5 * (10 + 30) * PRICES[DEAR].input_usd
+    assert dict(found.figures)["of them history sent again"] == f"{10 + 30 + 50 + 70}"
+    assert history.find(some[:20], PRICES) == []
+
+
+@given(st.lists(st.tuples(st.integers(1, 500), st.integers(0, 200)), max_size=12))
+def test_no_turn_resends_more_than_it_was_billed(turns: list[tuple[int, int]]) -> None:
+    found = history.resent(turns)
+    assert len(found) == len(turns)
+    assert all(0 <= one.older <= one.history <= given for one, (given, _out) in zip(found, turns, strict=True))
+
+
+def test_failures_count_what_they_cost_and_say_whose_cost_is_not_known() -> None:
+    failed = int(Status.ERROR)
+    some = [*calls(60), *calls(30, status=failed, usd=None), *calls(10, status=failed)]
+    (found,) = waste.failures(some)
+    assert (found.usd, found.calls, found.seconds, found.confidence) == (Decimal(14_000), 40, 80.0, "low")
+    assert any("The cost of 30 of them is not known" in one for one in found.assumptions)
+    assert found.where == {"feature": "support", "status": "error"}
+    assert waste.failures(calls(60)) == []
+
+
+def test_traffic_nobody_waits_for_can_be_batched_for_half_and_other_traffic_cannot() -> None:
+    (found,) = waste.batchable(calls(40, has_user=False))
+    assert (found.usd, found.confidence) == (Decimal(28_000), "medium")
+    assert waste.batchable(calls(40)) == [] == waste.batchable(calls(40, has_user=False, is_streamed=True))
+    assert waste.batchable(calls(40, has_user=False, model=ModelName("own", "llama"))) == []
+
+
+def test_the_shared_beginning_is_that_of_four_fifths_of_the_prompts() -> None:
+    same = "instructions " * 20
+    found = prefixes.beginning([*(same + str(number) * 40 for number in range(10, 18)), "other", "another"])
+    assert found is not None and found.characters in (len(same), len(same) + 1)
+    assert prefixes.beginning([same] * 7) is None
+
+
+@given(st.text("ab", max_size=9), st.lists(st.text("ab", max_size=6), min_size=8, max_size=12))
+def test_prompts_that_share_a_beginning_are_found_to_share_at_least_that(same: str, rest: list[str]) -> None:
+    found = prefixes.beginning([same + one for one in rest])
+    assert found is not None and found.characters >= len(same)
+
+
+def test_a_long_shared_beginning_is_cheaper_from_the_providers_cache_unless_it_is_there_already() -> None:
+    some = calls(60, input_tokens=4_000)
+    group = prefixes.group_of(CALL)
+    shared = {group: prefixes.Beginning(10, 5_000, 10_000)}
+    (found,) = prefixes.find(some, shared, PRICES)
+    assert found.usd == 59 * 2_000 * (PRICES[DEAR].input_usd - PRICES[DEAR].cached_usd)
+    assert prefixes.find(calls(60, input_tokens=4_000, cached_input_tokens=2_000), shared, PRICES) == []
+    assert prefixes.find(calls(60, timedelta(hours=1), input_tokens=4_000), shared, PRICES) == []
+    assert prefixes.find(some, {group: prefixes.Beginning(10, 2_000, 10_000)}, PRICES) == []
+
+
+def outcome(setting: object, hits: int, equal: int, usd: float) -> sweep.Worth:
+    told = Outcome(setting, 100, hits, equal, usd, 0, 9.0, None, None, 0, 0, 5)  # type: ignore[arg-type]
+    return sweep.worth(told, 4_000)
+
+
+def looked(like_usd: float, equal_usd: float, like_hits: int = 30) -> caches.Looked:
+    worths = (outcome(sweep.DEFAULT, like_hits, 20, like_usd), outcome(sweep.EXACT, 20, 20, equal_usd))
+    return caches.Looked(worths, 100, 120, Decimal(9), "spelling", "It cannot see meaning.")
+
+
+def test_a_cache_is_advised_where_it_is_worth_its_upkeep_and_by_likeness_only_where_that_brings_more() -> None:
+    assert [one.kind for one in caches.find(looked(3, 2))] == ["exact_cache", "semantic_cache"]
+    assert [one.kind for one in caches.find(looked(2, 2, like_hits=20))] == ["exact_cache"]
+    assert caches.find(looked(0, 0)) == []
+    like = caches.find(looked(3, 2))[1]
+    assert like.confidence == "low" and any("cannot see meaning" in one for one in like.assumptions)
+
+
+@given(st.lists(st.tuples(st.floats(0.9, 1), st.booleans()), max_size=80))
+def test_pairs_to_read_are_unequal_bounded_and_hold_the_least_alike(hits: list[tuple[float, bool]]) -> None:
+    likeness, equal = [one for one, _equal in hits], [equal for _one, equal in hits]
+    chosen = caches.sampled(likeness, equal)
+    unequal = [place for place in range(len(hits)) if not equal[place]]
+    assert len(chosen) == len(set(chosen)) == min(len(unequal), caches.SAMPLED_PAIRS)
+    assert not any(equal[place] for place in chosen)
+    if unequal:
+        assert likeness[chosen[0]] == min(likeness[place] for place in unequal)
+
+
+def test_prices_per_token_are_those_of_the_price_list() -> None:
+    found = tariffs.of(ModelName("openai", "gpt-4o-mini"), PriceBook(), NOON)
+    assert found is not None
+    mtok = [rate * 1_000_000 for rate in (found.input_usd, found.output_usd, found.cached_usd)]
+    assert mtok == [Decimal("0.15"), Decimal("0.6"), Decimal("0.075")]
+    assert tariffs.of(ModelName("nobody", "no-such-model"), PriceBook(), NOON) is None
