@@ -164,6 +164,7 @@ def test_a_row_leads_to_its_calls(shop: Shop) -> None:
 UNSHOWN: tuple[dict[str, str], ...] = (
     {"by": "colour"}, {"by": "attribute"}, {"by": "attribute", "key": "\0"}, {"rating": "negative"},
     {"step": "year"}, {"by": "deployment", "by2": "release"}, {"by": "user", "from": "now-90d"}, {"min_cost": "dear"},
+    {"trace": "0" * 32},
 )  # fmt: skip
 
 
@@ -179,6 +180,7 @@ SHOWN: tuple[dict[str, str], ...] = (
     {}, {"by": "none"}, {"by": "user", "by2": "session"}, {"by": "deployment"}, {"by": "feature", "by2": "feature"},
     {"release": "v1"}, {"feature": "(none)"}, {"priced": "no"}, {"step": "day"}, {"from": "now-700d", "to": "now"},
     {"from": "2026-11-20T00:00", "to": "2026-11-20T01:00"}, {"records": "all"}, {"prompt": "p", "by": "kind"},
+    {"min_cost": "$0.01"}, {"status": "unset", "by2": "status"}, {"attribute": "team=search"}, {"user": "(none)"},
 )  # fmt: skip
 
 

@@ -61,8 +61,9 @@ def costs(visit: Visit) -> HttpResponse:
 def _asked(visit: Visit) -> tuple[CostQuery, callfilters.Wanted]:
     params = visit.request.GET
     wanted = callfilters.read(params.dict() | {"records": ""}, visit.span)
-    if wanted.rated:
-        raise SenderError("bad_filter", "Costs cannot be filtered by rating: remove “rating” from the address.")
+    if wanted.rated or wanted.filter.trace_id:
+        name = "rating" if wanted.rated else "trace"
+        raise SenderError("bad_filter", f"Costs cannot be filtered by {name}: remove “{name}” from the address.")
     group_by = tuple(_dimension(params.get(name, given), params.get("key", "")) for name, given in _CHOICES)
     chosen = tuple(dict.fromkeys(name for name in group_by if name))
     reads_texts = wanted.filter.text is not None or wanted.filter.attributes
@@ -105,6 +106,7 @@ def _facets(visit: Visit) -> list[tuple[str, str, Any]]:
 def _table_link(visit: Visit, query: CostQuery, asked: dict[str, str]) -> str:
     """The same question to the API, for a spreadsheet."""
     wanted = {_TO_API.get(name, name): "" if value == callfilters.NONE else value for name, value in asked.items()}
+    wanted |= {name: wanted[name].removeprefix("$") for name in ("min_cost_usd", "max_cost_usd") if name in wanted}
     if "priced" in wanted:
         wanted["priced"] = "true" if wanted["priced"] == "yes" else "false"
     span = {"start": f"{query.start:%Y-%m-%dT%H:%M:%SZ}", "end": f"{query.end:%Y-%m-%dT%H:%M:%SZ}"}
