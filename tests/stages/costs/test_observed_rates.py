@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
 import pytest
 
 from kit import calls, stored, traffic
+from stanchion_server.alerts import sources
+from stanchion_server.alerts.records import Ask, Sample, Window
 from stanchion_server.costs import rate_limits, selectors_headroom
 from stanchion_server.costs.headroom import Headroom
 from stanchion_server.costs.selectors_headroom import LimitReading
@@ -165,3 +168,26 @@ def test_a_provider_and_model_have_their_limits_once(project: Project) -> None:
     with pytest.raises(SenderError, match="openai/all models") as raised:
         limit(project)
     assert raised.value.http_status == 409
+
+
+def test_rules_read_the_fullest_minute_of_their_window(project: Project) -> None:
+    limit(project, input_tpm=Decimal(1_000), rps=Decimal(1))
+    limit(project, "gpt-4o")
+    deliver(project, *(second(-HOUR_S + place, input_tokens=50) for place in range(5)), second(-600))
+    window = Window(NOON - timedelta(hours=2), NOON)
+    by_limit = Ask("rate_limits", "used_ratio", window, ("model", "limit"))
+    of_all = Ask("rate_limits", "used_ratio", window)
+    recent = Ask("rate_limits", "used_ratio", Window(NOON - timedelta(minutes=15), NOON), (), (("limit", "rpm"),))
+    found = sources.answers(sources.READERS, project.pk, (by_limit, of_all, recent), NOON)
+    assert found[by_limit] == {
+        (("model", ""), ("limit", "rpm")): Sample(0.5, 1),
+        (("model", ""), ("limit", "input_tpm")): Sample(0.25, 1),
+        (("model", "gpt-4o"), ("limit", "rpm")): Sample(0.0, 1),
+    }
+    assert found[of_all] == {(): Sample(0.5, 3)}
+    assert found[recent] == {(): Sample(0.1, 2)}
+
+
+def test_rules_of_a_project_without_limits_read_nothing(project: Project) -> None:
+    ask = Ask("rate_limits", "used_ratio", Window(NOON - timedelta(hours=2), NOON))
+    assert sources.answers(sources.READERS, project.pk, (ask,), NOON) == {ask: {(): Sample(None, 0)}}

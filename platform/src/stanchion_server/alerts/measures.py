@@ -112,6 +112,9 @@ BUDGETS = {
     "spent_usd": Measure("Spent in the period", "usd", has_history=False),
     "forecast_usd": Measure("Forecast of the period's end", "usd", has_history=False),
 }
+RATES = {
+    "used_ratio": Measure("Share of a limit that the fullest minute used", "ratio", has_history=False, most=1e4),
+}
 
 SOURCES: dict[str, SourceKind] = {
     "calls": SourceKind("Calls", CALLS, CALL_DIMENSIONS),
@@ -125,5 +128,6 @@ SOURCES: dict[str, SourceKind] = {
     "budgets": SourceKind(
         "Budgets", BUDGETS, ("budget", "owner", "feature", "threshold"), delay=timedelta(0), no_data="ok", topic="cost"
     ),
+    "rate_limits": SourceKind("Rate limits", RATES, ("provider", "model", "limit"), no_data="ok", topic="cost"),
     "gpu": SourceKind("GPU agents", GPU, ("host", "service"), delay=timedelta(0), no_data="ok"),
 }

@@ -7,9 +7,9 @@ calls of seven days, by their start and end; where that takes too long they are 
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from stanchion_server.costs import headroom
@@ -26,6 +26,8 @@ HISTORY = 14 * DAY
 LONGEST_CALL = timedelta(hours=1)
 """Calls that began longer before the range than this are not counted as running in it."""
 TIMEOUT_MS = 5_000
+MINUTES = ("rpm", "input_tpm", "output_tpm")
+SECONDS = ("rps", "tps", "concurrency")
 THROTTLED = "(^|[^0-9])429([^0-9]|$)|rate.?limit|throttl|too.?many.?requests|resource.?exhausted"
 """What the error type of a call that was refused for its rate looks like."""
 
@@ -33,44 +35,50 @@ _WANTED = """wanted AS (
     SELECT * FROM unnest(%(ids)s::bigint[], %(providers)s::text[], %(models)s::text[]) AS w(id, provider, model)
 )"""
 _MATCHES = "{0}.project_id = %(project_id)s AND {0}.provider = w.provider AND (w.model = '' OR {0}.model = w.model)"
-_PEAKS = """
-SELECT id, name, date_trunc('day', at, 'UTC') AS day, at >= %(day)s AS is_recent, at >= %(week)s AS is_week,
-    max(value) AS value, (array_agg(at ORDER BY value DESC, at))[1] AS at
-FROM peaks WHERE value IS NOT NULL GROUP BY 1, 2, 3, 4, 5"""
+_PART = "id, date_trunc('day', at, 'UTC'), at >= %(day)s, at >= %(week)s"
+_LARGEST = "max(ARRAY[{0}::float8, -extract(epoch FROM at)::float8]) FILTER (WHERE {0} IS NOT NULL)"
+"""The largest value of a part with its earliest time; a sort would cost more than all the rest."""
 _KNOWN = "CASE WHEN sum(r.untokened_calls) < sum(r.calls) THEN sum({0}) END"
 """Tokens of a minute in which no call told any are not known."""
 
-_MINUTES_SQL = f"""
-WITH {_WANTED}, minutes AS (
+_MINUTES = f"""
     SELECT w.id, r.bucket AS at, sum(r.calls) AS calls, {_KNOWN.format("r.input_tokens")} AS input_tokens,
         {_KNOWN.format("r.output_tokens")} AS output_tokens
     FROM wanted w JOIN call_rollups r ON {_MATCHES.format("r")}
     WHERE r.grain_minutes = 1 AND r.bucket >= %(start)s AND r.bucket < %(end)s
-    GROUP BY 1, 2
-), peaks AS (
-    SELECT id, at, name, value FROM minutes, LATERAL (
-        VALUES ('rpm', calls), ('input_tpm', input_tokens), ('output_tpm', output_tokens)) AS v(name, value)
-) {_PEAKS}"""  # noqa: S608 - names of our own
+    GROUP BY 1, 2"""  # noqa: S608 - names of our own
 
-_SECONDS_SQL = f"""
-WITH {_WANTED}, calls AS MATERIALIZED (
+_MINUTES_SQL = f"""
+WITH {_WANTED}
+SELECT {_PART}, {", ".join(_LARGEST.format(name) for name in ("calls", "input_tokens", "output_tokens"))}
+FROM ({_MINUTES}) minutes GROUP BY 1, 2, 3, 4"""  # noqa: S608 - names of our own
+
+_CALLS = f"""calls AS MATERIALIZED (
     SELECT w.id, c.start_time, greatest(c.duration_ns / 1000, 1) AS lasted_us,
-        CASE WHEN c.input_tokens IS NULL AND c.output_tokens IS NULL THEN NULL
-            ELSE coalesce(c.input_tokens, 0)::numeric + coalesce(c.output_tokens, 0) END AS tokens
+        CASE WHEN c.input_tokens IS NOT NULL OR c.output_tokens IS NOT NULL
+            THEN coalesce(c.input_tokens, 0)::float8 + coalesce(c.output_tokens, 0) END AS tokens
     FROM wanted w JOIN llm_calls c ON {_MATCHES.format("c")}
     WHERE c.charge = 0 AND c.start_time >= %(before)s AND c.start_time < %(end)s
-), seconds AS (
-    SELECT id, date_trunc('second', start_time, 'UTC') AS at, count(*) AS calls, sum(tokens) AS tokens
+)"""  # noqa: S608 - names of our own
+
+_SECONDS_SQL = f"""
+WITH {_WANTED}, {_CALLS}, seconds AS (
+    SELECT id, date_trunc('second', start_time) AS at, count(*) AS calls, sum(tokens) AS tokens
     FROM calls WHERE start_time >= %(start)s GROUP BY 1, 2
 ), running AS (
-    SELECT id, at, sum(step) OVER (PARTITION BY id ORDER BY at, step) AS value FROM (
+    SELECT id, at, sum(step) OVER (PARTITION BY id ORDER BY at, step ROWS UNBOUNDED PRECEDING) AS calls FROM (
         SELECT id, start_time AS at, 1 AS step FROM calls
         UNION ALL SELECT id, start_time + lasted_us * interval '1 microsecond', -1 FROM calls
     ) events
-), peaks AS (
-    SELECT id, at, name, value FROM seconds, LATERAL (VALUES ('rps', calls), ('tps', tokens)) AS v(name, value)
-    UNION ALL SELECT id, at, 'concurrency', value FROM running WHERE at >= %(start)s AND at < %(end)s
-) {_PEAKS}"""  # noqa: S608 - names of our own
+)
+SELECT {_PART}, {_LARGEST.format("calls")}, {_LARGEST.format("tokens")}, NULL::float8[] FROM seconds GROUP BY 1, 2, 3, 4
+UNION ALL
+SELECT {_PART}, NULL, NULL, {_LARGEST.format("calls")} FROM running WHERE at >= %(start)s AND at < %(end)s
+GROUP BY 1, 2, 3, 4"""  # noqa: S608 - names of our own
+
+_USED_SQL = f"""
+WITH {_WANTED}
+SELECT id, max(calls), max(input_tokens), max(output_tokens) FROM ({_MINUTES}) minutes GROUP BY id"""  # noqa: S608 - names of our own
 
 _REFUSED_SQL = f"""
 WITH {_WANTED}
@@ -79,6 +87,16 @@ FROM wanted w JOIN llm_calls c ON {_MATCHES.format("c")}
 WHERE c.charge = 0 AND c.status = 2 AND c.start_time >= %(week)s AND c.start_time < %(end)s
     AND c.error_type ~* %(throttled)s
 GROUP BY 1"""  # noqa: S608 - names of our own
+
+
+@dataclass(frozen=True, slots=True)
+class MinuteUse:
+    """How much of a limit by the minute was used in the fullest minute of a window."""
+
+    provider: str
+    model: str
+    dimension: str
+    used_ratio: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +139,31 @@ def readings(project_id: int, rows: Sequence[RateLimit], now: datetime) -> list[
     found = _answered(_MINUTES_SQL, {**params, "start": today - HISTORY})
     seconds = _answered(_SECONDS_SQL, {**params, "start": now - WEEK, "before": now - WEEK - LONGEST_CALL})
     refused = _answered(_REFUSED_SQL, params)
-    observed = _observed([*(found or ()), *(seconds or ())], today, now - WEEK)
+    observed = _observed([*_parts(found, MINUTES), *_parts(seconds, SECONDS)], today, now - WEEK)
     counts = None if refused is None else {number: (day, week) for number, day, week in refused}
     return [
         _reading(row, observed[row.pk], today, (None, None) if counts is None else counts.get(row.pk, (0, 0)),
                  is_seconds_known=seconds is not None)
         for row in rows
     ]  # fmt: skip
+
+
+def minutes_used(project_id: int, start: datetime, end: datetime) -> list[MinuteUse]:
+    """Of every limit by the minute that is known, 0 where nothing was sent. Raises SenderError when slow."""
+    rows = limits(project_id)
+    if not rows:
+        return []
+    with reading.bounded(TIMEOUT_MS):
+        found = reading.named_rows(_USED_SQL, {**_params(project_id, rows, end), "start": start})
+    peaks = {number: dict(zip(MINUTES, values, strict=True)) for number, *values in found}
+    return [
+        MinuteUse(row.provider, row.model, name, float((peak or 0) / limit))
+        for row in rows
+        for name in MINUTES
+        if (limit := getattr(row, name)) is not None
+        for peak in (peaks.get(row.pk, {}).get(name, 0),)
+        if peak is not None
+    ]
 
 
 def _params(project_id: int, rows: Sequence[RateLimit], now: datetime) -> dict[str, Any]:
@@ -147,37 +183,49 @@ def _answered(sql: str, params: Mapping[str, Any]) -> list[reading.Row] | None:
         return None
 
 
-def _observed(rows: Sequence[reading.Row], today: datetime, oldest: datetime) -> defaultdict[int, dict[str, Observed]]:
-    """By limit and dimension, from the largest values of each day's parts."""
-    parts: dict[tuple[int, str], list[reading.Row]] = defaultdict(list)
-    for row in rows:
-        parts[row[0], row[1]].append(row)
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """The largest value of a dimension in what of a day lies within the last 24 hours, the last week, or before."""
+
+    number: int
+    name: str
+    day: datetime
+    is_recent: bool
+    is_week: bool
+    peak: Peak
+
+
+def _parts(rows: Sequence[reading.Row] | None, names: Sequence[str]) -> Iterator[_Part]:
+    for number, day, is_recent, is_week, *largest in rows or ():
+        for name, found in zip(names, largest, strict=True):
+            if found is not None:
+                peak = Peak(int(found[0]), datetime.fromtimestamp(-found[1], UTC))
+                yield _Part(number, name, day.astimezone(UTC), is_recent, is_week, peak)
+
+
+def _observed(parts: Iterable[_Part], today: datetime, oldest: datetime) -> defaultdict[int, dict[str, Observed]]:
+    """By limit and dimension."""
+    by_dimension: dict[tuple[int, str], list[_Part]] = defaultdict(list)
+    for part in parts:
+        by_dimension[part.number, part.name].append(part)
     found: defaultdict[int, dict[str, Observed]] = defaultdict(dict)
-    for (number, name), own in parts.items():
-        found[number][name] = Observed(
-            _largest([row for row in own if row[3]]),
-            _largest([row for row in own if row[4]]),
-            _daily(own, today, oldest),
-        )
+    for (number, name), own in by_dimension.items():
+        recent, week = ([one.peak for one in own if one.is_recent], [one.peak for one in own if one.is_week])
+        whole = [one for one in own if one.day < today and (name in MINUTES or one.day >= oldest)]
+        found[number][name] = Observed(_largest(recent), _largest(week), _daily(whole, today))
     return found
 
 
-def _largest(rows: Sequence[reading.Row]) -> Peak | None:
-    best = max(rows, key=lambda row: row[5], default=None)
-    return None if best is None else Peak(int(best[5]), best[6])
+def _largest(peaks: Sequence[Peak]) -> Peak | None:
+    return max(peaks, key=lambda one: one.value, default=None)
 
 
-def _daily(rows: Sequence[reading.Row], today: datetime, oldest: datetime) -> tuple[int, ...]:
-    """Complete days from the first with traffic to yesterday; days without any are zeros. Of what is read from single
-    calls, the day that holds `oldest` is not whole."""
-    is_minutes = rows[0][1] in ("rpm", "input_tpm", "output_tpm")
+def _daily(parts: Sequence[_Part], today: datetime) -> tuple[int, ...]:
+    """From the first day with traffic to yesterday; days without any are zeros."""
     peaks: dict[datetime, int] = defaultdict(int)
-    for row in rows:
-        if row[2] < today and (is_minutes or row[2] >= oldest):
-            peaks[row[2]] = max(peaks[row[2]], int(row[5]))
-    if not peaks:
-        return ()
-    first = min(peaks)
+    for part in parts:
+        peaks[part.day] = max(peaks[part.day], part.peak.value)
+    first = min(peaks, default=today)
     return tuple(peaks.get(first + place * DAY, 0) for place in range((today - first) // DAY))
 
 

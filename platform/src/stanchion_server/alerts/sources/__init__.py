@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from stanchion_server.alerts.records import Ask
-from stanchion_server.alerts.sources import agents, budgets, calls, counted, drifting, scores, watcher
+from stanchion_server.alerts.sources import agents, budgets, calls, counted, drifting, rates, scores, watcher
 from stanchion_server.alerts.sources.asking import Answer, Failed, Reader, Recorded
 
 READERS: Mapping[str, Reader] = MappingProxyType(
@@ -23,6 +23,7 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "drift": drifting.read,
         "gpu": agents.read,
         "budgets": budgets.read,
+        "rate_limits": rates.read,
     }
 )
 RECORDED: Mapping[str, Recorded] = MappingProxyType(
