@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from kit import traffic
 from stanchion_server.costs import selectors as prices
@@ -19,6 +19,9 @@ from stanchion_server.traces import partitions
 
 # Playwright keeps an event loop in this thread; Django then refuses its synchronous database calls unless told.
 os.environ["DJANGO_ALLOW_ASYNC_UNSAFE"] = "true"
+
+# How long a state may take to come on a machine that does much else; tests wait for states, never for time.
+expect.set_options(timeout=20_000)
 
 PASSWORD = "correct-horse-battery"
 FLAGS = [
