@@ -157,6 +157,7 @@ def test_a_row_leads_to_its_calls(shop: Shop) -> None:
         "from=2026-11-25T10%3A00%3A00Z&amp;to=2026-11-25T11%3A00%3A00Z&amp;feature=support-bot&amp;model=llama-3.1-8b"
     )
     assert f"/p/shop/calls?{link}" in page
+    assert '<a href="/p/shop/savings">What would make it cheaper</a>' in page
     assert "not known" in page
     assert "Idle" in page
 
