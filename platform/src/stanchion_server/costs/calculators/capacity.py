@@ -1,6 +1,7 @@
 """Which models fit which cards, and how many full requests fit beside them. Pure.
 
-Shapes are those of each model's `config.json`, parameters those of its model card, both on Hugging Face under its name.
+Shapes and parameters stand for what each model's page on Hugging Face says. Only Llama 3.1 70B, Qwen2.5 32B and Falcon
+40B were compared with a source (LitGPT's `config.py`, read 2026-11-26); the others were not, nor any parameter count.
 """
 
 from __future__ import annotations
