@@ -11,6 +11,7 @@ from django.test import Client
 
 from kit import alerting
 from stanchion_server.alerts import paths, services
+from stanchion_server.alerts.measures import SOURCES
 from stanchion_server.alerts.models import Incident, Notification, Rule, Silence
 from stanchion_server.kernel import clock
 from stanchion_server.tenants import access
@@ -165,9 +166,7 @@ def test_rules_are_changed_as_a_document_on_the_page(shop: Shop) -> None:
 def test_what_messages_link_to_is_there(shop: Shop) -> None:
     slug, client = shop.project.slug, as_("ada")
     links = [paths.incident(slug, shop.incident.pk), paths.silence(slug, shop.incident.pk), paths.force(slug, {})]
-    links += [
-        paths.view(slug, source, {}) for source in ("calls", "scores", "guard", "ingest", "drift", "gpu", "watcher")
-    ]
+    links += [paths.view(slug, source, {}) for source in SOURCES]
     assert {link: client.get(link).status_code for link in links} == dict.fromkeys(links, 200)
 
 
