@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from django.test import Client
 
+from stanchion_server.costs.advised import SavingsReport
 from stanchion_server.policies.models import Policy
 from stanchion_server.tenants import access, services
 from stanchion_server.tenants.models import Project, Scope, User
@@ -31,3 +32,7 @@ def test_a_persons_change_carries_their_name_and_a_keys_the_keys(project: Projec
         assert client.post("/api/v1/policies", {"name": name}, "application/json").status_code == 201
     found = dict(Policy.objects.values_list("name", "draft_changed_by"))
     assert found == {"hers": "ada", "its": "API key robot"}
+    for client, actor in ((ada, "ada"), (robot, "API key robot")):
+        assert client.post("/api/v1/savings").status_code == 202
+        assert SavingsReport.objects.get().requested_by == actor
+        SavingsReport.objects.all().delete()

@@ -128,7 +128,7 @@ class Savings(base.Resource):
         status=202, request=None,
     )  # fmt: skip
     def post(self, request: Request) -> Response:
-        report = savings.request(self.asker.project_id, self.asker.who)
+        report = savings.request(self.asker.project_id, self.asker.actor)
         return Response(shapes.plain(_view(report), self.hidden), status=202)
 
 
