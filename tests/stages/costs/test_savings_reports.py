@@ -56,7 +56,7 @@ def test_a_report_tells_its_window_its_calls_and_what_each_finding_rests_on(proj
     assert report.body["cache"]["questions"] == 60
     assert {"cheaper_model"} <= {one["kind"] for one in report.body["findings"]}
     for one in report.body["findings"]:
-        assert one["assumptions"] and one["confidence"] in ("high", "medium", "low") and one["how"]
+        assert one["assumptions"] and one["confidence"] in ("medium", "low") and one["how"]
         assert abs(Decimal(one["usd_per_month"]) - Decimal(one["usd"]) * Decimal(30 / report.body["days"])) < Decimal(
             "0.00001"
         )

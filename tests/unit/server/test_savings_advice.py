@@ -49,11 +49,19 @@ def graded(dear: int, cheap: int, scored: int = 100) -> list[Graded]:
 
 def test_scores_decide_whether_a_cheaper_model_is_proposed() -> None:
     used = whatif.used(calls(30))
-    (as_good,) = whatif.find(used, PRICES, graded(10, 10))
-    assert as_good.confidence == "high" and ("Flagged by judge 1", "10.0% instead of 10.0%") in as_good.figures
+    (as_good,) = whatif.find(used, PRICES, graded(300, 300, scored=3_000))
+    assert as_good.confidence == "medium" and ("Flagged by judge 1", "10.0% instead of 10.0%") in as_good.figures
+    assert "1.5 points more" in as_good.assumptions[0]
     assert whatif.find(used, PRICES, graded(10, 40)) == []
     (unknown,) = whatif.find(used, PRICES, graded(1, 4, scored=10))
-    assert unknown.confidence == "low"
+    assert unknown.confidence == "low" and unknown.assumptions[0].startswith("Quality is not known")
+
+
+def test_a_difference_that_chance_may_hide_is_no_proof_of_quality() -> None:
+    (found,) = whatif.find(whatif.used(calls(30)), PRICES, graded(49, 60))
+    assert found.confidence == "low" and "points more" in found.assumptions[0]
+    (silent,) = whatif.find(whatif.used(calls(30)), PRICES, graded(0, 0, scored=50))
+    assert silent.confidence == "low"
 
 
 def test_a_model_without_a_price_is_neither_proposed_nor_replaced() -> None:
@@ -115,6 +123,8 @@ def test_traffic_nobody_waits_for_can_be_batched_for_half_and_other_traffic_cann
     (found,) = waste.batchable(calls(40, has_user=False))
     assert (found.usd, found.confidence) == (Decimal(28_000), "medium")
     assert waste.batchable(calls(40)) == [] == waste.batchable(calls(40, has_user=False, is_streamed=True))
+    assert waste.batchable(calls(40, has_user=False, session_id="s")) == []
+    assert waste.batchable(calls(40, has_user=False, tool_call_count=1)) == []
     assert waste.batchable(calls(40, has_user=False, model=ModelName("own", "llama"))) == []
 
 

@@ -11,7 +11,7 @@ from uuid import UUID
 
 from stanchion_server.ingest.records import Status
 
-Confidence = Literal["high", "medium", "low"]
+Confidence = Literal["medium", "low"]
 ZERO = Decimal(0)
 MONTH = timedelta(days=30)
 

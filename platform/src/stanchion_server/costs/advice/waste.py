@@ -13,7 +13,7 @@ BATCH_PROVIDERS = frozenset({"openai", "anthropic", "gcp.gemini"})
 """Whose batch interfaces charge half within 24 hours, as their guides are reported in 2026-11. Others may, too."""
 FEWEST_CALLS = 20
 MOST_WATCHED_RATIO = 0.05
-"""Traffic counts as offline when at most this share of it has a user or a stream."""
+"""Traffic counts as offline when at most this share of it has a user, a session, a stream or calls of tools."""
 
 
 def failures(calls: Iterable[CallFact]) -> list[Finding]:
@@ -59,7 +59,12 @@ def batchable(calls: Iterable[CallFact]) -> list[Finding]:
 
 
 def _watched_ratio(calls: list[CallFact]) -> float:
-    return sum(bool(call.has_user or call.is_streamed) for call in calls) / len(calls)
+    return sum(_is_watched(call) for call in calls) / len(calls)
+
+
+def _is_watched(call: CallFact) -> bool:
+    """Agents count too: their next step waits."""
+    return bool(call.has_user or call.session_id or call.is_streamed or call.tool_call_count)
 
 
 def _spend(calls: Iterable[CallFact]) -> Decimal:
@@ -73,11 +78,11 @@ def _offline(feature: str, service: str, calls: list[CallFact]) -> Finding:
         kind="batch", feature=feature, subject=service, usd=spend * BATCH_RATIO, spend_usd=spend, seconds=None,
         calls=len(calls), confidence="medium" if is_told else "low",
         assumptions=(
-            "Nobody waits: hardly any of these calls names a user or streams. Check that no service does.",
+            "Nobody waits: hardly any of these calls names a user or a session, streams, or asks for tools. Check it.",
             ("OpenAI, Anthropic and Google charge half for batches, which may take up to 24 hours (as of"
             " November 2026)."),
             "Cached tokens may get no further discount in a batch.",
         ),
-        figures=(("Calls with a user or a stream", f"{_watched_ratio(calls):.1%}"),),
+        figures=(("Calls with a user, a session, a stream or tools", f"{_watched_ratio(calls):.1%}"),),
         where={"feature": feature or "(none)", "service": service},
     )  # fmt: skip

@@ -22,6 +22,8 @@ WORTHWHILE = Decimal("0.8")
 FEWEST_CALLS = 20
 FEWEST_SCORED = 50
 Z_95 = 1.959963984540054
+TOLERATED = 0.05
+"""More of the calls flagged than this, and quality counts as not known well enough."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,9 +64,11 @@ def used(calls: Iterable[CallFact]) -> list[Used]:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """How a cheaper model did beside a dearer one on the same feature. `is_worse` is None where nobody knows."""
+    """How a cheaper model did beside a dearer one on the same feature. `is_worse` is None where nobody knows; `most` is
+    how much larger the flagged share may be by the least favourable scorer (95 %), as a ratio."""
 
     is_worse: bool | None
+    most: float
     figures: tuple[tuple[str, str], ...]
 
 
@@ -77,19 +81,28 @@ def compare(cheap: ModelName, dear: ModelName, graded: Sequence[Graded]) -> Stan
             by_scorer[one.scorer][one.model] = one
     pairs = [(pair[cheap], pair[dear]) for pair in by_scorer.values() if cheap in pair and dear in pair]
     if not pairs:
-        return Standing(None, ())
+        return Standing(None, 1.0, ())
     pairs.sort(key=lambda pair: pair[1].flagged_ratio - pair[0].flagged_ratio)
     figures = tuple(
         (f"Flagged by {ours.scorer}", f"{ours.flagged_ratio:.1%} instead of {theirs.flagged_ratio:.1%}")
         for ours, theirs in pairs[:3]
     )
-    return Standing(any(_is_worse(*pair) for pair in pairs), figures)
+    most = max(_difference(*pair) + Z_95 * _deviation(*pair) for pair in pairs)
+    return Standing(any(_is_worse(*pair) for pair in pairs), most, figures)
 
 
 def _is_worse(ours: Graded, theirs: Graded) -> bool:
-    pooled = (ours.flagged + theirs.flagged) / (ours.scored + theirs.scored)
-    deviation = math.sqrt(pooled * (1 - pooled) * (1 / ours.scored + 1 / theirs.scored))
-    return deviation > 0 and (ours.flagged_ratio - theirs.flagged_ratio) / deviation > Z_95
+    return _difference(ours, theirs) > Z_95 * _deviation(ours, theirs)
+
+
+def _difference(ours: Graded, theirs: Graded) -> float:
+    return ours.flagged_ratio - theirs.flagged_ratio
+
+
+def _deviation(ours: Graded, theirs: Graded) -> float:
+    """With one more flagged and one more not flagged on each side, so that no flag at all is not certainty."""
+    parts = ((one.flagged + 1, one.scored + 2) for one in (ours, theirs))
+    return math.sqrt(sum(flagged / scored * (1 - flagged / scored) / scored for flagged, scored in parts))
 
 
 def find(usages: Sequence[Used], tariffs: Mapping[ModelName, Tariff | None], graded: Sequence[Graded]) -> list[Finding]:
@@ -137,9 +150,10 @@ def _swap(one: Used, options: Sequence[_Option], seconds: Mapping[ModelName, flo
         return None
     best = min(able, key=lambda each: (each.standing.is_worse is None, not each.is_known_here, each.usd))
     is_known = best.standing.is_worse is False
-    confidence: Confidence = "high" if is_known else "low"
+    confidence: Confidence = "medium" if is_known and best.standing.most <= TOLERATED else "low"
     quality = (
-        "By the scores of both models' calls of this feature the cheaper one is not worse; the calls were not the same."
+        "The scorers flag no larger share of the cheaper model's recorded calls, beyond chance; the most that chance"
+        f" may hide is {best.standing.most * 100:.1f} points more (95 %). The calls were not the same."
         if is_known
         else "Quality is not known: replay a sample with the cheaper model and let the scorers judge both."
     )
