@@ -109,11 +109,12 @@ def copy(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
 
 def digest(rng: Random, facts: Facts) -> tuple[list[Turn], frozenset[Kind]]:
     """The hourly work of the shop's own model: a long prompt of which the job withholds the reviews themselves from
-    its telemetry, as those who wrote them never agreed to that."""
+    its telemetry, as those who wrote them never agreed to that. Nine in ten were read the hour before already, and the
+    engine still has them in its prefix cache."""
     reviews = rng.randint(300, 520)
     asked = f"[{reviews} reviews of the last seven days, withheld from telemetry]"
     text = write(rng, _DIGEST, facts)
     call = catalogue.call(rng, catalogue.LLAMA, DIGEST, [{"role": "user", "content": asked}], text)
-    usage = Usage(call.usage.fresh_tokens + 150 * reviews, call.usage.output_tokens)
-    latency_s = round(call.latency_s + usage.input_tokens / PREFILL_PER_S, 3)
+    usage = Usage(call.usage.fresh_tokens + 15 * reviews, call.usage.output_tokens, cached_tokens=135 * reviews)
+    latency_s = round(call.latency_s + usage.fresh_tokens / PREFILL_PER_S, 3)
     return [Turn(0.0, (replace(call, usage=usage, latency_s=latency_s),))], frozenset()

@@ -105,7 +105,7 @@ def test_the_shops_own_model_reads_so_much_that_its_cards_cost_a_few_dollars_a_m
     tokens_per_hour = sum(call.usage.input_tokens + call.usage.output_tokens for call in calls) / (24 * 14)
     at_work_usd = 3 * 0.38 * 0.12 * 1_000_000 / tokens_per_hour
     assert 1 < at_work_usd < 8
-    assert max(call.latency_s for call in calls) < 60
+    assert max(call.latency_s for call in calls if call.prompt_name == "review-digest") < 10
 
 
 def test_a_looping_run_sends_more_with_every_step() -> None:
