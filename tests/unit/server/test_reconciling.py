@@ -21,7 +21,9 @@ bills = st.dictionaries(keys, st.tuples(money, st.none() | counts, st.none() | c
     lambda found: [Billed(*key, usd, inputs, None, outputs) for key, (usd, inputs, outputs) in found.items()]
 )
 calls = st.dictionaries(
-    keys, st.tuples(st.integers(1, 9), st.integers(0, 2), st.none() | money.map(abs), counts, counts), max_size=8
+    keys,
+    st.tuples(st.integers(1, 9), st.integers(0, 2), st.none() | money.map(abs), counts, counts, st.integers(0, 2)),
+    max_size=8,
 ).map(lambda found: [Computed(*key, *told) for key, told in found.items()])
 prices = st.dictionaries(keys, st.none() | money.map(abs), max_size=8)
 
@@ -66,6 +68,12 @@ def test_calls_only_one_side_knows_are_told_as_such() -> None:
 def test_calls_without_a_price_leave_the_difference_unexplained() -> None:
     unpriced = Computed(DAYS[0], "gpt-4o", 5, 5, None, 2_000, 100)
     assert told([BILL], [unpriced], Decimal(10)) == {"unexplained_usd": Decimal(12)}
+
+
+def test_calls_that_told_no_tokens_are_missing_from_the_volume_alone() -> None:
+    failed = Computed(DAYS[0], "gpt-4o", 1, 1, None, 0, 0, untokened_calls=1)
+    assert told([BILL], [SEEN, failed], Decimal(10)) == {"price_usd": Decimal(2), "volume_usd": Decimal(2)}
+    assert told([BILL], [failed], Decimal(10)) == {"price_usd": Decimal(2), "volume_usd": Decimal(10)}
 
 
 def test_self_hosted_calls_owe_nobody() -> None:

@@ -127,7 +127,7 @@ def _computed(project_id: int, row: Invoice) -> list[Computed]:
     return [
         Computed(
             one.bucket.date(), one.group["model"] or "no model", one.calls, one.unpriced_calls, one.cost_usd,
-            one.input_tokens or 0, one.output_tokens or 0,
+            one.input_tokens or 0, one.output_tokens or 0, one.untokened_calls,
         )
         for one in rows
         if one.bucket is not None

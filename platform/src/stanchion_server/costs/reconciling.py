@@ -20,7 +20,8 @@ PARTS = ("price_usd", "volume_usd", "unseen_usd", "unbilled_usd", "unexplained_u
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """Charged calls of a model on a day. `usd` leaves out `unpriced_calls`, and is None where all of them are."""
+    """Charged calls of a model on a day. `usd` leaves out `unpriced_calls`, and is None where all of them are; those of
+    them that told no tokens are the `untokened_calls`, failed ones mostly."""
 
     day: date
     model: str
@@ -29,6 +30,12 @@ class Computed:
     usd: Decimal | None
     input_tokens: int
     output_tokens: int
+    untokened_calls: int = 0
+
+    @property
+    def lacks_a_price(self) -> bool:
+        """A call without tokens needs none: what it used is missing from the volume."""
+        return self.unpriced_calls > self.untokened_calls
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +53,9 @@ class Tolerance:
 class Line:
     """`difference_usd` is billed less computed, and the sum of the five parts after it.
 
-    `price_usd`: the billed tokens at another price than ours. `volume_usd`: more tokens billed than recorded, at our
-    price. `unseen_usd`: billed, and no such call was recorded. `unbilled_usd` (negative): recorded and not billed.
+    `price_usd`: the billed tokens at another price than ours. `volume_usd`: other tokens billed than recorded, at
+    our price; calls that told none count with none.
+    `unseen_usd`: billed, and no such call was recorded. `unbilled_usd` (negative): recorded and not billed.
     `unexplained_usd`: billed and recorded, without tokens on the bill or without a price of ours to tell the two apart.
     """
 
@@ -127,7 +135,7 @@ def _line(
     known = [one.usd for one in calls if one.usd is not None]
     computed = sum(known, _ZERO)
     ours = [our_price.get((one.day, one.model)) for one in bills]
-    parts = _parts(billed, computed, bills, calls, ours, has_price=len(known) == len(calls))
+    parts = _parts(billed, computed, bills, calls, ours)
     difference = billed - computed
     return Line(
         key[0], _name(bills, calls), billed if bills else None, computed if known else None, difference, **parts,
@@ -142,7 +150,7 @@ def _line(
 
 def _parts(
     billed: Decimal, computed: Decimal, bills: Sequence[Billed], calls: Sequence[Computed],
-    ours: Sequence[Decimal | None], *, has_price: bool,
+    ours: Sequence[Decimal | None],
 ) -> dict[str, Decimal]:  # fmt: skip
     """All five, of which at most two are not zero."""
     found = dict.fromkeys(PARTS, _ZERO)
@@ -151,7 +159,7 @@ def _parts(
         found["unseen_usd"] = billed
     elif not bills:
         found["unbilled_usd"] = -computed
-    elif len(expected) < len(ours) or not has_price or any(one.unpriced_calls for one in calls):
+    elif len(expected) < len(ours) or any(one.lacks_a_price for one in calls):
         found["unexplained_usd"] = billed - computed
     else:
         at_our_price = sum(expected, _ZERO)
