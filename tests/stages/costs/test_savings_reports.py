@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 
+import numpy as np
 import pytest
 
 from kit import drifting
@@ -133,4 +134,5 @@ def test_repeated_questions_are_served_and_pairs_name_recorded_calls(project: Pr
     cache = made.body["cache"]
     assert cache["settings"][0]["hits"] >= cache["settings"][1]["equal_hits"]
     assert all(len(pair["asked"]["trace_id"]) == 32 and pair["asked"] != pair["answered"] for pair in cache["pairs"])
-    assert all(0.9 <= pair["similarity"] <= 1.001 for pair in cache["pairs"])
+    # Cosines and thresholds are compared in float32, in which 0.9 is a little less.
+    assert all(float(np.float32(0.9)) <= pair["similarity"] <= 1.001 for pair in cache["pairs"])
