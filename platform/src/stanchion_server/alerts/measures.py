@@ -103,6 +103,20 @@ DRIFT = {
     "anomalies": Measure("Readings out of their band", "readings", has_history=False),
 }
 GPU = {"silent_s": Measure("Seconds since an agent was heard", "s", has_history=False)}
+CARDS = {
+    "temperature_c": Measure("Highest temperature", "degrees", has_history=False),
+    "utilization_ratio": Measure("Utilisation, mean", "ratio", has_history=False),
+    "memory_ratio": Measure("Largest share of memory in use", "ratio", has_history=False),
+    "throttled_ratio": Measure("Largest share of five minutes slowed by heat or a fault", "ratio", has_history=False),
+    "errors": Measure("Errors of cards (uncorrected memory, XID)", "errors", has_history=False),
+    "unhealthy": Measure("Cards that report themselves degraded or failed", "cards", has_history=False),
+}
+ENGINES = {
+    "up_ratio": Measure("Share of scrapes that a serving engine answered, least", "ratio", has_history=False),
+    "waiting": Measure("Most requests waiting", "requests", has_history=False),
+    "kv_cache_ratio": Measure("Largest share of the KV cache in use", "ratio", has_history=False),
+    "preemptions": Measure("Preempted requests", "requests", has_history=False),
+}
 BUDGETS = {
     "threshold_ratio": Measure("Spent, as a share of a threshold to tell", "ratio", has_history=False, most=1e4),
     "spent_ratio": Measure("Share of the budget that is spent", "ratio", has_history=False, most=1e4),
@@ -130,4 +144,14 @@ SOURCES: dict[str, SourceKind] = {
     ),
     "rate_limits": SourceKind("Rate limits", RATES, ("provider", "model", "limit"), no_data="ok", topic="cost"),
     "gpu": SourceKind("GPU agents", GPU, ("host", "service"), delay=timedelta(0), no_data="ok"),
+    "gpu_cards": SourceKind(
+        "GPU cards", CARDS, ("host", "card", "model", "deployment"), delay=2 * MINUTE, no_data="ok"
+    ),
+    "gpu_engines": SourceKind(
+        "Serving engines",
+        ENGINES,
+        ("host", "engine", "endpoint", "model", "deployment"),
+        delay=2 * MINUTE,
+        no_data="ok",
+    ),
 }

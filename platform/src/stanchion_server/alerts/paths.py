@@ -21,7 +21,8 @@ def view(project: str, source: str, labels: Mapping[str, str]) -> str:
     """The page that shows what the incident is about, filtered as far as that page can."""
     pages = {
         "scores": "quality", "guard": "guardrails", "guard_gaps": "guardrails", "ingest": "intake", "drift": "drift",
-        "watcher": "alerts/rules", "gpu": "gpus", "budgets": "budgets", "rate_limits": "rate-limits",
+        "watcher": "alerts/rules", "gpu": "gpus", "gpu_cards": "gpus", "gpu_engines": "gpus", "budgets": "budgets",
+        "rate_limits": "rate-limits",
     }  # fmt: skip
     if source in pages:
         return f"/p/{project}/{pages[source]}"

@@ -81,8 +81,8 @@ def why_not(definition: Definition) -> str:
     if measure.has_history and definition.watch.source in RECORDED:
         return ""
     return (
-        f"“{measure.label}” ({definition.watch.source}) is only known as of now: what it was is not recorded, so that"
-        " nobody can say how often this rule would have fired."
+        f"“{measure.label}” ({definition.watch.source}) is only known as of now, or in steps longer than a minute, so"
+        " that nobody can say how often this rule would have fired."
     )
 
 

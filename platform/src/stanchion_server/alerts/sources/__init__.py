@@ -9,7 +9,7 @@ from datetime import datetime
 from types import MappingProxyType
 
 from stanchion_server.alerts.records import Ask
-from stanchion_server.alerts.sources import agents, budgets, calls, counted, drifting, rates, scores, watcher
+from stanchion_server.alerts.sources import agents, budgets, calls, counted, drifting, fleet, rates, scores, watcher
 from stanchion_server.alerts.sources.asking import Answer, Failed, Reader, Recorded
 
 READERS: Mapping[str, Reader] = MappingProxyType(
@@ -22,6 +22,8 @@ READERS: Mapping[str, Reader] = MappingProxyType(
         "watcher": watcher.read,
         "drift": drifting.read,
         "gpu": agents.read,
+        "gpu_cards": fleet.CARDS,
+        "gpu_engines": fleet.ENGINES,
         "budgets": budgets.read,
         "rate_limits": rates.read,
     }
