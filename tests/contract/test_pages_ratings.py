@@ -147,9 +147,10 @@ def test_rating_the_duplicate_of_a_call_rates_the_call(shop: Shop) -> None:
 
 def test_viewers_neither_rate_nor_read_comments(shop: Shop) -> None:
     shop.rate("a", score=0.0, comment="my salary", correction="my address")
+    assert '/rate"' in page("ada", shop.trace)
     body = page("vera", shop.trace)
     assert "▼ negative" in body
-    assert "my salary" not in body and "my address" not in body and "/rate" not in body
+    assert "my salary" not in body and "my address" not in body and '/rate"' not in body
     assert client_of("vera").post(f"{shop.span}/rate", {"choice": "good"}).status_code == 403
     assert client_of("vera").post(f"{shop.trace}/rate", {"choice": "good"}).status_code == 403
     assert Row.objects.count() == 1
