@@ -15,6 +15,7 @@ from typing import Any
 
 import pytest
 from django.core.management import call_command
+from django.urls import resolve
 
 from stanchion_demo import catalogue, storyline
 from stanchion_demo.notebook import Notes
@@ -172,6 +173,10 @@ def test_the_demo_has_a_project_and_a_key_of_its_own_made_once(tmp_path: Path) -
     keys = ApiKey.objects.filter(project=demo).order_by("name")
     assert [(key.name, "admin" in key.scopes) for key in keys] == [("Demo office", True), ("Demo traffic", False)]
     assert stat.S_IMODE((tmp_path / "demo.json").stat().st_mode) == 0o600
+
+
+def test_the_page_that_the_server_names_is_there() -> None:
+    assert resolve(up.demo_path("birchwood-demo")).url_name == "overview"
 
 
 def test_without_the_providers_clients_the_start_says_what_to_do(

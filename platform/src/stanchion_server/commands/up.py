@@ -162,9 +162,13 @@ def demo(folder: Path) -> Program:
     return Program("demo", ["nice", "-n", "5", *command] if shutil.which("nice") else command, env, STOP)
 
 
+def demo_path(project: str) -> str:
+    return f"/p/{project}/overview"
+
+
 def start_demo(supervisor: Supervisor, host: str, port: int, folder: Path) -> None:
     project = json.loads(demo_file(folder).read_text())["project"]
-    supervisor.say("server", f"demo: http://{_reachable(host)}:{port}/p/{project}/ (made-up traffic)")
+    supervisor.say("server", f"demo: http://{_reachable(host)}:{port}{demo_path(project)} (made-up traffic)")
     supervisor.start(demo(folder), timeout_s=60)
 
 
