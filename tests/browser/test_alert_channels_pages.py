@@ -2,45 +2,17 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from kit import alerting
+from kit.looking import fits_a_phone, is_sound, keep_picture
 from kit.receivers import receiving
 from stanchion_server.alerts.models import Channel, Notification
 from stanchion_server.kernel import clock
 from stanchion_server.routes import watch_delivery
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-
-def keep_picture(page: Page, name: str) -> None:
-    """For whoever changes the pages: with STANCHION_SCREENSHOTS=<folder> each step leaves a picture there."""
-    if folder := os.environ.get("STANCHION_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-def is_sound(page: Page) -> bool:
-    found = [
-        (violation["id"], [node["html"][:160] for node in violation["nodes"][:3]])
-        for violation in Axe().run(page).response["violations"]
-        if violation["impact"] in {"serious", "critical"}
-    ]
-    assert found == [], page.url
-    return True
-
-
-def fits_a_phone(page: Page) -> bool:
-    page.set_viewport_size({"width": 390, "height": 800})
-    if folder := os.environ.get("STANCHION_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / "phone.png", full_page=True)
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    page.set_viewport_size({"width": 1280, "height": 900})
-    return int(wide) <= 390
 
 
 def work() -> None:

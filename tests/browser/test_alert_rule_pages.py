@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page, expect
 
 from kit import alerting, traffic
 from kit.calls import NOON, call, trace
+from kit.looking import fits_a_phone, is_sound, keep_picture
 from kit.stored import deliver
 from stanchion_server.alerts import services
 from stanchion_server.alerts.models import Incident, Rule
@@ -19,30 +17,6 @@ from stanchion_server.ingest.records import Status
 
 pytestmark = pytest.mark.django_db(transaction=True)
 MINUTE = timedelta(minutes=1)
-
-
-def keep_picture(page: Page, name: str) -> None:
-    """For whoever changes the pages: with STANCHION_SCREENSHOTS=<folder> each step leaves a picture there."""
-    if folder := os.environ.get("STANCHION_SCREENSHOTS"):
-        page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
-
-
-def is_sound(page: Page) -> bool:
-    found = [
-        (violation["id"], [node["html"][:160] for node in violation["nodes"][:3]])
-        for violation in Axe().run(page).response["violations"]
-        if violation["impact"] in {"serious", "critical"}
-    ]
-    assert found == [], page.url
-    return True
-
-
-def fits_a_phone(page: Page, name: str) -> bool:
-    page.set_viewport_size({"width": 390, "height": 800})
-    keep_picture(page, f"{name}-phone")
-    wide = page.evaluate("document.documentElement.scrollWidth")
-    page.set_viewport_size({"width": 1280, "height": 900})
-    return int(wide) <= 390
 
 
 def refunds_fail(shop) -> None:  # type: ignore[no-untyped-def]

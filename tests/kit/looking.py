@@ -25,9 +25,21 @@ def is_sound(page: Page) -> bool:
     return True
 
 
+_WIDTH_AT_REST = """most => new Promise(done => {
+    const until = Date.now() + 10000
+    const look = () => {
+        const width = document.documentElement.scrollWidth
+        if (width <= most || Date.now() > until) done(width)
+        else requestAnimationFrame(look)
+    }
+    look()
+})"""
+"""Charts are drawn anew some frames after a window has changed its size: so long the page may still be wide."""
+
+
 def fits_a_phone(page: Page, name: str = "phone") -> bool:
     page.set_viewport_size({"width": 390, "height": 800})
+    wide = page.evaluate(_WIDTH_AT_REST, 390)
     keep_picture(page, name)
-    wide = page.evaluate("document.documentElement.scrollWidth")
     page.set_viewport_size({"width": 1280, "height": 900})
     return int(wide) <= 390
