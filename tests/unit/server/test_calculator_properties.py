@@ -73,7 +73,9 @@ def test_within_its_bounds_a_calculator_answers_or_says_what_to_change(name: str
 
 JUNK = st.one_of(
     st.text(max_size=40),
-    st.sampled_from(["NaN", "Infinity", "-1", "1e400", "1e-400", "9" * 50, "²", "1/2/3", ":", "a:1", "\0", "1,,2"]),
+    st.sampled_from(
+        ["NaN", "Infinity", "-1", "1e400", "1e-400", "9" * 50, "²", "1/2/3", ":", "a:1", "\0", "1,,2", "\ud800"]
+    ),
 )
 
 
@@ -86,6 +88,30 @@ def test_whatever_is_written_is_answered_or_refused(name: str, data: st.DataObje
         catalogue.ask(name, {field.name: text})
     except SenderError as error:
         assert field.name in error.message
+
+
+@pytest.mark.parametrize(("name", "field"), [("serving-properties", "properties"), ("comparison", "scores")])
+def test_half_a_character_is_refused(name: str, field: str) -> None:
+    with pytest.raises(SenderError, match=field):
+        catalogue.ask(name, {field: "\ud800:1/2"})
+
+
+@settings(max_examples=200)
+@given(st.integers(1, 400), st.integers(1, 400), st.integers(1, 500), st.integers(1, 60_000), st.integers(-1, 1))
+def test_as_many_sessions_fit_as_are_not_over_a_limit(
+    sessions: int, per_session: int, tokens: int, rpm: int, shifted: int
+) -> None:
+    """Token limits at, right under and right over the demand: rounding may not decide."""
+    limit_tpm = max(Decimal(1), (Decimal(sessions * per_session * tokens) / 60).quantize(Decimal(1)) + shifted)
+    given = {
+        "sessions": sessions, "requests_per_session_hour": per_session, "input_tokens": tokens, "output_tokens": 0,
+        "limit_rpm": rpm, "limit_tpm": limit_tpm,
+    }  # fmt: skip
+    lines = catalogue.ask("api-cost", {name: f"{value}" for name, value in given.items()}).result.lines
+    found = {line.name: line.value for line in lines}
+    assert found["is_over_rpm"] == (sessions * per_session > 60 * rpm)
+    assert found["is_over_tpm"] == (sessions * per_session * tokens > 60 * int(limit_tpm))
+    assert (sessions <= found["most_sessions"]) == (not found["is_over_rpm"] and not found["is_over_tpm"])
 
 
 def test_a_refusal_names_the_value_and_the_remedy() -> None:

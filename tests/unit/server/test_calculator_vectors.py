@@ -30,6 +30,7 @@ from stanchion_server.costs.calculators import (
 from stanchion_server.costs.calculators.conversations import Turn
 from stanchion_server.costs.calculators.memory import GIB, MIB
 from stanchion_server.costs.pricing import Override, PriceBook
+from stanchion_server.kernel.errors import SenderError
 
 
 def answers(name: str, **given: object) -> Mapping[str, Any]:
@@ -97,6 +98,14 @@ def test_v1_instances_cost_and_carry_what_the_figures_say(
     assert found["most_sessions"] == sessions
 
 
+def test_v1_a_token_demand_exactly_at_the_limit_is_within_it() -> None:
+    given = {"sessions": 100, "requests_per_session_hour": 100, "input_tokens": 100, "output_tokens": 200}
+    found = answers("api-cost", **given, limit_tpm=50_000)
+    assert (found["is_over_tpm"], found["most_sessions"]) == (False, 100)
+    found = answers("api-cost", input_tokens=30, output_tokens=0, requests_per_session_hour=10, limit_tpm=4000)
+    assert found["most_sessions"] == 800
+
+
 def test_v1_as_many_instances_as_are_needed_and_no_more() -> None:
     assert [answers("self-hosting", **one)["instances_needed"] for one in (SMALL, LARGE, CONTINUOUS)] == [14, 9, 1]
     turns = [near(answers("self-hosting", **one)["usd_per_turn"], 6) for one in (SMALL, LARGE, CONTINUOUS)]
@@ -145,6 +154,11 @@ def test_v5_the_tail_begins_between_the_90th_and_the_95th() -> None:
     assert [against[rank] for rank in (95, 99, 100)] == [Decimal("3.88"), Decimal("4.77"), Decimal("5.50")]
 
 
+def test_v5_a_rank_beyond_100_is_no_percentile() -> None:
+    with pytest.raises(SenderError, match="5000 is no percentile"):
+        answers("latency-tail", percentiles="5000/3", limit_s=10)
+
+
 # V4: serverless compute
 
 
@@ -179,6 +193,10 @@ def test_v6_no_store_is_the_best_everywhere() -> None:
     assert found["best_everywhere"] == "none"
     by_column = catalogue.ask("comparison", {}).result.tables[1]
     assert [row[1] for row in by_column.rows] == ["pgvector", "Pinecone", "OpenSearch", "OpenSearch"]
+
+
+def test_v6_two_with_as_many_wins_are_both_named() -> None:
+    assert answers("comparison", scores="a:1, b:1")["first"] == "a, b"
 
 
 @pytest.mark.parametrize(("usd", "each"), [(21_000, "35.00"), (17_000, "28.33"), (8_400, "14.00")])

@@ -59,7 +59,7 @@ class Field:
         if self.kind == "choice":
             return f"one of {', '.join(self.options)}"
         if self.kind == "text":
-            return f"at most {MOST_CHARS} characters without NUL"
+            return f"at most {MOST_CHARS} whole characters without NUL"
         if self.kind == "rows":
             form = ("name:" if self.is_named else "") + ("/".join(["number"] * self.cells) or "number/number/…")
             number = "whole number" if self.is_whole else "number"
@@ -71,6 +71,7 @@ class Field:
         try:
             if "\0" in text or len(text) > MOST_CHARS:
                 raise ValueError
+            text.encode()  # half a surrogate pair is no text: UnicodeEncodeError is a ValueError
             return self._read(text.strip())
         except ValueError:
             message = f"{self.name}={text[:80]!r} is not readable: it must be {self.wanted}."

@@ -101,14 +101,14 @@ def _api(values: Values) -> Result:
         line("demand_rpm", "Demand", demand, "requests/min", DEMAND),
         line("demand_tpm", "Token demand", demand * tokens, "tokens/min", "demand × (input + output tokens)"),
     )
-    return Result((*lines, *_against_limits(values, demand, tokens)))
+    return Result((*lines, *_against_limits(values, sessions * per_session, tokens)))
 
 
-def _against_limits(values: Values, demand: Decimal, tokens: int) -> tuple[Line, ...]:
+def _against_limits(values: Values, per_hour: Decimal, tokens: int) -> tuple[Line, ...]:
     rpm, tpm = values.maybe("limit_rpm"), values.maybe("limit_tpm")
-    is_over, is_over_tokens = workload.is_over(demand, rpm), workload.is_over(demand * tokens, tpm)
+    is_over, is_over_tokens = workload.is_over(per_hour, rpm), workload.is_over(per_hour * tokens, tpm)
     both = workload.effective_rpm(rpm, tpm, tokens)
-    fit = workload.most_sessions(both, values.number("requests_per_session_hour"))
+    fit = workload.most_sessions(rpm, tpm, tokens, values.number("requests_per_session_hour"))
     formula = "min(requests/min, tokens/min / tokens per request)"
     return (
         line("is_over_rpm", "Over the request limit", is_over, "", "demand > requests/min"),
@@ -141,8 +141,8 @@ def _self_hosted(values: Values) -> Result:
 
 
 def _served(fleet: Fleet, sessions: int, per_session: Decimal) -> tuple[Line, ...]:
-    demand = workload.demand_rpm(sessions, per_session)
-    is_over, fit = workload.is_over(demand, fleet.rpm), workload.most_sessions(fleet.rpm, per_session)
+    demand, is_over = workload.demand_rpm(sessions, per_session), workload.is_over(sessions * per_session, fleet.rpm)
+    fit = workload.most_sessions(fleet.rpm, None, 0, per_session)
     each, full = share(fleet.usd_per_hour, sessions * per_session), fleet.usd_per_request_when_full
     return (
         line("demand_rpm", "Demand", demand, "requests/min", DEMAND),
@@ -159,7 +159,7 @@ def _scenarios(sessions: int, per_session: Decimal, base: Decimal, factor: Decim
     def row(name: str, rpm: Decimal, instances: int | None) -> tuple[str, int, Decimal, bool, Decimal]:
         count = workload.instances_needed(sessions, per_session, rpm) if instances is None else instances
         fleet = Fleet(count, price, rpm)
-        over = workload.demand_rpm(sessions, per_session) > fleet.rpm
+        over = bool(workload.is_over(sessions * per_session, fleet.rpm))
         return name, count, fleet.rpm, over, fleet.usd_per_hour
 
     head = (("Scenario", ""), ("Instances", ""), ("Serves", "requests/min"), ("Over", ""), ("An hour", "$"))

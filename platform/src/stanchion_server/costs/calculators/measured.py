@@ -59,12 +59,13 @@ def _compare(values: Values) -> Result:
     rows = _complete(values.rows("scores"))
     is_high_good = values.text("better") == "higher"
     found = standings(rows, is_high_good=is_high_good)
-    first = max(found, key=lambda one: one.win_ratio or Decimal(0))
+    top = max(one.wins for one in found)
+    first = ", ".join(one.name for one in found if one.wins == top)
     columns = len(rows[0][1])
     tops = [", ".join(best_of_column(rows, place, is_high_good=is_high_good)) for place in range(columns)]
     overall = tops[0] if len(set(tops)) == 1 else "none"
     lines = (
-        line("first", "Most pairs won", first.name, "", "won pairs / ((rows - 1) × columns); a tie is half"),
+        line("first", "Most pairs won", first, "", "won pairs / ((rows - 1) × columns); a tie is half"),
         line("best_everywhere", "Best in every column", overall, "", "the same name in all columns"),
     )
     head = (("Name", ""), ("Average", ""), ("Pairs won", ""), ("Share", "%"))
@@ -91,6 +92,8 @@ def _tail(values: Values) -> Result:
     points = sorted((row.numbers[0] or Decimal(0), row.numbers[1] or Decimal(0)) for row in values.rows("percentiles"))
     if any(later[1] < earlier[1] for earlier, later in pairwise(points)):
         raise SenderError("bad_value", "percentiles: seconds cannot fall as the percentile rises. Check the rows.")
+    if points[-1][0] > 100:
+        raise SenderError("bad_value", f"percentiles: {points[-1][0]:f} is no percentile: write ranks from 0 to 100.")
     limit = values.number("limit_s")
     median = dict(points).get(Decimal(50))
     steps = [(later[1] / earlier[1], earlier[0], later[0]) for earlier, later in pairwise(points) if earlier[1]]

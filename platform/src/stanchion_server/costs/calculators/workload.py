@@ -30,9 +30,9 @@ def demand_rpm(sessions: int, requests_per_session_hour: Decimal) -> Decimal:
     return sessions * requests_per_session_hour / 60
 
 
-def is_over(demand: Decimal, limit: Decimal | None) -> bool | None:
-    """Exactly at the limit is still within it."""
-    return None if limit is None else demand > limit
+def is_over(per_hour: Decimal, limit_per_minute: Decimal | None) -> bool | None:
+    """Exactly at the limit is still within it; nothing is divided, so that nothing is rounded across it."""
+    return None if limit_per_minute is None else per_hour > 60 * limit_per_minute
 
 
 def effective_rpm(rpm: Decimal | None, tpm: Decimal | None, tokens_per_request: int) -> Decimal | None:
@@ -42,8 +42,13 @@ def effective_rpm(rpm: Decimal | None, tpm: Decimal | None, tokens_per_request: 
     return min(known) if known else None
 
 
-def most_sessions(rpm: Decimal | None, requests_per_session_hour: Decimal) -> int | None:
-    return None if rpm is None or not requests_per_session_hour else floor(rpm * 60 / requests_per_session_hour)
+def most_sessions(
+    rpm: Decimal | None, tpm: Decimal | None, tokens_per_request: int, requests_per_session_hour: Decimal
+) -> int | None:
+    """Those that neither limit refuses, each limit divided once; None where nothing limits them."""
+    per_session = ((rpm, requests_per_session_hour), (tpm, tokens_per_request * requests_per_session_hour))
+    fit = [floor(60 * limit / each) for limit, each in per_session if limit is not None and each]
+    return min(fit, default=None)
 
 
 def instances_needed(sessions: int, requests_per_session_hour: Decimal, rpm_per_instance: Decimal) -> int:
