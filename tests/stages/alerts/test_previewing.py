@@ -16,7 +16,7 @@ from stanchion_server.alerts import definitions, judging, moments, previewing, s
 from stanchion_server.alerts.definitions import Definition
 from stanchion_server.alerts.measures import SOURCES
 from stanchion_server.alerts.models import Evaluation, Incident, Rule, Standing
-from stanchion_server.alerts.records import Labels, Window
+from stanchion_server.alerts.records import Labels, Part, Window
 from stanchion_server.alerts.sliding import Slide
 from stanchion_server.alerts.sources import READERS, RECORDED, answers
 from stanchion_server.feedback.models import Rating
@@ -290,6 +290,55 @@ def test_too_much_for_the_whole_time_replays_the_newest_part_and_says_so(
     assert previewing.between(project, definition, BEGIN, END).moments == 10
     monkeypatch.setattr(previewing, "MOST_ROWS", 4)
     assert previewing.between(project, definition, BEGIN, END).replayed is None
+
+
+FILTERED: dict[str, dict[str, Any]] = {
+    "guard": {"measure": "stopped_ratio", "where": {"feature": "refunds"}},
+    "feedback": {"measure": "negative_ratio", "where": {"name": "helpful"}},
+    "ingest": {"measure": "rejected", "where": {"signal": "traces"}},
+    "scores": {"measure": "mean", "params": {"scorer": "groundedness"}, "where": {"feature": "refunds"}},
+}
+
+
+@pytest.mark.parametrize("source", FILTERED)
+def test_only_what_a_filter_means_counts_for_what_is_too_much_and_a_cut_of_it_is_said(
+    project: Project, monkeypatch: pytest.MonkeyPatch, source: str
+) -> None:
+    scores_and_decisions(project)
+    ratings_and_batches(project)
+    ratings_of_another_name(project)
+    definition = defined(watch={"source": source, "window": "5m", "min_samples": 0, **FILTERED[source]})
+    whole = previewing.between(project, definition, BEGIN, END)
+    meant = parts_between(project, definition)
+    assert whole.moments == 46 and 20 < len(meant) < len(parts_between(project, unfiltered(definition)))
+    monkeypatch.setattr(previewing, "MOST_ROWS", len(meant))
+    assert previewing.between(project, definition, BEGIN, END) == whole
+    monkeypatch.setattr(previewing, "MOST_ROWS", len(meant) - 10)
+    cut = previewing.between(project, definition, BEGIN, END)
+    assert 10 < cut.moments < 46 and cut.end == whole.end
+    assert "the newest" in cut.notes[0]
+
+
+def ratings_of_another_name(project: Project) -> None:
+    Rating.objects.bulk_create(
+        Rating(
+            project=project, rating_id=f"other{place}", name="polite", tone=-1, source="user",
+            rated_at=NOON + timedelta(seconds=37 * place), received_at=NOON,
+        )
+        for place in range(200)
+    )  # fmt: skip
+
+
+def unfiltered(definition: Definition) -> Definition:
+    """Split by what it was filtered by."""
+    watch = definition.watch
+    return replace(definition, watch=replace(watch, by=tuple(name for name, _value in watch.where), where=()))
+
+
+def parts_between(project: Project, definition: Definition) -> list[Part]:
+    first, last = (moments.asks_of(definition, slot)["now"] for slot in (BEGIN, END))
+    whole = replace(first, window=Window(first.window.start, last.window.end))
+    return RECORDED[whole.source].parts(project.pk, whole, 10_000)
 
 
 def test_moments_of_ten_seconds_share_their_readings(project: Project) -> None:

@@ -6,7 +6,7 @@ statement per window and set of dimensions; each table is read by its index on p
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from stanchion_server.alerts.records import Ask, Labels, Part, Readings, Sample, Window
@@ -73,17 +73,19 @@ def _fetch(table: Table, project_id: int, key: _Key, asks: Sequence[Ask]) -> Map
 
 
 def _parts(table: Table, project_id: int, ask: Ask, most: int) -> list[Part]:
-    dimensions = dimensions_of(ask)
-    keys = ", ".join(("minute", *(f"{table.columns[name]}::text" for name in dimensions)))
+    """Equalities are the statement's, so that the newest `most` are all of what is meant."""
+    keys = ", ".join(("minute", *(f"{table.columns[name]}::text" for name in ask.by)))
+    meant = "".join(f" AND {table.columns[name]}::text = %s" for name, _value in ask.where)
     sql = f"""SELECT {keys}, {", ".join(table.sums)}
         FROM (SELECT date_trunc('minute', {table.time}, 'UTC') AS minute, * FROM {table.name}
-            WHERE project_id = %s AND {table.time} >= %s AND {table.time} < %s AND {table.where}) found
+            WHERE project_id = %s AND {table.time} >= %s AND {table.time} < %s AND {table.where}{meant}) found
         GROUP BY {keys} ORDER BY minute DESC LIMIT {int(most)}"""
+    wanted = (project_id, ask.window.start, ask.window.end, *(value for _name, value in ask.where))
     with reading.bounded():
-        found = reading.rows(sql, (project_id, ask.window.start, ask.window.end))
-    place = 1 + len(dimensions)
+        found = reading.rows(sql, wanted)
+    place = 1 + len(ask.by)
     rows = ((row[0].astimezone(UTC), row[1:place], tuple(one or 0 for one in row[place:]), (), ()) for row in found)
-    return parts_of(rows, dimensions, ask)
+    return parts_of(rows, ask.by, replace(ask, where=()))
 
 
 def _readings(table: Table, rows: Sequence[reading.Row], dimensions: Sequence[str], ask: Ask) -> Readings:

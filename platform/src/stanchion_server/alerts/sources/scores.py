@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
 
 from stanchion_server.alerts.records import Ask, Labels, Part, Readings, Sample, Window
@@ -57,9 +58,10 @@ def sample_of(measure: str, scores: int, flagged: int, total: float) -> Sample:
 
 
 def _parts(project_id: int, ask: Ask, most: int) -> list[Part]:
-    dimensions, window = _checked(dimensions_of(ask)), ask.window
-    rows = minutes.newest_minutes(project_id, window.start, window.end, dict(ask.params)["scorer"], dimensions, most)
-    return parts_of(rows, dimensions, ask)
+    _checked(dimensions_of(ask))  # What the watcher could not read, nobody replays.
+    scorer, window = dict(ask.params)["scorer"], ask.window
+    rows = minutes.newest_minutes(project_id, window.start, window.end, scorer, ask.by, ask.where, most)
+    return parts_of(rows, ask.by, replace(ask, where=()))
 
 
 def _checked(dimensions: tuple[str, ...]) -> tuple[str, ...]:

@@ -15,15 +15,23 @@ Minute = tuple[datetime, tuple[str, ...], tuple[int | float, ...], Sequence[int]
 
 
 def newest_minutes(
-    project_id: int, start: datetime, end: datetime, scorer: str, group_by: Sequence[str], most: int
+    project_id: int,
+    start: datetime,
+    end: datetime,
+    scorer: str,
+    group_by: Sequence[str],
+    where: Sequence[tuple[str, str]],
+    most: int,
 ) -> list[Minute]:
-    """The newest `most` minutes of all groups, the newest first; `group_by` names some of DIMENSIONS."""
-    assert set(group_by) <= set(DIMENSIONS)
+    """The newest `most` minutes of all groups that hold the equalities of `where`, the newest first; `group_by` and
+    `where` name some of DIMENSIONS."""
+    assert {*group_by, *(name for name, _value in where)} <= set(DIMENSIONS)
     groups = "".join(f", {name}" for name in group_by)
+    meant = "".join(f" AND {name} = %s" for name, _value in where)
     sql = f"""SELECT bucket{groups}, sum(scores)::bigint, sum(flagged)::bigint, sum(score_sum)
         FROM score_rollups
-        WHERE project_id = %s AND grain_minutes = 1 AND bucket >= %s AND bucket < %s AND scorer = %s
+        WHERE project_id = %s AND grain_minutes = 1 AND bucket >= %s AND bucket < %s AND scorer = %s{meant}
         GROUP BY bucket{groups} HAVING sum(scores) > 0 ORDER BY bucket DESC LIMIT {int(most)}"""
     with reading.bounded():
-        found = reading.rows(sql, (project_id, start, end, scorer))
+        found = reading.rows(sql, (project_id, start, end, scorer, *(value for _name, value in where)))
     return [(row[0].astimezone(UTC), row[1:-3], row[-3:], (), ()) for row in found]
