@@ -143,6 +143,8 @@ def test_a_window_that_is_made_or_deleted_counts_at_once(shop: Shop) -> None:
         ({"weekdays": [7]}, "weekdays is [7]"),
         ({"weekdays": [10**30]}, "weekdays"),
         ({"weekdays": "Monday"}, "weekdays"),
+        ({"weekdays": [0, "x"]}, "weekdays: A valid integer is required."),
+        ({"matchers": [{"label": "a", "op": "=", "value": "b"}, {"label": None}]}, "matchers"),
         ({"time_zone": "Europe/Dubln"}, "such as Europe/Dublin"),
         ({"time_zone": "../../etc/passwd"}, "time_zone is '../../etc/passwd'"),
         ({"time_zone": "Europe"}, "time_zone is 'Europe'"),

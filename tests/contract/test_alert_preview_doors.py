@@ -36,6 +36,9 @@ keep_firing: 0s
 ADDRESS = "/api/v1/rules/preview"
 
 
+BOMB = "a0: &a0 [x, x]\n" + "".join(f"a{level + 1}: &a{level + 1} [{f'*a{level}, ' * 10}]\n" for level in range(9))
+
+
 @pytest.fixture
 def project(monkeypatch: pytest.MonkeyPatch) -> Iterator[Project]:
     """Refunds fail from noon to 12:04 and from 12:30 to 12:34, four days before now; search never does."""
@@ -114,7 +117,12 @@ def test_days_out_of_bounds_are_refused_with_the_bounds(project: Project, days: 
         ({"yaml": AS_YAML.replace("0.4", "much")}, "Line 4: when.above"),
         ({"yaml": "rules: []"}, "One rule is wanted"),
         ({"yaml": 7}, "yaml must be text"),
-        ({"yaml": "a: &a [*a]"}, "is not known here"),
+        ({"yaml": "a: &a [*a]"}, "Aliases (*name) are not read here"),
+        ({"yaml": BOMB}, "Aliases (*name) are not read here"),
+        ({"yaml": "name: x\nseverity: [[1, 2], [3]]"}, "severity is a list"),
+        ({"yaml": f"? 0x{'f' * 5_000}\n: 1"}, "a number of over 38 digits is not known here"),
+        ({"yaml": f"watch: {{min_samples: 0x{'f' * 5_000}}}"}, "min_samples is a number of over 38 digits"),
+        ({"when": {"above": int("9" * 400)}}, "above is a number of over 38 digits"),
         ([], "must be a mapping"),
         (None, "must be a mapping"),
         ("half \ud800 a character", "must be a mapping"),

@@ -147,6 +147,19 @@ def test_a_signing_secret_is_not_turned_while_the_others_cannot_be_read(project:
     assert set(channel_secrets.required(Channel.objects.get())) == {"url", "secret"}
 
 
+def test_a_webhook_is_repaired_only_with_the_signing_secret_too(project: Project, settings: Any) -> None:
+    channel = made(project, kind="webhook")
+    secret = channel_secrets.required(channel)["secret"]
+    settings.SECRET_KEY = NEW
+    watch_delivery.expire_deliveries()
+    with pytest.raises(SenderError, match="signing secret cannot be read"):
+        channel_services.change(project.pk, channel.pk, {"values": {"url": URL, "secret": ""}}, "ada")
+    assert Channel.objects.get().broken_at is not None
+    channel_services.change(project.pk, channel.pk, {"values": {"url": URL, "secret": secret}}, "ada")
+    assert Channel.objects.get().broken_at is None
+    assert channel_services.rotate_secret(project.pk, channel.pk, "ada").shown_once not in ("", secret)
+
+
 @pytest.mark.parametrize("damaged", ["", "gAAAA", "gAAAAA" + "x" * 100, "\u00e9", "[]"])
 def test_damaged_ones_count_as_unreadable(project: Project, damaged: str) -> None:
     channel = made(project)

@@ -113,6 +113,12 @@ def _take(channel: Channel, values: Mapping[str, str]) -> None:
     opened = channel_secrets.opened(channel)
     held = {**(opened or {}), **channel.settings}
     channel.settings, secrets = _split(KINDS[channel.kind], values, held)
+    if channel.kind == "webhook" and "secret" not in secrets:
+        raise SenderError(
+            "setting_missing",
+            "The signing secret cannot be read any more. Enter the one that the receiver checks with; where that is"
+            " lost, make a new channel, which shows its secret once.",
+        )
     channel.secrets = channel_secrets.sealed(secrets)
     if opened is None:
         channel.broken_at, channel.broken_reason = None, ""

@@ -69,6 +69,8 @@ def _loaded(text: str) -> tuple[Any, Any, Mistake | None]:
             Mistake(None, "", f"The document has more than {MAX_CHARACTERS // 1024} thousand characters."),
         )
     try:
+        if any(isinstance(event, yaml.AliasEvent) for event in yaml.parse(text, Loader=yaml.SafeLoader)):
+            return None, None, Mistake(None, "", "Aliases (*name) are not read here: write each value out.")
         return yaml.safe_load(text), yaml.compose(text, Loader=yaml.SafeLoader), None
     except (yaml.YAMLError, RecursionError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)

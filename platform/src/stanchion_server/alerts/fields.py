@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -50,6 +49,15 @@ def written(duration: timedelta) -> str:
     return f"{seconds // UNITS_S[unit]}{unit}"
 
 
+def _shown(value: object, most: int) -> str:
+    """A value in a sentence. What may be of any size is named, not written out."""
+    if isinstance(value, int) and value.bit_length() > 128:
+        return "a number of over 38 digits"
+    if isinstance(value, list | tuple | set | Mapping):
+        return "a mapping" if isinstance(value, Mapping) else "a list"
+    return repr(str(value)[:most])
+
+
 @dataclass(slots=True)
 class Reader:
     """One mapping. What it lacks has its default; what it holds wrongly is a problem, and the default goes on."""
@@ -67,7 +75,9 @@ class Reader:
         for name in self.plain:
             if name not in self.known:
                 near = ", ".join(self.known)
-                self.wrong(str(name)[:80], f"is not known here. Known: {near}")
+                self.wrong(
+                    name[:80] if isinstance(name, str) else _shown(name, 80), f"is not known here. Known: {near}"
+                )
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -119,7 +129,7 @@ class Reader:
         if value is None and not required:
             return default
         if value not in options:
-            shown = "is missing" if value is None else f"is {str(value)[:80]!r}"
+            shown = "is missing" if value is None else f"is {_shown(value, 80)}"
             self.wrong(name, f"{shown}: it must be one of {', '.join(options)}")
             return default
         return str(value)
@@ -136,7 +146,7 @@ class Reader:
         if value is None:
             return default
         if not isinstance(value, int) or isinstance(value, bool) or not least <= value <= most:
-            self.wrong(name, f"is {str(value)[:40]!r}: it must be a whole number from {least} to {most}")
+            self.wrong(name, f"is {_shown(value, 40)}: it must be a whole number from {least} to {most}")
             return default
         return value
 
@@ -144,9 +154,9 @@ class Reader:
         value = self.plain.get(name)
         if value is None:
             return default
-        is_number = isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+        is_number = isinstance(value, int | float) and not isinstance(value, bool)
         if not is_number or not least <= value <= most:
-            self.wrong(name, f"is {str(value)[:40]!r}: it must be a number from {least:g} to {most:g}")
+            self.wrong(name, f"is {_shown(value, 40)}: it must be a number from {least:g} to {most:g}")
             return default
         return float(value)
 
@@ -156,7 +166,7 @@ class Reader:
             return default
         found = DURATION.fullmatch(value.strip()) if isinstance(value, str) else None
         if found is None or not length(least) <= length(value.strip()) <= length(most):
-            self.wrong(name, f"is {str(value)[:40]!r}: it must be a length from {least} to {most}, such as 5m or 1h")
+            self.wrong(name, f"is {_shown(value, 40)}: it must be a length from {least} to {most}, such as 5m or 1h")
             return default
         return length(value.strip())
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, cast
@@ -181,8 +182,17 @@ def checked(kind: type[serializers.Serializer[Any]], request: Request) -> dict[s
     serializer = kind(data=request.data)
     if not serializer.is_valid():
         name, problems = next(iter(serializer.errors.items()))
-        raise SenderError("bad_field", f"{name}: {str(problems[0]).rstrip('.')}.", 400)
+        raise SenderError("bad_field", f"{name}: {_first(problems).rstrip('.')}.", 400)
     return cast(dict[str, Any], serializer.validated_data)
+
+
+def _first(problems: Any) -> str:
+    """Of what a serializer tells about a field: a text, a list, or a mapping by place with gaps."""
+    if isinstance(problems, Mapping):
+        problems = list(problems.values())
+    if not isinstance(problems, list | tuple):
+        return str(problems)
+    return next((found for one in problems if (found := _first(one))), "")
 
 
 def view_of(policy: Policy) -> PolicyView:
