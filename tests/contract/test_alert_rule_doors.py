@@ -112,6 +112,14 @@ def test_wrong_fields_are_told_and_kept_whatever_is_asked(shop: Shop) -> None:
     assert Rule.objects.count() == 1
 
 
+def test_the_form_says_the_least_window_of_cards_and_refuses_less_at_its_field(shop: Shop) -> None:
+    assert "GPU cards at least 5m" in as_("ada").get(shop.page("rules/new")).content.decode()
+    short = {**FIELDS, "watched": "gpu_cards temperature_c", "by_1": "card", "where": "", "window": "1m", "do": "save"}
+    answer = as_("ada").post(shop.page("rules/new"), short)
+    body = answer.content.decode()
+    assert answer.status_code == 400 and 'href="#f-window"' in body and "It must be at least 5m." in body
+
+
 @pytest.mark.parametrize(
     "body", [{}, {"do": "preview"}, {"do": "save"}, {"do": "yaml"}, {"do": "fields"}, {"do": "dance", **FIELDS},
              {"do": "preview", "yaml": "a: [", "days": "x"}, {"do": "save", "yaml": "rules: []"},

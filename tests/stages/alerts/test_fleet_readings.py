@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from stanchion_server.alerts.records import Ask, Window
-from stanchion_server.alerts.sources import READERS
+from stanchion_server.alerts import definitions, evaluating, moments
+from stanchion_server.alerts.definitions import Definition
+from stanchion_server.alerts.measures import SOURCES
+from stanchion_server.alerts.records import Ask, Group, Window
+from stanchion_server.alerts.sources import READERS, answers
+from stanchion_server.alerts.sources.asking import Failed
 from stanchion_server.gpu.models import EngineWindow, GpuDevice, GpuWindow
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
@@ -56,6 +61,35 @@ def test_the_sums_that_end_within_the_window_count_and_the_worst_speaks(project:
     assert read(project, "gpu_cards", "temperature_c", "card") == by_card
     assert read(project, "gpu_cards", "temperature_c", card="gpu1") == {(): (50, 1)}
     assert read(project, "gpu_cards", "utilization_ratio", "host", card="gpu1") == {(("host", "gpu-1"),): (0.1, 1)}
+
+
+@pytest.mark.parametrize(("window", "delay"), [("5m", "2m"), ("6m", "1m"), ("7m", "0s"), ("1h", "0s")])
+def test_a_card_that_is_always_hot_fires_after_the_time_it_must_last(project: Project, window: str, delay: str) -> None:
+    """Sums come as late as the source says; windows as short as the parser lets through."""
+    definition = defined(window=window, delay=delay)
+    hot, late = card(project, "gpu0"), SOURCES["gpu_cards"].delay
+    for number in range(13):
+        summed(hot, AT - (number + 2) * SLOT, temperature_c=99)
+    groups: Mapping[str, Group] = {}
+    fired = []
+    for minute in range(21):
+        at = AT + timedelta(minutes=minute)
+        if (at - late - AT) % SLOT == timedelta(0):
+            summed(hot, at - late - SLOT, temperature_c=99)
+        asks = moments.asks_of(definition, at)
+        judged = moments.judged_by(definition, asks, answers(READERS, project.pk, asks.values(), at), ())
+        assert not isinstance(judged, Failed)
+        after = evaluating.evaluate(groups, judged, at, definition.patience)
+        groups, fired = after.groups, [*fired, *((minute, change.kind) for change in after.changes)]
+    assert fired == [(5, "fire")]
+
+
+def defined(**more: str) -> Definition:
+    watch = {"source": "gpu_cards", "measure": "temperature_c", "window": more["window"]}
+    plain = {"name": "hot", "watch": watch, "when": {"above": 90}, "for": "5m", "delay": more["delay"]}
+    definition, problems = definitions.parse(plain)
+    assert definition is not None, problems
+    return definition
 
 
 def test_what_no_card_tells_is_no_reading_and_other_projects_are_not_seen(project: Project) -> None:

@@ -190,6 +190,24 @@ def test_bad_ones_are_counted_only_of_shares_that_may_be_too_high() -> None:
     assert wrong("decisions", above=9) == wrong("toxic_ratio", below=0.08) == ("when.min_bad",)
 
 
+def test_a_window_or_a_delay_that_leaves_no_room_for_a_sum_of_five_minutes_is_told_with_what_would_do() -> None:
+    def wrong(source: str, measure: str, window: str, **more: str) -> str:
+        watch = {"source": source, "measure": measure, "window": window}
+        _rule, problems = definitions.parse({"name": "one", "watch": watch, "when": {"above": 0.9}, **more})
+        return " ".join(problem.message for problem in problems)
+
+    for source, measure in (("gpu_cards", "temperature_c"), ("gpu_engines", "kv_cache_ratio")):
+        for window in ("1m", "4m"):
+            told = wrong(source, measure, window, delay="0s")
+            assert told.startswith(f"watch.window is '{window}': {source} has one sum in 5m")
+            assert told.endswith("at least 5m.")
+        assert wrong(source, measure, "5m") == wrong(source, measure, "7m", delay="0s") == ""
+        told = wrong(source, measure, "5m", delay="90s")
+        assert told.startswith("delay is '90s'") and told.endswith("at least 2m, or watch.window at least 6m.")
+        assert wrong(source, measure, "6m", delay="90s") == wrong(source, measure, "5m", delay="2m") == ""
+    assert wrong("calls", "error_ratio", "1m", delay="0s") == ""
+
+
 def test_windows_end_with_the_last_minute_that_is_complete_or_with_the_running_one_where_that_is_asked_for() -> None:
     quarter, ten_s = AT + timedelta(seconds=15), timedelta(seconds=10)
     assert timing.window_end(AT, MINUTE, is_up=True) == AT - MINUTE

@@ -60,7 +60,8 @@ def test_a_line_break_is_not_for_the_form_which_would_lose_it() -> None:
     [
         ({"limit": "much"}, "limit"), ({"limit": ""}, "limit"), ({"recovers_at": "2"}, "recovers_at"),
         ({"min_bad": "some"}, "min_bad"), ({"watched": "calls errors", "limit": "9", "min_bad": "3"}, "min_bad"),
-        ({"window": "90s"}, "window"), ({"by_1": "monitor"}, "by_1"), ({"where": "colour = red"}, "where"),
+        ({"window": "90s"}, "window"), ({"watched": "gpu_cards temperature_c", "window": "1m"}, "window"),
+        ({"by_1": "monitor"}, "by_1"), ({"where": "colour = red"}, "where"),
         ({"watched": "calls slow_ratio"}, "over_ms"), ({"watched": "calls rain"}, "watched"),
         ({"watched": ""}, "watched"),
         ({"watched": "calls errors", "type": "surge"}, "surge_times"),

@@ -16,8 +16,8 @@ from stanchion_server.alerts import fields, parsing_conditions
 from stanchion_server.alerts.conditions import Condition
 from stanchion_server.alerts.conditions.watching import Watch
 from stanchion_server.alerts.evaluating import Patience
-from stanchion_server.alerts.fields import Problem, Reader
-from stanchion_server.alerts.measures import SOURCES, Measure, SourceKind
+from stanchion_server.alerts.fields import Problem, Reader, written
+from stanchion_server.alerts.measures import MINUTE, SOURCES, Measure, SourceKind
 
 SEVERITIES = ("critical", "error", "warning", "info")
 TOPICS = ("safety", "cost", "any")
@@ -83,6 +83,12 @@ def _watch(reader: Reader) -> tuple[Watch, Measure | None, SourceKind | None]:
     dimensions = source.dimensions if source else ()
     if window % timedelta(minutes=1):
         part.wrong("window", "must be whole minutes")
+    if source and window < source.least_window:
+        part.wrong(
+            "window",
+            f"is {written(window)!r}: {source_name} has one sum in {written(source.least_window)}, so that a shorter"
+            f" window mostly sees nothing. It must be at least {written(source.least_window)}",
+        )
     watch = Watch(
         source=source_name, measure=measure_name, window=window, by=part.names("by", dimensions, most=2),
         where=part.equalities("where", dimensions),
@@ -97,7 +103,7 @@ def _definition(
     reader: Reader, name: str, watch: Watch, condition: Condition | None, source: SourceKind | None
 ) -> Definition | None:
     every = reader.duration("every", timedelta(minutes=1), "10s", "1d")
-    delay = reader.duration("delay", source.delay if source else timedelta(minutes=1), "0s", "1h")
+    delay = _delay(reader, watch, source)
     no_data = reader.choice("no_data", NO_DATA, default=source.no_data if source else "keep")
     lasts = reader.duration("for", timedelta(0), "0s", "7d")
     keeps = reader.duration("keep_firing", timedelta(minutes=5), "0s", "7d")
@@ -117,6 +123,22 @@ def _definition(
         return None
     patience = Patience(every, lasts, keeps, fields.no_data_of(no_data), condition.is_up, most)
     return Definition(name=name, watch=watch, condition=condition, patience=patience, delay=delay, **told)
+
+
+def _delay(reader: Reader, watch: Watch, source: SourceKind | None) -> timedelta:
+    """Sums that are not there yet must not leave a window empty that only has room for the newest."""
+    delay = reader.duration("delay", source.delay if source else timedelta(minutes=1), "0s", "1h")
+    if source is None or not MINUTE < source.least_window <= watch.window:
+        return delay
+    needed = source.least_window + source.delay
+    if watch.window + delay < needed:
+        reader.wrong(
+            "delay",
+            f"is {written(delay)!r}: the sums of {watch.source} come up to {written(source.delay)} after their end, so"
+            f" that the window would see nothing until then. It must be at least {written(needed - watch.window)}, or"
+            f" watch.window at least {written(needed - delay // MINUTE * MINUTE)}",
+        )
+    return delay
 
 
 def _escalation(reader: Reader) -> tuple[Step, ...]:

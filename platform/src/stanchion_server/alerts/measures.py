@@ -30,18 +30,22 @@ class Measure:
 
 @dataclass(frozen=True, slots=True)
 class SourceKind:
-    """`delay` is how long after a window's end its readings are complete. `topic` is whose business it is."""
+    """`delay` is how long after a window's end its readings are complete. `least_window` is the shortest window that
+    holds a reading wherever it ends. `topic` is whose business it is."""
 
     label: str
     measures: Mapping[str, Measure]
     dimensions: tuple[str, ...] = ()
     delay: timedelta = MINUTE
     window: timedelta = 10 * MINUTE
+    least_window: timedelta = MINUTE
     no_data: NoData = "keep"
     topic: str = "any"
 
 
 RATE = 20
+GPU_SUM = 5 * MINUTE
+"""Of cards and engines there is one sum in so long, which counts in the window that it ends in."""
 CALL_DIMENSIONS = (
     "feature", "provider", "model", "environment", "release", "service", "prompt_name", "prompt_version",
 )  # fmt: skip
@@ -145,13 +149,19 @@ SOURCES: dict[str, SourceKind] = {
     "rate_limits": SourceKind("Rate limits", RATES, ("provider", "model", "limit"), no_data="ok", topic="cost"),
     "gpu": SourceKind("GPU agents", GPU, ("host", "service"), delay=timedelta(0), no_data="ok"),
     "gpu_cards": SourceKind(
-        "GPU cards", CARDS, ("host", "card", "model", "deployment"), delay=2 * MINUTE, no_data="ok"
+        "GPU cards",
+        CARDS,
+        ("host", "card", "model", "deployment"),
+        delay=2 * MINUTE,
+        least_window=GPU_SUM,
+        no_data="ok",
     ),
     "gpu_engines": SourceKind(
         "Serving engines",
         ENGINES,
         ("host", "engine", "endpoint", "model", "deployment"),
         delay=2 * MINUTE,
+        least_window=GPU_SUM,
         no_data="ok",
     ),
 }

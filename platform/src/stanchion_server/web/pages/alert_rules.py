@@ -17,13 +17,14 @@ from stanchion_server.alerts import (
     compiled,
     definitions,
     documents,
+    fields,
     parsing_conditions,
     previewing,
     selectors,
     services,
 )
 from stanchion_server.alerts.definitions import Definition
-from stanchion_server.alerts.measures import SOURCES
+from stanchion_server.alerts.measures import MINUTE, SOURCES
 from stanchion_server.alerts.models import Change, Incident, Rule
 from stanchion_server.alerts.previewing import DAYS, Preview
 from stanchion_server.kernel import clock
@@ -213,6 +214,7 @@ def _page(visit: Visit, stored: Rule | None, draft: Draft) -> HttpResponse:
     return visit.render(
         "pages/alert_rule.html", "alert_rules", status, rule=stored, draft=draft, values=chosen,
         errors=draft.error_of(), sources=_sources(), dimensions=_dimensions(), sorts=SORTS.items(),
+        window_hint=_window_hint(),
         severities=definitions.SEVERITIES, no_data=definitions.NO_DATA, days_back=DAYS_BACK,
         channels=[row.name for row in channel_selectors.channels(visit.project.pk)],
         beside=rule_fields.beside(chosen["rest"]),
@@ -238,6 +240,12 @@ def _sources() -> list[tuple[str, list[tuple[str, str]]]]:
         (kind.label, [(f"{source} {name}", measure.label) for name, measure in kind.measures.items()])
         for source, kind in SOURCES.items()
     ]
+
+
+def _window_hint() -> str:
+    longer = [kind for kind in SOURCES.values() if kind.least_window > MINUTE]
+    least = ", ".join(f"{kind.label} at least {fields.written(kind.least_window)}" for kind in longer)
+    return f"whole minutes, such as 15m or 1h; {least}"
 
 
 def _dimensions() -> list[str]:
