@@ -63,6 +63,38 @@ def test_every_bad_row_is_named_with_its_line_and_a_remedy() -> None:
         assert said in refused.value.message, said
 
 
+@pytest.mark.parametrize("text", ["0,123", "1,234", "1.234,50", "-1,234.00", "12,5"])
+@pytest.mark.parametrize("delimiter", [";", "\t"])
+def test_a_comma_in_an_amount_that_may_be_a_decimal_one_is_refused_with_the_remedy(text: str, delimiter: str) -> None:
+    head, row = delimiter.join(("day", "model", "usd")), delimiter.join(("2026-11-25", "gpt-4o", text))
+    with pytest.raises(SenderError) as refused:
+        read(f"{head}\n{row}\n")
+    assert f"Line 2: the amount '{text}' has a comma; write dollars with a point" in refused.value.message
+
+
+def test_thousands_are_read_in_quoted_cells_of_files_with_commas_alone() -> None:
+    found = read('day,model,usd,input_tokens\n2026-11-25,gpt-4o,"$1,234.50","1,000,000"\n2026-11-25,gpt-4o,"-1,000",\n')
+    assert found == (Billed(DAY, "gpt-4o", Decimal("234.50"), 1_000_000),)
+    for text in ("0,123", "01,234", "12,34", "1,2345", "1234,567"):
+        with pytest.raises(SenderError, match="Line 2: the amount"):
+            read(f'day,model,usd\n2026-11-25,gpt-4o,"{text}"\n')
+
+
+def test_a_count_of_tokens_is_never_cut_to_what_stands_before_a_point() -> None:
+    for text, count in (("1000", 1000), ("1000.0", 1000), ("1000.00", 1000)):
+        assert read(f"day;model;usd;input_tokens\n2026-11-25;m;1;{text}\n")[0].input_tokens == count
+    for text in ("1.000", "1.000.000", "1000.5", "1,000", "1000.", "0,5"):
+        with pytest.raises(SenderError, match="Line 2: input_tokens is .* whole number without separators"):
+            read(f"day;model;usd;input_tokens\n2026-11-25;m;1;{text}\n")
+
+
+def test_rows_that_add_up_to_more_tokens_than_can_be_are_refused_by_line() -> None:
+    row = f"2026-11-25,gpt-4o,1,{invoice_file.MOST_TOKENS}\n"
+    assert read(f"day,model,usd,input_tokens\n{row}")[0].input_tokens == invoice_file.MOST_TOKENS
+    with pytest.raises(SenderError, match="Line 3: input_tokens of 'gpt-4o' on 2026-11-25 add up to more than 10"):
+        read(f"day,model,usd,input_tokens\n{row}2026-11-25,gpt-4o,1,1\n")
+
+
 def test_ten_bad_rows_are_named_and_the_rest_counted() -> None:
     with pytest.raises(SenderError, match="And 5 more") as refused:
         read("day,model,usd\n" + "never,m,1\n" * 15)

@@ -58,7 +58,9 @@ class Billed:
 
 def read(raw: bytes) -> tuple[Billed, ...]:
     """One per day and model, in order. SenderError for a file that cannot be one, or with all its bad lines."""
-    rows = _rows(_text(raw))
+    text = _text(raw)
+    delimiter = _delimiter(text)
+    rows = _rows(text, delimiter)
     columns = _columns(rows[0][1] if rows else [])
     found: dict[tuple[date, str], Billed] = {}
     problems: list[str] = []
@@ -66,12 +68,11 @@ def read(raw: bytes) -> tuple[Billed, ...]:
         if not any(cell.strip() for cell in row):
             continue
         try:
-            billed = _billed(row, columns)
+            billed = _billed(row, columns, delimiter)
+            key = (billed.day, billed.model)
+            found[key] = _together(found[key], billed) if key in found else billed
         except ValueError as error:
             problems.append(f"line {line}: {error}")
-            continue
-        key = (billed.day, billed.model)
-        found[key] = _together(found[key], billed) if key in found else billed
     _check(found, problems)
     return tuple(found[key] for key in sorted(found))
 
@@ -102,10 +103,13 @@ def _text(raw: bytes) -> str:
     return text
 
 
-def _rows(text: str) -> list[tuple[int, list[str]]]:
-    """Rows with the numbers of the lines on which they end; the first holds the headings."""
+def _delimiter(text: str) -> str:
     head = text.lstrip("\r\n").partition("\n")[0]
-    delimiter = max(",;\t", key=head.count)
+    return max(",;\t", key=head.count)
+
+
+def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
+    """Rows with the numbers of the lines on which they end; the first holds the headings."""
     rows: list[tuple[int, list[str]]] = []
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
@@ -137,18 +141,18 @@ def _columns(head: Sequence[str]) -> dict[str, int]:
     return found
 
 
-def _billed(row: Sequence[str], columns: Mapping[str, int]) -> Billed:
+def _billed(row: Sequence[str], columns: Mapping[str, int], delimiter: str) -> Billed:
     """Raises ValueError with the rest of the sentence “line 3: …”."""
     cells = {name: row[place].strip() if place < len(row) else "" for name, place in columns.items()}
     if cells.get("currency", "").upper() not in ("", "USD"):
         raise ValueError(f"the currency is {cells['currency'][:10]!r}; convert the amounts to USD first")
     if len(cells["model"]) > 200:
         raise ValueError("the model has more than 200 characters; shorten it")
-    tokens = {name: _count(name, cells.get(name, "")) for name in TOKENS}
+    tokens = {name: _count(name, cells.get(name, ""), delimiter) for name in TOKENS}
     model = cells["model"].partition(",")[0].strip()
     if not model:
         raise ValueError("the model is empty; write one, or “other” for what belongs to none")
-    return Billed(_day(cells["day"]), model, _usd(cells["usd"]), **tokens)
+    return Billed(_day(cells["day"]), model, _usd(cells["usd"], delimiter), **tokens)
 
 
 def _day(text: str) -> date:
@@ -167,10 +171,12 @@ def _day(text: str) -> date:
     return found
 
 
-def _usd(text: str) -> Decimal:
+def _usd(text: str, delimiter: str) -> Decimal:
     plain = text.replace("$", "").replace(" ", "")
-    if re.fullmatch(r"-?[0-9]{1,3}(,[0-9]{3})+(\.[0-9]*)?", plain):
+    if delimiter == "," and _GROUPS.fullmatch(plain):
         plain = plain.replace(",", "")
+    if "," in plain:
+        raise ValueError(f"the amount {text[:40]!r} has a comma; write dollars with a point and no thousands, like 1234.56")
     try:
         found = Decimal(plain) if plain.isascii() and "_" not in plain else Decimal("NaN")
     except InvalidOperation:
@@ -180,18 +186,28 @@ def _usd(text: str) -> Decimal:
     return found.quantize(PLACES) if found else Decimal(0)
 
 
-def _count(name: str, text: str) -> int | None:
+_GROUPS = re.compile(r"-?[1-9][0-9]{0,2}(,[0-9]{3})+(\.[0-9]*)?")
+"""Thousands in a cell of a comma-separated file. Where the cells are parted by something else, a comma is as likely the
+decimal one of another locale: 1,234 would be a thousandfold of what was billed."""
+
+
+def _count(name: str, text: str, delimiter: str) -> int | None:
+    """Spreadsheets write 1000.0; a point before three digits may part thousands."""
     if not text:
         return None
-    plain = re.sub(r"\.0*$", "", text.replace(",", ""))
+    plain = text.replace(",", "") if delimiter == "," and _GROUPS.fullmatch(text) else text
+    plain = re.sub(r"\.00?$", "", plain)
     if not re.fullmatch(r"[0-9]{1,16}", plain) or int(plain) > MOST_TOKENS:
-        raise ValueError(f"{name} is {text[:40]!r}; write a whole number, or leave it empty")
+        raise ValueError(f"{name} is {text[:40]!r}; write a whole number without separators, or leave it empty")
     return int(plain)
 
 
 def _together(one: Billed, other: Billed) -> Billed:
-    """Rows of one day and model; one may tell the input alone, the next the output."""
+    """Rows of one day and model; one may tell the input alone, the next the output. Raises ValueError as `_billed`."""
     tokens = {name: _sum(getattr(one, name), getattr(other, name)) for name in TOKENS}
+    for name, count in tokens.items():
+        if (count or 0) > MOST_TOKENS:
+            raise ValueError(f"{name} of {one.model[:40]!r} on {one.day} add up to more than {MOST_TOKENS}; correct it")
     return Billed(one.day, one.model, one.usd + other.usd, **tokens)
 
 
