@@ -39,18 +39,34 @@ def test_the_sum_over_groups_is_the_total_however_few_groups_are_shown(found: li
         here = [row for row in shown if row.bucket == bucket]
         assert breakdown.total(here) == breakdown.total(row for row in found if row.bucket == bucket)
         assert len({(row.kind, row.key) for row in here}) == len(here)
-    assert len({(row.kind, row.key) for row in shown if row.kind != OTHERS}) <= most
+    assert len({row.key for row in shown if row.kind == USE}) <= most
 
 
 @given(rows, st.integers(1, 5))
-def test_no_group_put_among_the_others_is_dearer_than_one_that_is_shown(found: list[Row], most: int) -> None:
+def test_no_use_put_among_the_others_is_dearer_than_use_that_is_shown(found: list[Row], most: int) -> None:
     plain = breakdown.merged([Row(None, row.kind, row.key, row.amounts) for row in found])
     shown = breakdown.largest(plain, most)
     kept = {(row.kind, row.key) for row in shown}
     left = [row.amounts.usd or Decimal(0) for row in plain if (row.kind, row.key) not in kept]
     assert max(left, default=Decimal(0)) <= min(
-        (row.amounts.usd or Decimal(0) for row in shown if row.kind != OTHERS), default=Decimal(0)
+        (row.amounts.usd or Decimal(0) for row in shown if row.kind == USE), default=Decimal(0)
     ) or not left  # fmt: skip
+
+
+@given(rows, st.integers(1, 5))
+def test_what_is_nobodys_keeps_its_rows_however_few_groups_are_shown(found: list[Row], most: int) -> None:
+    def nobodys(some: list[Row]) -> set[Row]:
+        return {row for row in some if row.kind in (IDLE, UNATTRIBUTED)}
+
+    plain = breakdown.merged(found)
+    assert nobodys(breakdown.largest(plain, most)) == nobodys(plain)
+
+
+def test_idling_that_costs_less_than_every_feature_is_still_a_row() -> None:
+    features = [Row(None, USE, (f"f{number:02d}",), Amounts(calls=1, api_usd=Decimal(10))) for number in range(60)]
+    shown = breakdown.largest([*features, Row(None, IDLE, ("",), Amounts(gpu_usd=Decimal(5)))], 50)
+    assert [row.kind for row in shown] == [USE] * 50 + [OTHERS, IDLE]
+    assert [row.amounts.usd for row in shown if row.kind != USE] == [Decimal(100), Decimal(5)]
 
 
 @given(st.lists(amounts, max_size=6))

@@ -13,7 +13,7 @@ from typing import Any
 
 USE, IDLE, UNATTRIBUTED, OTHERS = "use", "idle", "unattributed", "others"
 """What a row is for. IDLE: cards without work. UNATTRIBUTED: their work for no known call. OTHERS: the smaller groups
-beyond those asked for, of any kind."""
+of use beyond those asked for."""
 KINDS = (USE, OTHERS, UNATTRIBUTED, IDLE)
 
 Key = tuple[str | None, ...]
@@ -101,13 +101,16 @@ def total(rows: Iterable[Row]) -> Amounts:
 
 
 def largest(rows: Sequence[Row], most: int) -> list[Row]:
-    """The `most` dearest groups of the whole window, dearest first within each bucket and kind; what is left is one row
-    of OTHERS per bucket. Nothing is lost: the total stays what it was."""
+    """The `most` dearest groups of use of the whole window, dearest first within each bucket and kind; what is left of
+    use is one row of OTHERS per bucket. What stood idle or belongs to no known call keeps its rows: it is nobody's, and
+    no group's size says whether it matters. Nothing is lost: the total stays what it was."""
     groups: dict[tuple[str, Key], Amounts] = {}
     for row in rows:
         groups[row.kind, row.key] = groups.get((row.kind, row.key), NOTHING).plus(row.amounts)
     ranked = sorted(groups, key=lambda group: _rank(group, groups[group]))
-    kept = {group: place for place, group in enumerate(ranked[:most])}
+    used = [group for group in ranked if group[0] == USE]
+    dropped = set(used[most:])
+    kept = {group: place for place, group in enumerate(ranked) if group not in dropped}
     cut = [row if (row.kind, row.key) in kept else replace(row, kind=OTHERS, key=()) for row in rows]
     return sorted(merged(cut), key=lambda row: _order(row, kept))
 

@@ -166,13 +166,15 @@ COLUMNS: tuple[tuple[str, Callable[[CostRow], Cell]], ...] = (
 
 
 def chart(found: CostReport, group_by: Sequence[str], step: str) -> dict[str, Any]:
-    """Dollars per step, stacked by group, the dearest at the bottom."""
+    """Dollars per step, stacked by group, the dearest at the bottom; what stood idle is one series, as is what belongs
+    to no known call."""
     length = STEPS[step]
     times = grains.steps(found.start, found.end, length)
     places = {time: place for place, time in enumerate(times)}
     stacks: dict[tuple[str, tuple[str, ...]], list[float]] = {}
     for row in found.rows:
-        name = (row.kind, tuple(text for text, _remark in names(row, group_by)))
+        told = tuple(text for text, _remark in names(row, group_by))
+        name = (row.kind, told[:1] if row.kind in _KINDS else told)
         values = stacks.setdefault(name, [0.0] * len(times))
         if row.bucket in places:
             values[places[row.bucket]] += float(row.amounts.usd or 0)
