@@ -41,4 +41,5 @@ def test_a_row_by_attribute_leads_nowhere_where_another_attribute_is_asked_for_a
     assert link({"attribute:team": "search"}, attribute="team=search")["attribute"] == ["team=search"]
     assert link({"attribute:team": "search"}, attribute="tenant=acme") == {}
     assert link({"attribute:team": "a", "attribute:tenant": "b"}) == {}
+    assert link({"attribute:a=b": "c"}) == link({"attribute:team": " padded"}) == link({"attribute:team": ""}) == {}
     assert link({"feature": "bot"}, attribute="tenant=acme")["attribute"] == ["tenant=acme"]

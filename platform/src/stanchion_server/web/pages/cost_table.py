@@ -84,15 +84,22 @@ def _link(row: CostRow, found: CostReport, asked: Mapping[str, str]) -> str:
     """A query for the calls list; empty where a value cannot be asked for there."""
     wanted = dict(asked)
     for dimension, value in row.group.items():
-        if value is None or dimension == DEPLOYMENT or (dimension.startswith(ATTRIBUTE_PREFIX) and not value):
+        if value is None or dimension == DEPLOYMENT:
             return ""
-        if dimension.startswith(ATTRIBUTE_PREFIX):
-            wanted["attribute"] = f"{dimension.removeprefix(ATTRIBUTE_PREFIX)}={value}"
-        else:
+        if not dimension.startswith(ATTRIBUTE_PREFIX):
             wanted[OF_CALLS.get(dimension, dimension)] = value or callfilters.NONE
+            continue
+        attribute = _attribute(dimension.removeprefix(ATTRIBUTE_PREFIX), value)
+        if not attribute or wanted.setdefault("attribute", attribute) != attribute:
+            return ""
     if row.kind != USE or not row.amounts.calls:
         return ""
     return urlencode({"from": f"{found.start:%Y-%m-%dT%H:%M:%SZ}", "to": f"{found.end:%Y-%m-%dT%H:%M:%SZ}", **wanted})
+
+
+def _attribute(key: str, value: str) -> str:
+    """As the calls list filters by one attribute: by no second, none that is missing, no key with an “=”."""
+    return f"{key}={value}" if value and value == value.strip() and "=" not in key else ""
 
 
 def usd(amount: Decimal | None, *, applies: bool = True) -> Cell:
