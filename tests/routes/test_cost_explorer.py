@@ -125,6 +125,20 @@ def test_by_deployment_calls_are_counted_where_they_ran(project: Project) -> Non
     assert rows["idle", "llama"].amounts.gpu_usd == Decimal("0.5")
 
 
+def test_what_hours_do_not_keep_of_their_calls_is_unknown_by_deployment_and_known_in_total(project: Project) -> None:
+    a_mixed_hour(project)
+    found = explore(project, "deployment")
+    rows = by_name(found)
+    for row in (rows["use", "llama"], rows["use", ""]):
+        assert row.amounts.unpriced_calls is None
+    assert rows["use", "llama"].amounts.untokened_calls is None
+    assert rows["use", "llama"].amounts.cached_input_tokens is None
+    assert rows["use", "llama"].usd_per_call == Decimal("0.25") + rows["use", "llama"].amounts.energy_usd / 2
+    assert rows["use", ""].usd_per_call is None
+    assert rows["idle", "llama"].amounts.unpriced_calls == 0
+    assert (found.total.amounts.unpriced_calls, found.total.amounts.untokened_calls) == (3, 0)
+
+
 def test_filters_hold_for_both_sorts_of_money_or_say_that_they_cannot(project: Project) -> None:
     a_mixed_hour(project)
     bot = explore(project, "model", filters=CallFilter(feature="support-bot"))

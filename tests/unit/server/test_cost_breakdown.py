@@ -15,7 +15,7 @@ TEN = datetime(2026, 11, 25, 10, tzinfo=UTC)
 money = st.none() | st.integers(0, 10**15).map(lambda units: Decimal(units).scaleb(-12))
 amounts = st.builds(
     Amounts,
-    calls=st.integers(0, 1000), unpriced_calls=st.integers(0, 9), input_tokens=st.integers(0, 10**9),
+    calls=st.integers(0, 1000), unpriced_calls=st.none() | st.integers(0, 9), input_tokens=st.integers(0, 10**9),
     output_tokens=st.integers(0, 10**9), api_usd=money, gpu_usd=money, energy_usd=money, energy_wh=money, co2e_g=money,
     is_estimated=st.booleans(),
 )  # fmt: skip
@@ -93,3 +93,28 @@ def test_a_part_larger_than_its_whole_leaves_nothing_and_keeps_the_dollars() -> 
     whole = Amounts(calls=3, input_tokens=10, api_usd=Decimal(1))
     left = whole.without(Amounts(calls=4, input_tokens=4, gpu_usd=Decimal(9)))
     assert (left.calls, left.input_tokens, left.usd) == (0, 6, Decimal(1))
+
+
+def test_what_is_not_known_of_a_part_is_not_known_of_what_is_left_unless_there_was_nothing() -> None:
+    whole = Amounts(calls=3, unpriced_calls=2, cached_input_tokens=7)
+    served = Amounts(calls=1, unpriced_calls=None, untokened_calls=None, cached_input_tokens=3)
+    left = whole.without(served)
+    assert (left.calls, left.unpriced_calls, left.untokened_calls, left.cached_input_tokens) == (2, None, 0, 4)
+    assert left.plus(Amounts(unpriced_calls=5)).unpriced_calls is None
+
+
+def test_calls_without_a_price_do_not_make_a_call_cheaper() -> None:
+    api = Amounts(calls=100, unpriced_calls=90, input_tokens=5_000, api_usd=Decimal(10))
+    assert api.usd_per_call == 1
+    assert api.usd_per_1k_tokens is None
+    failed = Amounts(calls=100, unpriced_calls=90, untokened_calls=90, input_tokens=5_000, api_usd=Decimal(10))
+    assert (failed.usd_per_call, failed.usd_per_1k_tokens) == (1, 2)
+    assert Amounts(calls=4, unpriced_calls=None, input_tokens=9, api_usd=Decimal(1)).usd_per_call is None
+    assert Amounts(calls=4, unpriced_calls=4, input_tokens=9).usd_per_call is None
+
+
+def test_a_paid_hour_is_shared_by_all_its_calls() -> None:
+    hosted = Amounts(calls=4, unpriced_calls=4, input_tokens=2_000, gpu_usd=Decimal(8))
+    assert (hosted.usd_per_call, hosted.usd_per_1k_tokens) == (2, 4)
+    unknown = Amounts(calls=4, unpriced_calls=None, untokened_calls=None, input_tokens=2_000, gpu_usd=Decimal(8))
+    assert (unknown.usd_per_call, unknown.usd_per_1k_tokens, unknown.tells_tokens) == (2, 4, True)

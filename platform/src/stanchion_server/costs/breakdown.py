@@ -24,17 +24,18 @@ _ZERO = Decimal(0)
 @dataclass(frozen=True, slots=True)
 class Amounts:
     """`api_usd` is what charged calls cost by their tokens, without the `unpriced_calls`; `gpu_usd` and `energy_usd`
-    what self-hosted hours cost. Tokens are those that `untokened_calls` did not tell. `is_estimated`: in some
-    self-hosted hour, traffic stood in for utilisation or energy was integrated from power."""
+    what self-hosted hours cost. Tokens are those that `untokened_calls` did not tell. Of calls told apart by deployment
+    some counts are not known. `is_estimated`: in some self-hosted hour, traffic stood in for utilisation or energy was
+    integrated from power."""
 
     calls: int = 0
-    unpriced_calls: int = 0
-    untokened_calls: int = 0
+    unpriced_calls: int | None = 0
+    untokened_calls: int | None = 0
     input_tokens: int = 0
-    cached_input_tokens: int = 0
-    cache_write_tokens: int = 0
+    cached_input_tokens: int | None = 0
+    cache_write_tokens: int | None = 0
     output_tokens: int = 0
-    reasoning_tokens: int = 0
+    reasoning_tokens: int | None = 0
     api_usd: Decimal | None = None
     gpu_usd: Decimal | None = None
     energy_usd: Decimal | None = None
@@ -49,23 +50,67 @@ class Amounts:
     @property
     def tells_tokens(self) -> bool:
         """False where there are calls and none of them said its tokens."""
+        if self.untokened_calls is None:
+            return bool(self.input_tokens or self.output_tokens)
         return not self.calls or self.calls > self.untokened_calls
 
+    @property
+    def usd_per_call(self) -> Decimal | None:
+        """By all calls where hours were paid for, which serve those without a price, too; else by calls with a price,
+        as the dollars leave out the others."""
+        if self._has_hours:
+            return per(self.usd, self.calls)
+        return None if self.unpriced_calls is None else per(self.usd, self.calls - self.unpriced_calls)
+
+    @property
+    def usd_per_1k_tokens(self) -> Decimal | None:
+        """None, too, where no hours were paid for and calls without a price have tokens: theirs are in the count and
+        their dollars are not in the sum."""
+        if not self._has_hours:
+            if self.unpriced_calls is None or self.untokened_calls is None:
+                return None
+            if self.unpriced_calls > self.untokened_calls:
+                return None
+        return per(self.usd, self.input_tokens + self.output_tokens, 1_000)
+
+    @property
+    def _has_hours(self) -> bool:
+        return self.gpu_usd is not None or self.energy_usd is not None
+
     def plus(self, other: Amounts) -> Amounts:
-        counts = {name: getattr(self, name) + getattr(other, name) for name in COUNTS}
+        counts: dict[str, Any] = {name: _sum(getattr(self, name), getattr(other, name)) for name in COUNTS}
         known: dict[str, Any] = {name: _plus(getattr(self, name), getattr(other, name)) for name in _KNOWN}
         return Amounts(**counts, **known, is_estimated=self.is_estimated or other.is_estimated)
 
     def without(self, other: Amounts) -> Amounts:
         """Its calls and tokens less those of `other`, which are a part of them; the dollars stay. A part that is larger
         for a moment (its hour waits to be split again) leaves nothing."""
-        left = {name: max(0, getattr(self, name) - getattr(other, name)) for name in COUNTS}
+        left: dict[str, Any] = {name: _less(getattr(self, name), getattr(other, name)) for name in COUNTS}
         return replace(self, **left)
 
 
-COUNTS = tuple(field.name for field in fields(Amounts) if field.type == "int")
+DETAILED = tuple(field.name for field in fields(Amounts) if field.type == "int | None")
+"""Counts that self-hosted hours do not keep of their calls."""
+COUNTS = tuple(field.name for field in fields(Amounts) if field.type in ("int", "int | None"))
 _KNOWN = tuple(field.name for field in fields(Amounts) if field.type == "Decimal | None")
 NOTHING = Amounts()
+_PLACES = Decimal("0.000000000001")
+
+
+def per(amount: Decimal | None, count: int | None, unit: int = 1) -> Decimal | None:
+    """To twelve places; None for nothing to divide, or by."""
+    return (amount * unit / count).quantize(_PLACES) if amount is not None and count else None
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _less(whole: int | None, part: int | None) -> int | None:
+    """Of nothing, nothing is left."""
+    if not whole:
+        return whole
+    return None if part is None else max(0, whole - part)
 
 
 def _plus(one: Decimal | None, other: Decimal | None) -> Decimal | None:

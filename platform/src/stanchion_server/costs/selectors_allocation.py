@@ -16,6 +16,7 @@ from types import MappingProxyType
 from typing import Any
 
 from stanchion_server.costs.allocation import IDLE, OTHERS, UNATTRIBUTED, USE
+from stanchion_server.costs.breakdown import per
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.traces.selectors import reading
 
@@ -28,7 +29,6 @@ _OF_CALLS = frozenset({"feature", "model", "user"})
 STEPS = ("hour", "day", "week")
 MOST_ROWS = 5_000
 ALL: Mapping[str, str] = MappingProxyType({})
-_PLACES = Decimal("0.000000000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,28 +58,23 @@ class AllocatedRow:
 
     @property
     def usd_per_call(self) -> Decimal | None:
-        return _per(self.usd, self.calls)
+        return per(self.usd, self.calls)
 
     @property
     def wh_per_1k_tokens(self) -> Decimal | None:
-        return _per(self.energy_wh, self.input_tokens + self.output_tokens, 1_000)
+        return per(self.energy_wh, self.input_tokens + self.output_tokens, 1_000)
 
     @property
     def wh_per_call(self) -> Decimal | None:
-        return _per(self.energy_wh, self.calls)
+        return per(self.energy_wh, self.calls)
 
     @property
     def co2e_g_per_call(self) -> Decimal | None:
-        return _per(self.co2e_g, self.calls)
+        return per(self.co2e_g, self.calls)
 
     @property
     def usd_per_mtok(self) -> Decimal | None:
-        return _per(self.usd, self.input_tokens + self.output_tokens, 1_000_000)
-
-
-def _per(amount: Decimal | None, count: int, unit: int = 1) -> Decimal | None:
-    """To twelve places; None for nothing to divide, or by."""
-    return (amount * unit / count).quantize(_PLACES) if amount is not None and count else None
+        return per(self.usd, self.input_tokens + self.output_tokens, 1_000_000)
 
 
 def by_feature(project_id: int, start: datetime, end: datetime) -> tuple[AllocatedRow, ...]:
@@ -195,11 +190,11 @@ class VersionRow:
 
     @property
     def usd_per_mtok(self) -> Decimal | None:
-        return _per(self.usd, self.tokens, 1_000_000)
+        return per(self.usd, self.tokens, 1_000_000)
 
     @property
     def wh_per_1k_tokens(self) -> Decimal | None:
-        return _per(self.energy_wh, self.tokens, 1_000)
+        return per(self.energy_wh, self.tokens, 1_000)
 
     @property
     def tokens_per_s(self) -> float:

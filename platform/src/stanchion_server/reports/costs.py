@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import Any
 
 from stanchion_server.costs import breakdown, selectors_allocation
-from stanchion_server.costs.breakdown import Amounts, Key, Row
+from stanchion_server.costs.breakdown import Amounts, Key, Row, per
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.reports import cost_details
@@ -30,7 +30,6 @@ MOST_ROWS = 20_000
 MOST_GROUPS = 1_000
 _ALLOCATED = {"feature": "feature", "model": "model", "user": "user_id"}
 """Dimensions that calls and self-hosted hours share, with their fields in `CallFilter`."""
-_PLACES = Decimal("0.000000000001")
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +59,11 @@ class CostRow:
 
     @property
     def usd_per_call(self) -> Decimal | None:
-        return per(self.amounts.usd, self.amounts.calls)
+        return self.amounts.usd_per_call
 
     @property
     def usd_per_1k_tokens(self) -> Decimal | None:
-        return per(self.amounts.usd, self.amounts.input_tokens + self.amounts.output_tokens, 1_000)
+        return self.amounts.usd_per_1k_tokens
 
     @property
     def usd_per_session(self) -> Decimal | None:
@@ -99,11 +98,6 @@ class CostReport:
     unsettled_minutes: int
 
 
-def per(amount: Decimal | None, count: int | None, unit: int = 1) -> Decimal | None:
-    """To twelve places; None for nothing to divide, or by."""
-    return (amount * unit / count).quantize(_PLACES) if amount is not None and count else None
-
-
 def explore(project_id: int, query: CostQuery) -> CostReport:
     """SenderError says what of the query cannot be answered."""
     query = _checked(query)
@@ -119,13 +113,20 @@ def explore(project_id: int, query: CostQuery) -> CostReport:
         query.start,
         query.end,
         tuple(_row(row, query, details) for row in rows),
-        CostRow(None, breakdown.USE, {}, breakdown.total(all_rows), details.get(None, cost_details.UNREAD)),
+        CostRow(None, breakdown.USE, {}, _whole(all_rows, bought), details.get(None, cost_details.UNREAD)),
         breakdown.nameless_usd(all_rows),
         len(groups) - len(kept),
         foreign,
         0 if foreign else _waiting_hours(project_id, query),
         measures.unread_minutes(project_id, query.start, query.end),
     )
+
+
+def _whole(all_rows: Sequence[Row], bought: Sequence[Row]) -> Amounts:
+    """What rows by deployment do not know of their calls is known of all calls together."""
+    known = breakdown.total(bought)
+    detailed: dict[str, Any] = {name: getattr(known, name) for name in breakdown.DETAILED}
+    return replace(breakdown.total(all_rows), **detailed)
 
 
 def _waiting_hours(project_id: int, query: CostQuery) -> int:
@@ -201,7 +202,9 @@ def _hosted(project_id: int, query: CostQuery) -> list[Row]:
 
 def _hosted_row(row: selectors_allocation.AllocatedRow, query: CostQuery) -> Row:
     is_counted = DEPLOYMENT in query.group_by and row.kind == breakdown.USE
-    counts = {name: getattr(row, name) for name in ("calls", "input_tokens", "output_tokens")} if is_counted else {}
+    counts: dict[str, Any] = {}
+    if is_counted and row.calls:
+        counts = {name: getattr(row, name, None) for name in breakdown.COUNTS}
     amounts = Amounts(
         **counts, gpu_usd=row.gpu_usd, energy_usd=row.energy_usd, energy_wh=row.energy_wh, co2e_g=row.co2e_g,
         is_estimated=row.is_estimated,
@@ -210,7 +213,8 @@ def _hosted_row(row: selectors_allocation.AllocatedRow, query: CostQuery) -> Row
 
 
 def _less_hosted(query: CostQuery, bought: Sequence[Row], hosted: Sequence[Row]) -> list[Row]:
-    """By deployment, what a deployment served is taken from what is left to no deployment."""
+    """By deployment, what a deployment served is taken from what is left to no deployment; then it is not known either
+    how many of the calls left have no price, and the like."""
     if DEPLOYMENT not in query.group_by:
         return list(bought)
     place = query.group_by.index(DEPLOYMENT)

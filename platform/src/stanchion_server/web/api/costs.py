@@ -26,14 +26,16 @@ DAY = timedelta(days=1)
 @dataclass(frozen=True, slots=True)
 class CostLine:
     """One group's calls and money; null is what is not known. `kind` is use, others (the smaller groups together), idle
-    or unattributed. `usd` is API, GPU and energy dollars together, without calls that have no price."""
+    or unattributed. `usd` is API, GPU and energy dollars together, without calls that have no price. Grouped by
+    deployment, a row whose calls are told apart by it may know of them only how many they were and their tokens in and
+    out. `usd_per_call` divides by calls with a price, by all calls where GPU or energy dollars are in."""
 
     bucket: datetime | None
     kind: str
     group: Mapping[str, str | None]
     calls: int
-    unpriced_calls: int
-    untokened_calls: int
+    unpriced_calls: int | None
+    untokened_calls: int | None
     input_tokens: int | None
     cached_input_tokens: int | None
     cache_write_tokens: int | None

@@ -112,8 +112,10 @@ def _calls(row: CostRow) -> Cell:
     amounts = row.amounts
     if not amounts.calls:
         return Cell(NONE_APPLIES)
-    told = f"{formats.count(amounts.unpriced_calls)} without a price" if amounts.unpriced_calls else ""
-    return Cell(formats.count(amounts.calls) + (f" ({told})" if told else ""))
+    if amounts.unpriced_calls is None:
+        return Cell(formats.count(amounts.calls), "how many of them have no price is not known by deployment")
+    told = f" ({formats.count(amounts.unpriced_calls)} without a price)" if amounts.unpriced_calls else ""
+    return Cell(formats.count(amounts.calls) + told)
 
 
 def _tokens(row: CostRow) -> Cell:
@@ -123,15 +125,15 @@ def _tokens(row: CostRow) -> Cell:
     if not amounts.tells_tokens:
         return Cell(NOT_KNOWN)
     parts = (
-        f"{formats.count(amounts.input_tokens)} in",
-        f"of it {formats.count(amounts.cached_input_tokens)} cached",
-        f"and {formats.count(amounts.cache_write_tokens)} written to a cache",
-        f"{formats.count(amounts.output_tokens)} out",
-        f"of it {formats.count(amounts.reasoning_tokens)} reasoning",
+        ("{} in", amounts.input_tokens),
+        ("of it {} cached", amounts.cached_input_tokens),
+        ("and {} written to a cache", amounts.cache_write_tokens),
+        ("{} out", amounts.output_tokens),
+        ("of it {} reasoning", amounts.reasoning_tokens),
     )
     cached = f" ({formats.compact(amounts.cached_input_tokens)} cached)" if amounts.cached_input_tokens else ""
     text = f"{formats.compact(amounts.input_tokens)}{cached} / {formats.compact(amounts.output_tokens)}"
-    return Cell(text, ", ".join(parts))
+    return Cell(text, ", ".join(said.format(formats.count(count)) for said, count in parts if count is not None))
 
 
 def _api(row: CostRow) -> Cell:
