@@ -101,9 +101,30 @@ def test_a_table_for_spreadsheets_ends_with_the_total_and_starts_no_formula(shop
     assert answer["Content-Type"].startswith("text/csv")
     rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
     assert f"'{FORMULA}" in {row["feature"] for row in rows}
-    assert rows[-1]["kind"] == "total"
+    assert rows[-1]["row_kind"] == "total"
     assert sum(Decimal(row["usd"]) for row in rows[:-1] if row["usd"]) == Decimal(rows[-1]["usd"])
-    assert {row["api_usd"] for row in rows if row["kind"] == "idle"} == {""}
+    assert {row["api_usd"] for row in rows if row["row_kind"] == "idle"} == {""}
+
+
+def test_no_two_columns_of_a_table_have_one_name(shop: Shop) -> None:
+    answer = get(api(shop.project), **RANGE, group_by="kind", **{"as": "csv"})
+    head = next(csv.reader(io.StringIO(answer.content.decode())))
+    assert len(set(head)) == len(head)
+    rows = list(csv.DictReader(io.StringIO(answer.content.decode())))
+    assert {(row["kind"], row["row_kind"]) for row in rows if row["calls"] == "3"} == {("llm", "use"), ("", "total")}
+
+
+def test_by_deployment_counts_that_hours_do_not_keep_are_null_and_those_of_the_total_are_not(shop: Shop) -> None:
+    found = get(api(shop.project), **RANGE, group_by="deployment").json()
+    lines = {(line["kind"], line["group"]["deployment"]): line for line in found["items"]}
+    hosted, nobody = lines["use", "llama"], lines["use", ""]
+    for name in ("unpriced_calls", "untokened_calls", "cached_input_tokens"):
+        assert hosted[name] is None, name
+    assert (hosted["calls"], nobody["calls"], nobody["unpriced_calls"]) == (2, 1, None)
+    assert found["total"]["unpriced_calls"] == 2
+    page = client_of("ada").get("/p/shop/costs", {**PAGE, "by": "deployment"}).content.decode()
+    assert 'title="how many of them have no price is not known by deployment">1</td>' in page
+    assert "(2 without a price)" in page
 
 
 def test_attributes_need_the_scope_for_content(shop: Shop) -> None:

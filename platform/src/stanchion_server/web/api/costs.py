@@ -124,12 +124,14 @@ def _line(row: CostRow) -> CostLine:
 
 
 def _csv(found: CostReport, query: CostQuery) -> HttpResponse:
-    """Dimensions are columns; the last row is the total."""
+    """Dimensions are columns, one of which may be the calls' `kind`: the row's is `row_kind`. The last row is the
+    total."""
     columns = [field.name for field in fields(CostLine) if field.name != "group"]
     lines = [shapes.plain(_line(row)) for row in (*found.rows, found.total)]
     lines[-1]["kind"] = "total"
     cells = [[_named(line, one) for one in query.group_by] + [_joined(line[one]) for one in columns] for line in lines]
-    return tables.table([*query.group_by, *columns], cells, "costs")
+    heads = ["row_kind" if name == "kind" else name for name in columns]
+    return tables.table([*query.group_by, *heads], cells, "costs")
 
 
 def _named(line: Mapping[str, Any], dimension: str) -> str | None:
