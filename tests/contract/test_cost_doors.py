@@ -16,6 +16,7 @@ from django.test import Client
 from kit import fleet, traffic
 from kit.stored import deliver
 from stanchion_server.kernel import clock
+from stanchion_server.reports import costs
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Membership, Project, Role, Scope, User
@@ -181,6 +182,24 @@ def test_a_row_leads_to_its_calls(shop: Shop) -> None:
     assert '<a href="/p/shop/savings">What would make it cheaper</a>' in page
     assert "not known" in page
     assert "Idle" in page
+
+
+def test_steps_that_are_too_much_to_read_leave_the_table_without_a_chart(
+    shop: Shop, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    deliver(shop.project.pk, fleet.served(TEN - HOUR + timedelta(minutes=5), 4))
+    traffic.settle_all(NOW)
+    monkeypatch.setattr(costs, "MOST_ROWS", 3)
+    two_hours = {**PAGE, "from": "2026-11-25T09:00"}
+    answer = client_of("ada").get("/p/shop/costs", two_hours)
+    page = answer.content.decode()
+    assert answer.status_code == 200
+    assert "There is no chart: That are more than 3 rows." in page
+    assert "chart-costs" not in page
+    assert 'aria-label="Cost by group"' in page
+    assert "chart-costs" in client_of("ada").get("/p/shop/costs", {**two_hours, "step": "day"}).content.decode()
+    for refused in ({"step": "year"}, {"step": "hour", "from": "now-300d", "to": "now"}):
+        assert client_of("ada").get("/p/shop/costs", {**two_hours, **refused}).status_code == 400, refused
 
 
 UNSHOWN: tuple[dict[str, str], ...] = (

@@ -46,12 +46,12 @@ def costs(visit: Visit) -> HttpResponse:
     asked = {chip.name: chip.value for chip in wanted.chips}
     found = reports.explore(visit.project.pk, query)
     step = visit.request.GET.get("step", "") or _step_for(query)
-    chart = _chart(visit, query, step) if found.rows else None
+    chart, no_chart = _chart(visit, query, step) if found.rows else (None, "")
     today = grains.floor_to(clock.now(), grains.DAY)
     return visit.render(
         "pages/costs.html", "costs", found=found, lines=cost_table.lines(found, query.group_by, asked),
         heads=[head for head, _read in cost_table.COLUMNS], total=cost_table.total(found), chips=wanted.chips,
-        tiles=_tiles(found, query), charts=[(chart, tiles.twin(chart))] if chart else [], labels=LABELS,
+        tiles=_tiles(found, query), charts=[(chart, tiles.twin(chart))] if chart else [], no_chart=no_chart, labels=LABELS,
         by=_by(query.group_by, 0), by2=_by(query.group_by, 1), steps=tuple(reports.STEPS), none=callfilters.NONE,
         facets=_facets(visit), table_link=_table_link(visit, query, asked), today=today, yesterday=today - grains.DAY,
         month=today.replace(day=1), share=_nameless_ratio(found), not_by=", ".join(found.not_self_hosted_by),
@@ -93,9 +93,18 @@ def _step_for(query: CostQuery) -> str:
     return "hour" if length <= HOURLY_UP_TO else "day" if length <= DAILY_UP_TO else "week"
 
 
-def _chart(visit: Visit, query: CostQuery, step: str) -> dict[str, Any]:
-    found = reports.explore(visit.project.pk, replace(query, step=step, limit=IN_CHART))
-    return cost_table.chart(found, query.group_by, step)
+def _chart(visit: Visit, query: CostQuery, step: str) -> tuple[dict[str, Any] | None, str]:
+    """And why there is none: steps may be too much to read where the table, which has none, is not."""
+    try:
+        found = reports.explore(visit.project.pk, replace(query, step=step, limit=IN_CHART))
+    except SenderError as error:
+        if error.code not in _TOO_MUCH:
+            raise
+        return None, error.message
+    return cost_table.chart(found, query.group_by, step), ""
+
+
+_TOO_MUCH = ("too_many_rows", "query_too_slow")
 
 
 def _facets(visit: Visit) -> list[tuple[str, str, Any]]:
