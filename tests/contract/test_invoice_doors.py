@@ -16,6 +16,7 @@ from django.test import Client
 from kit import stored, traffic
 from kit.calls import NOON, call
 from stanchion_server.costs.models import Invoice, InvoiceLine
+from stanchion_server.ingest.records import SpanKind
 from stanchion_server.kernel import clock
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
@@ -110,6 +111,45 @@ def test_without_a_provider_all_calls_are_held_against_the_bill(shop: Shop) -> N
     (claude,) = [line for line in found["items"] if line["model"] == "claude-sonnet-4-5"]
     assert claude["billed_usd"] is None
     assert Decimal(claude["unbilled_usd"]) == -Decimal(claude["computed_usd"]) < 0
+
+
+def page_of(shop: Shop, text: str) -> str:
+    address = upload(client_of("ada"), text)["Location"]
+    return str(client_of("ada").get(address, {"show": "all"}).content.decode())
+
+
+def test_a_line_leads_to_its_calls_where_they_were_recorded_under_one_name(shop: Shop) -> None:
+    seen = {"input_tokens": MEGA, "output_tokens": 0, "after_s": -60}
+    stored.deliver(
+        shop.project.pk,
+        call(request_model="gpt-4o", model="gpt-4o", **seen),
+        call(request_model="gpt-4o-2024-08-06", model="gpt-4o-2024-08-06", **seen),
+        call(request_model="", response_model="", model="", **seen),
+    )
+    traffic.settle_all(NOON)
+    page = page_of(shop, f"{HEAD}{DAY},gpt-4o,9,,\n{DAY},gpt-4o-mini,9,,\n")
+    links = [one.split('"')[0] for one in page.split('<th scope="row"><a href="/p/shop/calls?')[1:]]
+    models = {link.split("model=")[1].split("&")[0] for link in links}
+    assert models == {"gpt-4o-mini", "%28none%29"}
+    for link in links:
+        listed = client_of("ada").get(f"/p/shop/calls?{link.replace('&amp;', '&')}").content.decode()
+        assert listed.count("<tr data-href") == 1, link
+
+
+def test_a_bill_of_embeddings_without_answers_is_cut_into_price_and_volume(shop: Shop) -> None:
+    name = "text-embedding-3-small"
+    stored.deliver(
+        shop.project.pk,
+        call(kind=SpanKind.EMBEDDING, request_model=name, response_model="", model=name, input_tokens=MEGA,
+             output_tokens=None, after_s=-60),
+    )  # fmt: skip
+    traffic.settle_all(NOON)
+    made = post(api(shop.project, Scope.ADMIN), f"{HEAD}{DAY},{name},0.05,2000000,\n{DAY},gpt-4o-mini,1,5,\n").json()
+    found = api(shop.project).get(f"/api/v1/invoices/{made['id']}").json()
+    lines = {line["model"]: line for line in found["items"]}
+    parts = {part: Decimal(lines[name][part]) for part in PARTS if Decimal(lines[name][part])}
+    assert parts == {"price_usd": Decimal("0.01"), "volume_usd": Decimal("0.02")}
+    assert Decimal(lines["gpt-4o-mini"]["unexplained_usd"]) == Decimal("0.85")
 
 
 def test_a_bill_with_a_bad_row_leaves_nothing_behind(shop: Shop) -> None:

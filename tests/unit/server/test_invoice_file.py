@@ -84,7 +84,7 @@ def test_a_count_of_tokens_is_never_cut_to_what_stands_before_a_point() -> None:
     for text, count in (("1000", 1000), ("1000.0", 1000), ("1000.00", 1000)):
         assert read(f"day;model;usd;input_tokens\n2026-11-25;m;1;{text}\n")[0].input_tokens == count
     for text in ("1.000", "1.000.000", "1000.5", "1,000", "1000.", "0,5"):
-        with pytest.raises(SenderError, match="Line 2: input_tokens is .* whole number without separators"):
+        with pytest.raises(SenderError, match=r"Line 2: input_tokens is .* whole number without separators"):
             read(f"day;model;usd;input_tokens\n2026-11-25;m;1;{text}\n")
 
 

@@ -96,3 +96,13 @@ def test_names_of_bills_and_requests_find_each_other() -> None:
         assert canonical(name) == "claude-sonnet-4-5"
     assert canonical("gpt-4.1-mini") != canonical("gpt-4.1")
     assert canonical("2025/") == "2025/"
+
+
+def test_a_line_knows_the_names_under_which_its_calls_were_recorded() -> None:
+    plain = Computed(DAYS[0], "gpt-4o", 1, 0, Decimal(1), 5, 5)
+    nameless = Computed(DAYS[0], "", 2, 0, Decimal(1), 5, 5)
+    unnamed, named = reconciling.compare([], [SEEN, plain, nameless], {}, Tolerance())
+    assert (named.model, named.seen_models) == ("gpt-4o-2024-08-06", ("gpt-4o", "gpt-4o-2024-08-06"))
+    assert (unnamed.model, unnamed.seen_models) == ("no model", ("",))
+    (unseen,) = reconciling.compare([BILL], [], {}, Tolerance())
+    assert unseen.seen_models == ()

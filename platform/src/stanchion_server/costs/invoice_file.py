@@ -176,7 +176,9 @@ def _usd(text: str, delimiter: str) -> Decimal:
     if delimiter == "," and _GROUPS.fullmatch(plain):
         plain = plain.replace(",", "")
     if "," in plain:
-        raise ValueError(f"the amount {text[:40]!r} has a comma; write dollars with a point and no thousands, like 1234.56")
+        raise ValueError(
+            f"the amount {text[:40]!r} has a comma; write dollars with a point and no thousands, like 1234.56"
+        )
     try:
         found = Decimal(plain) if plain.isascii() and "_" not in plain else Decimal("NaN")
     except InvalidOperation:

@@ -126,7 +126,7 @@ def _computed(project_id: int, row: Invoice) -> list[Computed]:
     rows = [measures.row_of(one, start, end, DAY, ("model",)) for one in found]
     return [
         Computed(
-            one.bucket.date(), one.group["model"] or "no model", one.calls, one.unpriced_calls, one.cost_usd,
+            one.bucket.date(), one.group["model"] or "", one.calls, one.unpriced_calls, one.cost_usd,
             one.input_tokens or 0, one.output_tokens or 0, one.untokened_calls,
         )
         for one in rows
@@ -162,14 +162,13 @@ class _Tokens:
 
 def our_price(line: Billed, provider: str, book: PriceBook) -> Decimal | None:
     """What the line's tokens cost by the price book, at the prices of short prompts; None where it does not say."""
-    if line.input_tokens is None or line.output_tokens is None:
+    output = line.output_tokens
+    if output is None and _answers_cost_nothing(line, provider, book):
+        output = 0
+    if line.input_tokens is None or output is None:
         return None
     cached = min(line.cached_input_tokens or 0, line.input_tokens)
-    amounts = {
-        "input_tokens": line.input_tokens - cached,
-        "cached_input_tokens": cached,
-        "output_tokens": line.output_tokens,
-    }
+    amounts = {"input_tokens": line.input_tokens - cached, "cached_input_tokens": cached, "output_tokens": output}
     total = Decimal(0)
     for name, count in amounts.items():
         each = _thousand(name, line, provider, book) if count else Decimal(0)
@@ -177,6 +176,12 @@ def our_price(line: Billed, provider: str, book: PriceBook) -> Decimal | None:
             return None
         total += each * count / THOUSAND
     return total.quantize(invoice_file.PLACES)
+
+
+def _answers_cost_nothing(line: Billed, provider: str, book: PriceBook) -> bool:
+    """Bills tell no answers of models that give none, such as embeddings: their price has no rate for them, or 0."""
+    is_priced = _thousand("input_tokens", line, provider, book) is not None
+    return is_priced and not _thousand("output_tokens", line, provider, book)
 
 
 def _thousand(name: str, line: Billed, provider: str, book: PriceBook) -> Decimal | None:

@@ -20,8 +20,9 @@ PARTS = ("price_usd", "volume_usd", "unseen_usd", "unbilled_usd", "unexplained_u
 
 @dataclass(frozen=True, slots=True)
 class Computed:
-    """Charged calls of a model on a day. `usd` leaves out `unpriced_calls`, and is None where all of them are; those of
-    them that told no tokens are the `untokened_calls`, failed ones mostly."""
+    """Charged calls of a model on a day; `model` is empty for calls that named none. `usd` leaves out `unpriced_calls`,
+    and is None where all of them are; those of them that told no tokens are the `untokened_calls`, failed ones mostly.
+    """
 
     day: date
     model: str
@@ -57,6 +58,7 @@ class Line:
     our price; calls that told none count with none.
     `unseen_usd`: billed, and no such call was recorded. `unbilled_usd` (negative): recorded and not billed.
     `unexplained_usd`: billed and recorded, without tokens on the bill or without a price of ours to tell the two apart.
+    `seen_models`: what its calls named, several where names mean one model, "" for calls without a name.
     """
 
     day: date
@@ -76,10 +78,13 @@ class Line:
     seen_output_tokens: int | None
     calls: int
     unpriced_calls: int
+    seen_models: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Sums:
+    """Of the lines; they add up to `difference_usd` as a line's parts do."""
+
     billed_usd: Decimal
     computed_usd: Decimal
     difference_usd: Decimal
@@ -145,6 +150,7 @@ def _line(
         seen_input_tokens=sum(one.input_tokens for one in calls) if calls else None,
         seen_output_tokens=sum(one.output_tokens for one in calls) if calls else None,
         calls=sum(one.calls for one in calls), unpriced_calls=sum(one.unpriced_calls for one in calls),
+        seen_models=tuple(sorted({one.model for one in calls})),
     )  # fmt: skip
 
 
@@ -169,9 +175,9 @@ def _parts(
 
 
 def _name(bills: Sequence[Billed], calls: Sequence[Computed]) -> str:
-    """As our calls have it, so that the name leads to them."""
+    """As most of our calls have it."""
     ranked = sorted(calls, key=lambda one: (-one.calls, one.model))
-    return ranked[0].model if ranked else bills[0].model
+    return (ranked[0].model or "no model") if ranked else bills[0].model
 
 
 def _told(counts: Iterable[int | None]) -> int | None:

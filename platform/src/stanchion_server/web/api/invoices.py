@@ -16,7 +16,7 @@ from rest_framework.response import Response
 from stanchion_server.costs import invoice_file, invoices
 from stanchion_server.costs.invoices import Reconciliation
 from stanchion_server.costs.models import Invoice
-from stanchion_server.costs.reconciling import Line, Tolerance
+from stanchion_server.costs.reconciling import Line, Sums, Tolerance
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Project, Scope
 from stanchion_server.web.api import base, parameters, shapes, tables
@@ -63,28 +63,13 @@ class BilledLine:
 
 
 @dataclass(frozen=True, slots=True)
-class Totals:
-    billed_usd: Decimal
-    computed_usd: Decimal
-    difference_usd: Decimal
-    price_usd: Decimal
-    volume_usd: Decimal
-    unseen_usd: Decimal
-    unbilled_usd: Decimal
-    unexplained_usd: Decimal
-    is_within: bool
-    lines_outside: int
-    unpriced_calls: int
-
-
-@dataclass(frozen=True, slots=True)
 class Reconciled:
     """An invoice held against the calls and prices of this moment. The lines add up to `totals`."""
 
     invoice: InvoiceView
     tolerance_ratio: Decimal
     tolerance_usd: Decimal
-    totals: Totals
+    totals: Sums
     items: tuple[BilledLine, ...]
 
 
@@ -174,9 +159,8 @@ def _line(line: Line) -> BilledLine:
 
 
 def _reconciled(found: Reconciliation) -> Reconciled:
-    totals = Totals(**dataclasses.asdict(found.totals))
     lines = tuple(_line(line) for line in found.lines)
-    return Reconciled(_view(found.invoice), found.tolerance.ratio, found.tolerance.usd, totals, lines)
+    return Reconciled(_view(found.invoice), found.tolerance.ratio, found.tolerance.usd, found.totals, lines)
 
 
 def _csv(found: Reconciliation) -> HttpResponse:

@@ -51,9 +51,10 @@ def costs(visit: Visit) -> HttpResponse:
     return visit.render(
         "pages/costs.html", "costs", found=found, lines=cost_table.lines(found, query.group_by, asked),
         heads=[head for head, _read in cost_table.COLUMNS], total=cost_table.total(found), chips=wanted.chips,
-        tiles=_tiles(found, query), charts=[(chart, tiles.twin(chart))] if chart else [], no_chart=no_chart, labels=LABELS,
-        by=_by(query.group_by, 0), by2=_by(query.group_by, 1), steps=tuple(reports.STEPS), none=callfilters.NONE,
-        facets=_facets(visit), table_link=_table_link(visit, query, asked), today=today, yesterday=today - grains.DAY,
+        tiles=_tiles(found, query), charts=[(chart, tiles.twin(chart))] if chart else [], no_chart=no_chart,
+        labels=LABELS, by=_by(query.group_by, 0), by2=_by(query.group_by, 1), steps=tuple(reports.STEPS),
+        none=callfilters.NONE, facets=_facets(visit), table_link=_table_link(visit, query, asked), today=today,
+        yesterday=today - grains.DAY,
         month=today.replace(day=1), share=_nameless_ratio(found), not_by=", ".join(found.not_self_hosted_by),
     )  # fmt: skip
 

@@ -18,7 +18,7 @@ from stanchion_server.costs.reconciling import Line, Tolerance
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.traces import selectors
-from stanchion_server.web.pages import formats
+from stanchion_server.web.pages import callfilters, formats
 from stanchion_server.web.pages.frame import Visit, project_page
 from stanchion_server.web.pages.tiles import Tile
 
@@ -85,11 +85,11 @@ def _tolerance(percent: str) -> Tolerance:
 
 
 def _link(found: Reconciliation, line: Line) -> str:
-    """A query for the calls list; empty where no call was recorded."""
-    if not line.calls:
+    """A query for the calls list, which asks for one model; empty where none was recorded, or several names."""
+    if len(line.seen_models) != 1:
         return ""
-    day = f"{line.day:%Y-%m-%d}"
-    asked = {"from": f"{day}T00:00:00Z", "to": f"{line.day + invoices.DAY:%Y-%m-%d}T00:00:00Z", "model": line.model}
+    day, model = f"{line.day:%Y-%m-%d}", line.seen_models[0] or callfilters.NONE
+    asked = {"from": f"{day}T00:00:00Z", "to": f"{line.day + invoices.DAY:%Y-%m-%d}T00:00:00Z", "model": model}
     return urlencode(asked | ({"provider": found.invoice.provider} if found.invoice.provider else {}))
 
 
