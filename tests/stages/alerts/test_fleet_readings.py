@@ -77,7 +77,7 @@ def test_a_card_that_is_always_hot_fires_after_the_time_it_must_last(project: Pr
         if (at - late - AT) % SLOT == timedelta(0):
             summed(hot, at - late - SLOT, temperature_c=99)
         asks = moments.asks_of(definition, at)
-        judged = moments.judged_by(definition, asks, answers(READERS, project.pk, asks.values(), at), ())
+        judged = moments.judged_by(definition, asks, answers(READERS, project.pk, asks.values(), at), {})
         assert not isinstance(judged, Failed)
         after = evaluating.evaluate(groups, judged, at, definition.patience)
         groups, fired = after.groups, [*fired, *((minute, change.kind) for change in after.changes)]

@@ -15,6 +15,7 @@ from django.db import connection, transaction
 from stanchion_server.alerts import evaluating, incidents, memory, moments, outbox, timing
 from stanchion_server.alerts.compiled import Compiled, compiled
 from stanchion_server.alerts.conditions import Baseline
+from stanchion_server.alerts.conditions.baseline import hit
 from stanchion_server.alerts.models import Evaluation, Incident, Rule, Standing
 from stanchion_server.alerts.records import Ask, Group, Judged, Labels, Window
 from stanchion_server.alerts.sources import answers
@@ -113,7 +114,7 @@ def _judged(
 ) -> Mapping[Labels, Judged] | Failed:
     if rule.definition is None:
         return Failed(rule.error)
-    return moments.judged_by(rule.definition, asks, told, past)
+    return moments.judged_by(rule.definition, asks, told, hit(asks, past))
 
 
 def _past_incidents(turns: Sequence[Turn], slot: datetime) -> dict[int, list[tuple[Labels, Window]]]:

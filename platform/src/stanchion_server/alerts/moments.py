@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
+from collections.abc import Set as AbstractSet
 from datetime import datetime
 
 from stanchion_server.alerts import timing
 from stanchion_server.alerts.conditions import Absence, Baseline, BurnRate
 from stanchion_server.alerts.conditions.baseline import clear
 from stanchion_server.alerts.definitions import Definition
-from stanchion_server.alerts.records import Ask, Judged, Labels, Readings, Window
+from stanchion_server.alerts.records import Ask, Judged, Labels, Readings
 from stanchion_server.alerts.sources.asking import Answer, Failed
 
 
@@ -23,9 +24,9 @@ def judged_by(
     definition: Definition,
     asks: Mapping[str, Ask],
     told: Mapping[Ask, Answer],
-    past: Sequence[tuple[Labels, Window]],
+    spoiled: Mapping[str, AbstractSet[Labels]],
 ) -> Mapping[Labels, Judged] | Failed:
-    """`past` are the rule's incidents, which are no examples for a baseline."""
+    """`spoiled` are the groups that are no examples for a baseline, by question (`baseline.hit`)."""
     given: dict[str, Readings] = {}
     for name, ask in asks.items():
         answer = told[ask]
@@ -33,7 +34,7 @@ def judged_by(
             return answer
         given[name] = answer
     if isinstance(definition.condition, Baseline):
-        given = clear(asks, given, past)
+        given = clear(given, spoiled)
     return definition.condition.judge(definition.watch, given)
 
 

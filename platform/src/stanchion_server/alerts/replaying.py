@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from stanchion_server.alerts import evaluating, moments
 from stanchion_server.alerts.conditions import Baseline
+from stanchion_server.alerts.conditions.baseline import NOW
 from stanchion_server.alerts.definitions import Definition
+from stanchion_server.alerts.past import Trail
 from stanchion_server.alerts.records import Ask, Group, Judged, Labels, Readings, Window
 from stanchion_server.alerts.sources.asking import Failed
 
@@ -76,16 +79,16 @@ def replay(definition: Definition, slots: Sequence[datetime], read: Read) -> Rep
         asks = moments.asks_of(definition, slot)
         # Moments of one minute ask the same; only a baseline hears of incidents in between.
         if asks != before or isinstance(definition.condition, Baseline):
-            before, judged = asks, _judged(definition, asks, read, run.past(slot))
+            before, judged = asks, _judged(definition, asks, read, run.spoiled(asks))
         run.step_to(slot, judged)
     return run.done()
 
 
 def _judged(
-    definition: Definition, asks: Mapping[str, Ask], read: Read, past: Sequence[tuple[Labels, Window]]
+    definition: Definition, asks: Mapping[str, Ask], read: Read, spoiled: Mapping[str, AbstractSet[Labels]]
 ) -> Mapping[Labels, Judged]:
     told = {ask: read(name, ask) for name, ask in asks.items()}
-    judged = moments.judged_by(definition, asks, told, past)
+    judged = moments.judged_by(definition, asks, told, spoiled)
     assert not isinstance(judged, Failed)
     return judged
 
@@ -106,15 +109,20 @@ class _Run:
     lines: dict[Labels, dict[int, Point]] = field(default_factory=dict)
     outcomes: Counter[str] = field(default_factory=Counter)
     left_out: int = 0
+    trails: dict[str, Trail] = field(default_factory=dict)
 
-    def past(self, slot: datetime) -> list[tuple[Labels, Window]]:
+    def spoiled(self, asks: Mapping[str, Ask]) -> dict[str, AbstractSet[Labels]]:
+        """What `baseline.hit` finds among the episodes so far; those that still fire reach up to now."""
         if not isinstance(self.definition.condition, Baseline):
-            return []
-        return [
-            (labels, Window(one.start, one.end or slot))
-            for one in (*self.over, *self.open.values())
-            for labels in one.members
-        ]
+            return {}
+        found: dict[str, AbstractSet[Labels]] = {}
+        for name, ask in asks.items():
+            if name != NOW:
+                firing = {
+                    one for episode in self.open.values() if episode.start < ask.window.end for one in episode.members
+                }
+                found[name] = self.trails.setdefault(name, Trail()).hit(ask.window) | firing
+        return found
 
     def step_to(self, slot: datetime, judged: Mapping[Labels, Judged]) -> None:
         after = evaluating.evaluate(self.groups, judged, slot, self.definition.patience)
@@ -122,9 +130,16 @@ class _Run:
         self._draw((slot - self.first) // self.step, judged)
         firing = evaluating.firing(self.groups, is_together=self.definition.is_together)
         for key in [key for key in self.open if key not in firing]:
-            self.over.append(replace(self.open.pop(key), end=slot))
+            self._close(key, slot)
         for key, groups in firing.items():
             self.open[key] = self._told(self.open.get(key), groups)
+
+    def _close(self, key: str, slot: datetime) -> None:
+        one = replace(self.open.pop(key), end=slot)
+        self.over.append(one)
+        for trail in self.trails.values():
+            for labels in one.members:
+                trail.add(labels, Window(one.start, slot))
 
     def _told(self, before: Episode | None, groups: Sequence[Group]) -> Episode:
         is_up = self.definition.patience.is_up

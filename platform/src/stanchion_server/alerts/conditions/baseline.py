@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Mapping, Sequence
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -75,13 +76,19 @@ def band(known: list[float], deviations: float, floor_ratio: float) -> tuple[flo
     return middle, deviations * max(MAD_TO_SIGMA * mad, floor_ratio * abs(middle), 1e-9)
 
 
-def clear(
-    needs: Mapping[str, Ask], answers: Mapping[str, Readings], incidents: Sequence[tuple[Labels, Window]]
-) -> dict[str, Readings]:
+def hit(needs: Mapping[str, Ask], incidents: Sequence[tuple[Labels, Window]]) -> dict[str, set[Labels]]:
+    """The groups that were in an incident, by the question about the earlier week in which they were."""
+    return {
+        name: {labels for labels, incident in incidents if incident.overlaps(ask.window)}
+        for name, ask in needs.items()
+        if name != NOW
+    }
+
+
+def clear(answers: Mapping[str, Readings], spoiled: Mapping[str, AbstractSet[Labels]]) -> dict[str, Readings]:
     """Without the earlier weeks of a group that lay inside one of its incidents: what was wrong then is no example."""
     found: dict[str, Readings] = {}
     for name, readings in answers.items():
-        window = needs[name].window
-        hit = {labels for labels, incident in incidents if incident.overlaps(window)} if name != NOW else set()
-        found[name] = {labels: sample for labels, sample in readings.items() if labels not in hit} if hit else readings
+        gone = spoiled.get(name, frozenset())
+        found[name] = {one: sample for one, sample in readings.items() if one not in gone} if gone else readings
     return found
