@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import numpy as np
 import pytest
 
 from kit import drifting
+from kit.calls import content_of
 from kit.drifting import Traffic
+from kit.stored import deliver
 from stanchion_server.costs import savings
+from stanchion_server.costs.caching import sweep
 from stanchion_server.costs.models import SavingsReport
+from stanchion_server.ingest import messages
 from stanchion_server.kernel import clock
 from stanchion_server.reports import savings as looking
 from stanchion_server.routes.savings import look_for_savings
@@ -128,11 +134,59 @@ def test_failed_calls_are_found_with_the_calls_behind_them(project: Project) -> 
     assert failed["where"] == {"feature": "search", "status": "error"} and failed["calls"] >= 20
 
 
-def test_repeated_questions_are_served_and_pairs_name_recorded_calls(project: Project) -> None:
-    seed(project, 120)
-    made = looking.look(project.pk, NOW)
-    cache = made.body["cache"]
-    assert cache["settings"][0]["hits"] >= cache["settings"][1]["equal_hits"]
-    assert all(len(pair["asked"]["trace_id"]) == 32 and pair["asked"] != pair["answered"] for pair in cache["pairs"])
+def ask(project: Project, *asked: tuple[str, str], minutes: int = 5, prompt: str = "answer", **values: Any) -> None:
+    """Calls so many minutes apart, as (instructions, question); their answers tell nothing."""
+    found = []
+    for place, record in enumerate(drifting.calls(NOW - DAY, NOW, len(asked), 3, Traffic(error_ratio=0))):
+        at = NOW - DAY + place * timedelta(minutes=minutes)
+        begun_ns = (at - drifting.EPOCH) // timedelta(microseconds=1) * 1000
+        named = {"prompt_name": prompt, "prompt_version": "3" if prompt else "", "start_time": at, "start_ns": begun_ns}
+        found.append(replace(record, **{**named, **values}))
+    contents = [
+        content_of(record, body=messages.pack({
+            "system": [messages.text_part(system)] if system else [],
+            "input": [messages.message("user", [messages.text_part(said)])],
+        }).body)
+        for record, (system, said) in zip(found, asked, strict=True)
+    ]  # fmt: skip
+    deliver(project.pk, *found, contents=tuple(contents))
+
+
+def caches_of(project: Project) -> tuple[dict[str, Any], dict[str, Any]]:
+    """As replayed with likeness, and with equality alone."""
+    like, equal, *_rest = looking.look(project.pk, NOW).body["cache"]["settings"]
+    return like, equal
+
+
+def test_repeated_questions_are_served_and_only_like_ones_are_pairs_to_read(project: Project) -> None:
+    ask(
+        project,
+        *[("Be brief.", "Where is my order of last Monday?")] * 4,
+        ("Be brief.", "Where is my order of last Mondays?"),
+    )
+    like, equal = caches_of(project)
+    assert (equal["hits"], equal["equal_hits"]) == (3, 3)
+    assert (like["hits"], like["equal_hits"]) == (4, 3)
+    (pair,) = looking.look(project.pk, NOW).body["cache"]["pairs"]
+    assert (
+        all(len(pair[side]["trace_id"]) == 32 for side in ("asked", "answered")) and pair["asked"] != pair["answered"]
+    )
     # Cosines and thresholds are compared in float32, in which 0.9 is a little less.
-    assert all(float(np.float32(0.9)) <= pair["similarity"] <= 1.001 for pair in cache["pairs"])
+    assert float(np.float32(0.9)) <= pair["similarity"] < 0.9999
+
+
+def test_questions_that_differ_only_far_on_are_served_to_nobody(project: Project) -> None:
+    long = "the contract says " * 200
+    ask(project, ("", f"{long} what is paid in May?"), ("", f"{long} what is paid in June?"))
+    assert [one["hits"] for one in caches_of(project)] == [0, 0]
+
+
+def test_one_prompt_filled_in_differently_is_served_to_nobody(project: Project) -> None:
+    ask(project, ("The customer is Ann.", "what do I owe?"), ("The customer is Bob.", "what do I owe?"))
+    assert [one["hits"] for one in caches_of(project)] == [0, 0]
+
+
+def test_upkeep_is_that_of_whole_questions(project: Project) -> None:
+    ask(project, ("", "a " * 20_000), ("", "b " * 20_000))
+    like, _equal = caches_of(project)
+    assert Decimal(like["upkeep_usd"]) == 2 * sweep.LOOKUP_USD + 20_000 * sweep.EMBEDDING_USD_PER_MTOK / 1_000_000

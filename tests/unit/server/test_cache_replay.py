@@ -151,6 +151,14 @@ def question(**content: object) -> asked.Question | None:
     return asked.question_of({"system": [], **content}, "", "")
 
 
+def named(system: str, version: str = "3", said: str = "where is it?") -> asked.Question:
+    """With a prompt's name; no instructions are recorded where `system` is empty."""
+    parts = [{"type": "text", "text": system}] if system else []
+    found = asked.question_of({"system": parts, "input": [text("user", said)]}, "answer", version)
+    assert found is not None
+    return found
+
+
 def text(role: str, said: str) -> dict[str, object]:
     return {"role": role, "parts": [{"type": "text", "text": said}]}
 
@@ -168,3 +176,23 @@ def test_calls_whose_question_is_not_told_by_words_are_left_out() -> None:
     assert question(input=[picture]) is None
     assert question(input=[text("user", "do it"), text("tool", "done")]) is None
     assert question(input=[text("user", "  ")]) is None and question() is None
+
+
+def test_a_long_question_is_the_same_only_where_all_of_it_is() -> None:
+    long = "excerpt " * embedding.LONGEST
+    first, other, again = (named("", said=long + said) for said in ("what is new?", "what is old?", "What is  new?"))
+    assert first.text == other.text and len(first.text) == embedding.LONGEST
+    assert first.key != other.key and first == again
+    assert first.characters == len(long) + len("what is new?")
+
+
+def test_what_was_filled_into_a_prompt_is_a_part_of_the_question() -> None:
+    assert named("The customer is Ann.").key != named("The customer is Bob.").key
+    assert named("Be brief.", "3") == named("Be brief.", "4")
+    assert named("", "3").key != named("", "4").key
+    assert named("", "3") == named("", "3")
+
+
+def test_figures_that_only_look_alike_are_not_the_same_words_and_composed_accents_are() -> None:
+    assert embedding.normalised("10²") != embedding.normalised("102")
+    assert embedding.normalised("CAFE\u0301") == embedding.normalised("caf\u00e9")

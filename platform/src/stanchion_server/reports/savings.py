@@ -147,7 +147,7 @@ def _cached(calls: Sequence[CallFact], questions: Mapping[int, Question]) -> _Ca
     asking = [calls[place] for place in places]
     traffic = _traffic(asking, [questions[place] for place in places], texts)
     found = replay.replay(traffic, embedder.rows(texts), sweep.SETTINGS)
-    characters = sum(len(questions[place].text) for place in places)
+    characters = sum(questions[place].characters for place in places)
     worths = tuple(sweep.worth(outcome, characters) for outcome in found.outcomes)
     spend = sum((call.usd or ZERO for call in calls), ZERO)
     looked = caches.Looked(worths, len(places), len(calls), spend, embedder.name, embedder.weakness)

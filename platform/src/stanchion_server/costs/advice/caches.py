@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from stanchion_server.costs.advice.records import ZERO, Finding
+from stanchion_server.costs.caching.embedding import LONGEST
 from stanchion_server.costs.caching.sweep import DEFAULT, EXACT, Worth
 
 SAMPLED_PAIRS = 20
@@ -63,6 +64,7 @@ _SHARED = (
 def _like(looked: Looked) -> tuple[str, ...]:
     return (
         f"Questions are compared by {looked.embedder}; a cosine of 0.90 is served. {looked.weakness}",
+        f"What follows a question's first {LONGEST:,} characters, its instructions and earlier turns must be equal.",
         "Some of these answers would be wrong. How many is not known until people read the pairs below.",
         "Includes what the exact cache saves.",
     )

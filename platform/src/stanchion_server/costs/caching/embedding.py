@@ -16,7 +16,7 @@ from stanchion_guard.detectors.heavy import sentence_model
 from stanchion_server.costs.caching.records import Numbers, Rows
 
 LONGEST = 2_000
-"""Characters of a text that are looked at."""
+"""Characters of a text that are embedded."""
 DIMENSIONS = 512
 _AT_ONCE = 2_048
 _WORD = re.compile(r"\w+")
@@ -36,8 +36,10 @@ class Embedder(Protocol):
 
 
 def normalised(text: str) -> str:
-    """What two prompts must share to be the same: compatibility forms, case and blanks do not count."""
-    return _BLANKS.sub(" ", unicodedata.normalize("NFKC", text).casefold()).strip()[:LONGEST]
+    """What two prompts must share to be the same: case, blanks and how accents are composed do not count. Compatibility
+    forms do, as 10² is not 102."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", text).casefold())
+    return _BLANKS.sub(" ", folded).strip()
 
 
 class Lexical:

@@ -17,9 +17,9 @@ Truths = NDArray[np.bool_]
 class Traffic:
     """Calls in order of `at_s`, a column each, of one cache.
 
-    `key` numbers what must be equal besides the text: the instructions and the turns before. `text` is a row of the
-    embeddings; equal texts share one. `usd` is 0 where `is_priced` is false. Only the answer of a call that
-    `is_answered` can be kept; it is there `duration_s` after the call began.
+    `key` numbers what must be equal besides the text: the instructions, the turns before, and what of the question is
+    too long to be embedded. `text` is a row of the embeddings; equal texts share one. `usd` is 0 where `is_priced` is
+    false. Only the answer of a call that `is_answered` can be kept; it is there `duration_s` after the call began.
     """
 
     at_s: Floats

@@ -59,7 +59,8 @@ class Worth:
 
 
 def worth(outcome: Outcome, characters: int) -> Worth:
-    """`characters` of all looked-up prompts together: each is embedded once, unless only equal texts are served."""
+    """`characters` of all looked-up prompts together, at full length: each is embedded once, unless only equal texts
+    are served."""
     is_semantic = outcome.setting.threshold is not None
     tokens = math.ceil(characters / CHARACTERS_PER_TOKEN) if is_semantic else 0
     return Worth(
