@@ -190,3 +190,29 @@ def test_upkeep_is_that_of_whole_questions(project: Project) -> None:
     ask(project, ("", "a " * 20_000), ("", "b " * 20_000))
     like, _equal = caches_of(project)
     assert Decimal(like["upkeep_usd"]) == 2 * sweep.LOOKUP_USD + 20_000 * sweep.EMBEDDING_USD_PER_MTOK / 1_000_000
+
+
+def talk(project: Project, session: str, turns: int) -> None:
+    """A conversation whose calls send all that was said before."""
+    like = Traffic(models=("gpt-4o",), error_ratio=0)
+    told: list[messages.Message] = []
+    for turn, record in enumerate(drifting.calls(NOW - DAY, NOW, turns, 7, like)):
+        at = NOW - DAY + turn * timedelta(minutes=1)
+        told = [*told, messages.message("user", [messages.text_part(f"question {turn} of {session}")])]
+        answer = messages.message("assistant", [messages.text_part(f"answer {turn} to {session}")])
+        call = replace(record, session_id=session, start_time=at)
+        body = messages.pack({"input": told, "output": [answer]}).body
+        deliver(project.pk, call, contents=(content_of(call, body=body),))
+        told = [*told, answer]
+
+
+def test_history_is_found_where_stored_inputs_hold_it_and_not_by_sessions_alone(
+    project: Project, other: Project
+) -> None:
+    for number in range(5):
+        talk(project, f"s{number}", 6)
+    (found,) = [one for one in looking.look(project.pk, NOW).body["findings"] if one["kind"] == "history"]
+    assert (found["calls"], found["confidence"], found["where"]) == (15, "low", {"feature": "support"})
+    strangers = drifting.calls(NOW - DAY, NOW, 60, 5, Traffic(error_ratio=0))
+    drifting.store(other.pk, [replace(one, session_id=f"s{place % 5}") for place, one in enumerate(strangers)])
+    assert "history" not in {one["kind"] for one in looking.look(other.pk, NOW).body["findings"]}

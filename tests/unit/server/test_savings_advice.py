@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanchion_server.costs.advice import caches, history, lengths, prefixes, tariffs, waste, whatif
-from stanchion_server.costs.advice.records import CallFact, Graded, ModelName, PromptName, Tariff
+from stanchion_server.costs.advice.records import CallFact, Finding, Graded, ModelName, PromptName, Tariff
 from stanchion_server.costs.caching import sweep
 from stanchion_server.costs.caching.records import Outcome
 from stanchion_server.costs.pricing import PriceBook
@@ -84,29 +84,102 @@ def test_a_higher_cap_never_saves_more_and_the_longest_saves_nothing(found: list
     assert saved == sorted(saved, reverse=True) and saved[-1] == 0
 
 
-def conversation(session: str, turns: int) -> list[CallFact]:
-    """Each question has 10 tokens, each answer 10, the instructions 90: turn n is billed 100 + 20 n."""
-    return [
-        replace(CALL, session_id=session, start_time=NOON + turn * timedelta(seconds=9), input_tokens=100 + 20 * turn)
-        for turn in range(turns)
+def said(role: str, text: str) -> dict[str, object]:
+    return {"role": role, "parts": [{"type": "text", "text": text}]}
+
+
+def conversation(session: str, turns: int) -> list[tuple[CallFact, dict[str, object]]]:
+    """Instructions of 80 letters, questions and answers of 10: turn n has 90 + 20 n letters, a token each."""
+    told: list[dict[str, object]] = []
+    found = []
+    for turn in range(turns):
+        told = [*told, said("user", f"question {turn}")]
+        answer = said("assistant", f"{session} says {turn:02}")
+        call = replace(
+            CALL, session_id=session, start_time=NOON + turn * timedelta(seconds=9), input_tokens=90 + 20 * turn
+        )
+        content = {"system": [{"type": "text", "text": "i" * 80}], "input": told, "output": [answer]}
+        found.append((call, content))
+        told = [*told, answer]
+    return found
+
+
+def looked_at(pairs: list[tuple[CallFact, dict[str, object]]]) -> list[Finding]:
+    """What is found in calls with their contents, in order of time."""
+    conversations = history.Conversations()
+    told = {place: conversations.carried(call, content) for place, (call, content) in enumerate(pairs)}
+    carried = {place: one for place, one in told.items() if one is not None}
+    return history.find([call for call, _content in pairs], carried, PRICES)
+
+
+def sessions(turns: int, count: int = 5) -> list[tuple[CallFact, dict[str, object]]]:
+    return list(itertools.chain.from_iterable(conversation(f"s{number}", turns) for number in range(count)))
+
+
+def test_history_older_than_two_exchanges_is_what_the_recorded_inputs_hold_of_it() -> None:
+    (found,) = looked_at(sessions(5))
+    # Turns 3 and 4 carry one and two exchanges too many, of 20 tokens each.
+    assert found.usd == 5 * (20 + 40) * PRICES[DEAR].input_usd
+    assert (found.calls, found.confidence) == (10, "low")
+    assert dict(found.figures)["of them history sent again"] == f"{20 + 40 + 60 + 80}"
+    assert looked_at(sessions(5, count=4)) == [] == looked_at(sessions(3))
+
+
+def test_calls_of_like_size_are_no_history_without_texts_that_show_it() -> None:
+    sizes = [200, *[3_000] * 9]
+    pairs: list[tuple[CallFact, dict[str, object]]] = []
+    for session, place in itertools.product(range(5), range(10)):
+        call = replace(CALL, session_id=f"s{session}", input_tokens=sizes[place])
+        pairs.append(
+            (call, {"input": [said("user", f"document {place}")], "output": [said("assistant", f"it is {place}")]})
+        )
+    assert looked_at(pairs) == []
+    assert looked_at([(call, {}) for call, _content in sessions(5)]) == []
+    assert looked_at([(replace(call, session_id=""), content) for call, content in sessions(5)]) == []
+
+
+def test_calls_with_another_purpose_are_another_conversation() -> None:
+    prompts = [PromptName(f"step {number}", "1") for number in range(5)]
+    apart = [(replace(call, prompt=prompts[place % 5]), content) for place, (call, content) in enumerate(sessions(5))]
+    assert looked_at(apart) == []
+
+
+def test_examples_are_no_history_even_where_they_are_answered_alike() -> None:
+    examples = [
+        said(role, text) for number in range(6) for role, text in (("user", f"{number}?"), ("assistant", "good"))
     ]
+    pairs: list[tuple[CallFact, dict[str, object]]] = [
+        (
+            replace(CALL, session_id=f"s{session}"),
+            {"input": [*examples, said("user", f"{place}!")], "output": [said("assistant", "good")]},
+        )
+        for session, place in itertools.product(range(5), range(10))
+    ]
+    assert looked_at(pairs) == []
 
 
-def test_history_older_than_two_exchanges_is_counted_from_the_turns_of_a_session() -> None:
-    some = list(itertools.chain.from_iterable(conversation(f"s{number}", 5) for number in range(5)))
-    (found,) = history.find(some, PRICES)
-    # Turns 3 and 4 carry one and two exchanges too many, of 20 tokens each; the first question, of 10, cannot be told
-    # from the instructions and counts as one.
-    assert found.usd == 5 * (10 + 30) * PRICES[DEAR].input_usd
-    assert dict(found.figures)["of them history sent again"] == f"{10 + 30 + 50 + 70}"
-    assert history.find(some[:20], PRICES) == []
+def test_what_is_sent_beside_texts_is_never_taken_for_history() -> None:
+    picture = {"role": "user", "parts": [{"type": "media"}]}
+    assert (
+        looked_at([(call, {**content, "input": [picture, *content["input"]]}) for call, content in sessions(5)]) == []
+    )  # type: ignore[misc]
+    (bare,) = looked_at(sessions(5))
+    (tooled,) = looked_at([(call, {**content, "tools": ["t" * 500]}) for call, content in sessions(5)])
+    assert tooled.usd < bare.usd
 
 
-@given(st.lists(st.tuples(st.integers(1, 500), st.integers(0, 200)), max_size=12))
-def test_no_turn_resends_more_than_it_was_billed(turns: list[tuple[int, int]]) -> None:
-    found = history.resent(turns)
-    assert len(found) == len(turns)
-    assert all(0 <= one.older <= one.history <= given for one, (given, _out) in zip(found, turns, strict=True))
+MESSAGES = st.lists(st.tuples(st.sampled_from(["user", "assistant", "tool"]), st.text("abc ", max_size=4)), max_size=12)
+
+
+@given(st.lists(st.tuples(MESSAGES, st.text("abc ", max_size=4)), max_size=6))
+def test_no_call_carries_more_than_it_was_sent(turns: list[tuple[list[tuple[str, str]], str]]) -> None:
+    conversations = history.Conversations()
+    for told, answer in turns:
+        content = {"input": [said(*one) for one in told], "output": [said("assistant", answer)]}
+        found = conversations.carried(replace(CALL, session_id="s"), content)
+        assert found is None or 0 <= found.older <= found.history <= found.characters == sum(
+            len(one) for _by, one in told
+        )
 
 
 def test_failures_count_what_they_cost_and_say_whose_cost_is_not_known() -> None:
@@ -121,7 +194,9 @@ def test_failures_count_what_they_cost_and_say_whose_cost_is_not_known() -> None
 
 def test_traffic_nobody_waits_for_can_be_batched_for_half_and_other_traffic_cannot() -> None:
     (found,) = waste.batchable(calls(40, has_user=False))
-    assert (found.usd, found.confidence) == (Decimal(28_000), "medium")
+    assert (found.usd, found.confidence) == (Decimal(28_000), "low")
+    (untold,) = waste.batchable(calls(40, has_user=False, is_streamed=None))
+    assert "Whether 40 of them stream is not recorded." in untold.assumptions
     assert waste.batchable(calls(40)) == [] == waste.batchable(calls(40, has_user=False, is_streamed=True))
     assert waste.batchable(calls(40, has_user=False, session_id="s")) == []
     assert waste.batchable(calls(40, has_user=False, tool_call_count=1)) == []

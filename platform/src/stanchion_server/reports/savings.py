@@ -38,9 +38,10 @@ _WHERE = "project_id = %s AND start_time >= %s AND start_time < %s AND charge = 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the texts of calls add: questions by the place of their call, and how prompts begin."""
+    """What the texts of calls add: questions and carried history by the place of their call, and how prompts begin."""
 
     questions: Mapping[int, Question]
+    carried: Mapping[int, history.Carried]
     beginnings: Mapping[prefixes.Group, prefixes.Beginning]
 
 
@@ -56,8 +57,8 @@ def look(project_id: int, now: datetime) -> savings.Made:
     prices = _prices(project_id, calls, now)
     findings = [
         *whatif.find(whatif.used(calls), prices, _graded(project_id, start, now)), *lengths.find(calls, prices),
-        *prefixes.find(calls, told.beginnings, prices), *waste.batchable(calls), *history.find(calls, prices),
-        *waste.failures(calls),
+        *prefixes.find(calls, told.beginnings, prices), *waste.batchable(calls),
+        *history.find(calls, told.carried, prices), *waste.failures(calls),
     ]  # fmt: skip
     cached = _cached(calls, told.questions)
     days = max(1.0, (now - min(calls[0].start_time, now)).total_seconds() / DAY_S)
@@ -93,6 +94,8 @@ def _fact(row: reading.Row) -> CallFact:
 def _told(project_id: int, rows: Sequence[reading.Row], calls: Sequence[CallFact]) -> Told:
     """Texts are read a few at a time and let go again, but for questions and the first prompts of each group."""
     questions: dict[int, Question] = {}
+    carried: dict[int, history.Carried] = {}
+    conversations = history.Conversations()
     texts: dict[prefixes.Group, list[str]] = {}
     for place, (call, found) in enumerate(zip(calls, _texts(project_id, rows), strict=True)):
         if found.is_cut:
@@ -100,11 +103,14 @@ def _told(project_id: int, rows: Sequence[reading.Row], calls: Sequence[CallFact
         asked = question_of(found.content, call.prompt.name, call.prompt.version)
         if asked is not None:
             questions[place] = asked
+        told = conversations.carried(call, found.content)
+        if told is not None:
+            carried[place] = told
         some = texts.setdefault(prefixes.group_of(call), [])
         if found.content.get("input") and len(some) < prefixes.MOST_TEXTS:
             some.append(prefixes.text_of(found.content))
     shared = {group: prefixes.beginning(some) for group, some in texts.items()}
-    return Told(questions, {group: one for group, one in shared.items() if one is not None})
+    return Told(questions, carried, {group: one for group, one in shared.items() if one is not None})
 
 
 def _texts(project_id: int, rows: Sequence[reading.Row]) -> Iterator[recorded.Texts]:

@@ -28,7 +28,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "batch": ("Send in batches", "Half of what these calls cost: the providers' price for batches."),
     "history": (
         "Send less history",
-        "Input tokens of exchanges older than the last two, by the token counts of each session's turns.",
+        "Input tokens of exchanges older than the last two, in calls that send a conversation's earlier answers again.",
     ),
     "failures": ("Stop paying for failures", "What calls cost and took that ended in an error, retries included."),
 }

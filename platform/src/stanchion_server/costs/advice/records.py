@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import datetime
 from decimal import Decimal
 from typing import Literal, NamedTuple
 from uuid import UUID
@@ -13,7 +13,6 @@ from stanchion_server.ingest.records import Status
 
 Confidence = Literal["medium", "low"]
 ZERO = Decimal(0)
-MONTH = timedelta(days=30)
 
 
 class ModelName(NamedTuple):

@@ -73,12 +73,13 @@ def _spend(calls: Iterable[CallFact]) -> Decimal:
 
 def _offline(feature: str, service: str, calls: list[CallFact]) -> Finding:
     spend = _spend(calls)
-    is_told = all(call.is_streamed is not None for call in calls)
+    untold = sum(call.is_streamed is None for call in calls)
     return Finding(
         kind="batch", feature=feature, subject=service, usd=spend * BATCH_RATIO, spend_usd=spend, seconds=None,
-        calls=len(calls), confidence="medium" if is_told else "low",
+        calls=len(calls), confidence="low",
         assumptions=(
             "Nobody waits: hardly any of these calls names a user or a session, streams, or asks for tools. Check it.",
+            *((f"Whether {untold:,} of them stream is not recorded.",) if untold else ()),
             ("OpenAI, Anthropic and Google charge half for batches, which may take up to 24 hours (as of"
             " November 2026)."),
             "Cached tokens may get no further discount in a batch.",
