@@ -227,6 +227,45 @@ def test_a_long_shared_beginning_is_cheaper_from_the_providers_cache_unless_it_i
     assert prefixes.find(some, {group: prefixes.Beginning(10, 2_000, 10_000)}, PRICES) == []
 
 
+def test_only_a_provider_whose_smallest_cached_prompt_is_known_is_told_with_medium_confidence() -> None:
+    other = ModelName("anthropic", "claude-haiku-4-5")
+    some = [*calls(60, input_tokens=4_000), *calls(60, input_tokens=4_000, model=other)]
+    shared = {prefixes.group_of(call): prefixes.Beginning(10, 5_000, 10_000) for call in some}
+    known, unknown = prefixes.find(some, shared, {**PRICES, other: PRICES[DEAR]})
+    assert (known.confidence, unknown.confidence) == ("medium", "low")
+    assert any("not known here" in one for one in unknown.assumptions)
+    assert not any("not known here" in one for one in known.assumptions)
+
+
+def prompt(text: str) -> dict[str, object]:
+    return {"system": [{"type": "text", "text": text}], "input": [said("user", "x")]}
+
+
+def test_prompts_are_kept_only_of_groups_with_calls_enough() -> None:
+    some = [
+        *calls(60, feature="big"),
+        *calls(prefixes.FEWEST_CALLS - 1, feature="small"),
+        *calls(60, status=int(Status.ERROR)),
+    ]
+    samples = prefixes.Samples(some)
+    for call in some:
+        samples.add(call, prompt(call.feature * 9))
+    assert {group[0] for group in samples.beginnings()} == {"big"}
+
+
+def test_prompts_that_are_kept_stay_within_the_budget_whatever_clients_send(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(prefixes, "BUDGET", 40_000)
+    monkeypatch.setattr(prefixes, "MOST_GROUPS", 4)
+    some = [call for number in range(9) for call in calls(50, feature=f"f{number}", input_tokens=100 + number)]
+    samples = prefixes.Samples(some)
+    for call in some:
+        samples.add(call, prompt("p" * 5_000))
+    assert 30_000 < samples.kept_characters <= 40_000
+    found = samples.beginnings()
+    assert {group[0] for group in found} == {"f5", "f6", "f7", "f8"}
+    assert {one.mean_characters for one in found.values()} == {len(prefixes.text_of(prompt("p" * 5_000)))}
+
+
 def outcome(setting: object, hits: int, equal: int, usd: float) -> sweep.Worth:
     told = Outcome(setting, 100, hits, equal, usd, 0, 9.0, None, None, 0, 0, 5)  # type: ignore[arg-type]
     return sweep.worth(told, 4_000)

@@ -96,7 +96,7 @@ def _told(project_id: int, rows: Sequence[reading.Row], calls: Sequence[CallFact
     questions: dict[int, Question] = {}
     carried: dict[int, history.Carried] = {}
     conversations = history.Conversations()
-    texts: dict[prefixes.Group, list[str]] = {}
+    samples = prefixes.Samples(calls)
     for place, (call, found) in enumerate(zip(calls, _texts(project_id, rows), strict=True)):
         if found.is_cut:
             continue
@@ -106,11 +106,8 @@ def _told(project_id: int, rows: Sequence[reading.Row], calls: Sequence[CallFact
         told = conversations.carried(call, found.content)
         if told is not None:
             carried[place] = told
-        some = texts.setdefault(prefixes.group_of(call), [])
-        if found.content.get("input") and len(some) < prefixes.MOST_TEXTS:
-            some.append(prefixes.text_of(found.content))
-    shared = {group: prefixes.beginning(some) for group, some in texts.items()}
-    return Told(questions, carried, {group: one for group, one in shared.items() if one is not None})
+        samples.add(call, found.content)
+    return Told(questions, carried, samples.beginnings())
 
 
 def _texts(project_id: int, rows: Sequence[reading.Row]) -> Iterator[recorded.Texts]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, ModelName, PromptName, Tariff
@@ -18,7 +18,15 @@ FEWEST_CALLS = 50
 FEWEST_TEXTS = 8
 MOST_TEXTS = 40
 LONGEST = 200_000
-"""Characters of a prompt that are compared."""
+"""Characters of a prompt that are compared, at most."""
+MOST_GROUPS = 50
+BUDGET = 24_000_000
+"""Characters of all prompts that are kept, whatever clients send: 12,000 each, some 3,000 tokens, of 40 prompts in 50
+groups."""
+MINIMUM_KNOWN = frozenset({"openai"})
+"""Providers whose smallest cached prompt is SMALLEST_CACHED_PROMPT_TOKENS for every model. Others' differ by model:
+Google's guide "Context caching" tells 2,048 and 4,096 tokens (ai.google.dev/gemini-api/docs/caching, stored copies of
+2026), Anthropic's is quoted with 1,024 to 4,096 (its anthropic-sdk-python issue 1194, 2026-02)."""
 ALIKE_RATIO = 0.8
 """So many of the prompts must begin alike: a few odd ones do not hide what the others share."""
 
@@ -39,10 +47,10 @@ def group_of(call: CallFact) -> Group:
 
 
 def text_of(content: Mapping[str, Any]) -> str:
-    """Instructions first, then what came in, in order, each with its role."""
+    """Instructions first, then what came in, in order, each with its role; whole."""
     system = [{"role": "system", "parts": content.get("system") or ()}]
     told = [*system, *(content.get("input") or ())]
-    return "".join(f"\1{one.get('role') or ''}\2{_words(one.get('parts') or ())}" for one in told)[:LONGEST]
+    return "".join(f"\1{one.get('role') or ''}\2{_words(one.get('parts') or ())}" for one in told)
 
 
 def _words(parts: Sequence[Mapping[str, Any]]) -> str:
@@ -62,16 +70,56 @@ def beginning(texts: Sequence[str]) -> Beginning | None:
     return Beginning(len(texts), low, sum(map(len, texts)) / len(texts))
 
 
-def find(
-    calls: Iterable[CallFact], beginnings: Mapping[Group, Beginning], tariffs: Mapping[ModelName, Tariff | None]
-) -> list[Finding]:
-    """One for each feature, model and prompt whose shared beginning is long enough to be cached and is not yet."""
+class Samples:
+    """The first prompts of each group that `find` would look at, within a budget that no client can widen."""
+
+    def __init__(self, calls: Iterable[CallFact]) -> None:
+        """Of all calls: their groups are counted before a text is kept."""
+        self._longest = LONGEST
+        found = [(group, some) for group, some in _grouped(calls).items() if len(some) >= FEWEST_CALLS]
+        found.sort(key=lambda one: sum(call.input_tokens or 0 for call in one[1]), reverse=True)
+        self._texts: dict[Group, list[str]] = {group: [] for group, _some in found[:MOST_GROUPS]}
+        self._characters = dict.fromkeys(self._texts, 0)
+        if self._texts:
+            self._longest = min(LONGEST, BUDGET // (MOST_TEXTS * len(self._texts)))
+
+    @property
+    def kept_characters(self) -> int:
+        return sum(len(text) for some in self._texts.values() for text in some)
+
+    def add(self, call: CallFact, content: Mapping[str, Any]) -> None:
+        group = group_of(call)
+        some = self._texts.get(group)
+        if some is None or len(some) >= MOST_TEXTS or not content.get("input"):
+            return
+        text = text_of(content)
+        some.append(text[: self._longest])
+        self._characters[group] += len(text)
+
+    def beginnings(self) -> dict[Group, Beginning]:
+        """Of a prompt that was too long to be kept whole, the length still counts."""
+        found = {}
+        for group, some in self._texts.items():
+            shared = beginning(some)
+            if shared is not None:
+                found[group] = replace(shared, mean_characters=self._characters[group] / len(some))
+        return found
+
+
+def _grouped(calls: Iterable[CallFact]) -> dict[Group, list[CallFact]]:
     groups: dict[Group, list[CallFact]] = defaultdict(list)
     for call in calls:
         if not call.is_failed and call.input_tokens:
             groups[group_of(call)].append(call)
+    return groups
+
+
+def find(
+    calls: Iterable[CallFact], beginnings: Mapping[Group, Beginning], tariffs: Mapping[ModelName, Tariff | None]
+) -> list[Finding]:
+    """One for each feature, model and prompt whose shared beginning is long enough to be cached and is not yet."""
     found = []
-    for group, some in groups.items():
+    for group, some in _grouped(calls).items():
         shared, tariff = beginnings.get(group), tariffs.get(group[1])
         if len(some) >= FEWEST_CALLS and shared is not None and tariff is not None:
             some.sort(key=lambda call: call.start_time)
@@ -93,10 +141,12 @@ def _finding(group: Group, calls: Sequence[CallFact], shared: Beginning, tariff:
         return None
     return Finding(
         kind="prompt_cache", feature=feature, subject=f"{prompt}, {model.name}", usd=usd,
-        spend_usd=sum((call.usd or ZERO for call in calls), ZERO), seconds=None, calls=len(calls), confidence="medium",
+        spend_usd=sum((call.usd or ZERO for call in calls), ZERO), seconds=None, calls=len(calls),
+        confidence="medium" if model.provider in MINIMUM_KNOWN else "low",
         assumptions=(
             (f"Calls within {CACHE_LIFETIME_S:.0f} s of the one before find the beginning in the provider's cache;"
              " the others write it."),
+            *_minimum(model),
             "Its length in tokens is its share of the characters; what varies must come after it.",
             "Tokens that clients do not report as cached count as not cached.",
         ),
@@ -111,6 +161,18 @@ def _finding(group: Group, calls: Sequence[CallFact], shared: Beginning, tariff:
             "feature": feature or "(none)", "model": model.name, "prompt": prompt.name or "(none)",
             "prompt_version": prompt.version or "(none)",
         },
+    )  # fmt: skip
+
+
+def _minimum(model: ModelName) -> tuple[str, ...]:
+    """What is assumed of the smallest prompt that is cached."""
+    least = f"{SMALLEST_CACHED_PROMPT_TOKENS:,} tokens"
+    if model.provider in MINIMUM_KNOWN:
+        return (f"Beginnings from {least} on are cached.",)
+    return (
+        (f"The smallest beginning that this model's provider caches is taken to be {least}, which is not known here:"
+         " some models of Anthropic and Google are reported to need 2,048 or 4,096. Check it, and whether calls must"
+         " ask for caching."),
     )  # fmt: skip
 
 
