@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from kit import drifting, traffic
 from kit.drifting import Traffic
@@ -25,6 +26,8 @@ pytestmark = pytest.mark.django_db
 
 NOW = datetime(2026, 11, 24, 12, 0, tzinfo=UTC)
 BAD = traffic.HOSTILE.replace("\u202e", "").replace("\u202c", "")[:150]
+FORMULA = "=cmd()"
+"""A service, which the entry on batches names in a cell of its own."""
 ADDRESS = "/api/v1/savings"
 
 
@@ -51,7 +54,8 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Iterator[Shop]:
     tenants.create_owner(elsewhere, "bob", "x" * 12)
     like = Traffic(models=("gpt-4o",), feature=BAD, error_ratio=0.4)
     calls = drifting.calls(NOW - timedelta(days=2), NOW, 80, 1, like)
-    drifting.store(project.pk, [replace(one, service="=cmd()") for one in calls])
+    unwatched = {"user_id": "", "session_id": "", "is_streamed": False, "tool_call_count": 0}
+    drifting.store(project.pk, [replace(one, service=FORMULA, **unwatched) for one in calls])
     savings.request(project.pk, "ada")
     look_for_savings()
     yield Shop(project, other)
@@ -90,6 +94,8 @@ def test_the_same_findings_come_as_a_spreadsheet_in_which_nothing_is_a_formula(s
     head, *rows = list(csv.reader(io.StringIO(answer.content.decode())))
     assert head[0] == "usd_per_month" and len(rows) == len(read(client)["findings"])
     assert not any(cell.startswith(("=", "+", "@")) for row in rows for cell in row)
+    subjects = {row[head.index("kind")]: row[head.index("subject")] for row in rows}
+    assert subjects["batch"] == f"'{FORMULA}"
     assert client_of("vera").get(f"{ADDRESS}?project=shop&as=csv").content == answer.content
 
 
@@ -129,7 +135,10 @@ def test_the_calls_behind_a_finding_are_listed_where_its_link_leads(shop: Shop) 
     page = client_of("ada").get("/p/shop/savings")
     shown = page.context["found"]
     assert shown
+    assert {bool(one.finding["where"]) for one in shown} == {True, False}
     for one in shown:
+        label = "Calls behind it" if one.finding["where"] else "All calls looked at"
+        assert f'<a href="{escape(one.calls_href)}">{label}<' in page.content.decode()
         listed = client_of("ada").get(one.calls_href)
         assert listed.status_code == 200, one.calls_href
         assert "/traces/" in listed.content.decode(), one.calls_href

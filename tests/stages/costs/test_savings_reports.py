@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from celery.exceptions import SoftTimeLimitExceeded
 
 from kit import drifting
 from kit.calls import content_of
@@ -125,6 +126,45 @@ def test_a_worker_that_lost_its_lease_writes_nothing_and_three_deaths_put_a_repo
     report = SavingsReport.objects.get(project=project)
     assert (report.state, report.calls) == ("quarantined", 0) and "3 workers died" in report.error
     assert savings.request(project.pk, "ada").state == "queued"
+
+
+def test_a_look_ends_before_its_lease_does() -> None:
+    limits = (look_for_savings.soft_time_limit, look_for_savings.time_limit)
+    assert 0 < limits[0] < limits[1] < savings.LEASE.total_seconds()
+
+
+def raised(error: Exception) -> Callable[..., savings.Made]:
+    def look(*_given: object) -> savings.Made:
+        raise error
+
+    return look
+
+
+def test_a_look_that_takes_too_long_says_so_and_is_put_aside_after_three(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    savings.request(project.pk, "ada")
+    monkeypatch.setattr(looking, "look", raised(SoftTimeLimitExceeded()))
+    for state in ("queued", "queued", "quarantined"):
+        look_for_savings()
+        report = SavingsReport.objects.get(project=project)
+        assert (report.state, report.error) == (state, "looking at the calls took longer than 12 minutes")
+
+
+def test_a_report_that_came_after_its_lease_is_dropped_and_told_in_the_log(
+    project: Project, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def late(project_id: int, now: datetime) -> savings.Made:
+        monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(hours=1))
+        assert savings.claim() is not None
+        return savings.Made(now, now, 7, 7, {})
+
+    savings.request(project.pk, "ada")
+    monkeypatch.setattr(looking, "look", late)
+    look_for_savings()
+    report = SavingsReport.objects.get(project=project)
+    assert (report.state, report.attempts, report.calls) == ("running", 2, 0)
+    assert f"savings of project {project.pk} took longer than the lease" in caplog.text
 
 
 def test_failed_calls_are_found_with_the_calls_behind_them(project: Project) -> None:

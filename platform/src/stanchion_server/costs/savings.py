@@ -15,6 +15,7 @@ from stanchion_server.kernel import clock
 from stanchion_server.tenants.models import Project
 
 LEASE = timedelta(minutes=15)
+"""Longer than a worker may take (`routes.savings`)."""
 MAX_ATTEMPTS = 3
 NIGHT = timedelta(hours=2, minutes=30)
 """After midnight UTC."""

@@ -58,6 +58,7 @@ _EQUAL = (
 _SHARED = (
     "The newest 10,000 answers are kept, each for 7 days; models serve each other's answers within a feature.",
     "An answer may be the one of somebody else: questions about a person's own things must be kept out of a cache.",
+    "Which calls would have been served is not listed: the link leads to all calls of the time looked at.",
 )
 
 

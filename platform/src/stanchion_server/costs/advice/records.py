@@ -84,7 +84,7 @@ class Graded:
 class Finding:
     """One way to spend less. `usd` is saved of `spend_usd`, both in the time looked at; `seconds` that people or jobs
     would have waited less, None where that is not known. `calls` are those it would change. `where` are parameters of
-    the calls list that lead to them and their neighbours."""
+    the calls list that lead to them and their neighbours; none lead to all calls that were looked at."""
 
     kind: str
     feature: str

@@ -24,7 +24,8 @@ COLUMNS = ("usd_per_month", "usd", "spend_usd", "seconds", "calls", "confidence"
 @dataclass(frozen=True, slots=True)
 class FindingView:
     """`usd` is saved of `spend_usd` in the time looked at, `usd_per_month` in 30 days like it; `seconds` is waiting
-    saved there, null where it is not known. `where` are parameters of the calls page."""
+    saved there, null where it is not known. `where` are parameters of the calls page; empty for caches, whose served
+    calls are not listed: the link then leads to all calls of the time looked at."""
 
     id: str
     kind: str
