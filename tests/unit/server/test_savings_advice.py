@@ -158,6 +158,22 @@ def test_examples_are_no_history_even_where_they_are_answered_alike() -> None:
     assert looked_at(pairs) == []
 
 
+def test_a_session_with_several_conversations_is_one_session() -> None:
+    other = PromptName("other", "1")
+    some = sessions(5, count=4)
+    assert looked_at([*some, *((replace(call, prompt=other), content) for call, content in some)]) == []
+
+
+def test_of_many_choices_the_first_few_are_remembered() -> None:
+    conversations = history.Conversations()
+    call = replace(CALL, session_id="s")
+    choices = [said("assistant", f"choice {number}") for number in range(history.MOST_CHOICES + 1)]
+    assert conversations.carried(call, {"input": [said("user", "?")], "output": choices}) is None
+    for choice, is_known in ((choices[-2], True), (choices[-1], False)):
+        told = [said("user", "?"), choice, said("user", "and?")]
+        assert (conversations.carried(call, {"input": told}) is not None) == is_known
+
+
 def test_what_is_sent_beside_texts_is_never_taken_for_history() -> None:
     picture = {"role": "user", "parts": [{"type": "media"}]}
     assert (

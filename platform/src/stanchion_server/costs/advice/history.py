@@ -15,6 +15,8 @@ from stanchion_server.kernel.ids import digest64
 
 KEPT_EXCHANGES = 2
 FEWEST_SESSIONS = 5
+MOST_CHOICES = 8
+"""Answers of one call that are remembered: its choices, of which the conversation goes on with one."""
 
 Group = tuple[str, str, ModelName, PromptName]
 """Feature, session, model and prompt: calls of one session with another purpose are another conversation."""
@@ -46,7 +48,8 @@ class Conversations:
         spoken = {place: _digest(one) for place, one in enumerate(told) if one.get("role") == "assistant"}
         repeated = next((place for place, digest in spoken.items() if digest in answers), None)
         # A short answer may be that of an example, which stands in the first input already.
-        given = {_digest(one) for one in content.get("output") or () if _words(one)}
+        choices = (content.get("output") or ())[:MOST_CHOICES]
+        given = {_digest(one) for one in choices if _words(one)}
         answers.update(given - set(spoken.values()))
         return None if repeated is None else _measured(content, repeated)
 
@@ -114,7 +117,7 @@ def find(
     found = [
         _finding(feature, len(groups), [turn for some in groups.values() for turn in some], tariffs)
         for feature, groups in by_feature.items()
-        if len(groups) >= FEWEST_SESSIONS
+        if len({session for _feature, session, _model, _prompt in groups}) >= FEWEST_SESSIONS
     ]
     return [finding for finding in found if finding is not None]
 
