@@ -50,6 +50,7 @@ def test_a_silent_agent_is_seen_and_its_card_looked_at(signed_in, shop, scheme) 
     page.emulate_media(color_scheme=scheme)
     page.goto(shop.page("gpus"))
     expect(page.get_by_role("alert")).to_contain_text("No word from the agent on gpu-1")
+    expect(page.get_by_text("Several machines seem to send as gpu-1")).to_be_visible()
     expect(page.locator(".uplot").first).to_be_visible()
     assert complaints_of_axe(page) == []
     keep_picture(page, f"gpus-{scheme}")

@@ -17,7 +17,7 @@ from django.test import Client
 from kit import fleet, traffic
 from kit.stored import deliver
 from stanchion_server.costs.models import Deployment
-from stanchion_server.gpu.models import GpuAgent, GpuDevice
+from stanchion_server.gpu.models import GpuAgent, GpuDevice, GpuWindow
 from stanchion_server.kernel import clock
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
@@ -143,7 +143,7 @@ def test_cards_and_their_agents_are_listed_with_silence_as_a_number(shop: Shop) 
     assert card["card"]["hw_id"] == shop.card.hw_id
     assert card["utilization_ratio"] == 0.5
     (agent,) = found["agents"]
-    assert (agent["silent_s"], agent["is_stale"]) == (300, True)
+    assert (agent["silent_s"], agent["is_stale"], found["shared_hosts"]) == (300, True, [])
     assert not get(api(shop.project), "gpus", stale_after_s="301").json()["agents"][0]["is_stale"]
 
 
@@ -200,7 +200,7 @@ def test_strangers_find_nothing(shop: Shop) -> None:
         assert get(theirs, path).json() == {"items": []}
         assert get(client_of("bob"), path, project=shop.project.slug).status_code == 404
         assert Client().get(f"/api/v1/{path}").status_code == 401
-    assert get(theirs, "gpus").json() == {"items": [], "agents": []}
+    assert get(theirs, "gpus").json() == {"items": [], "agents": [], "shared_hosts": []}
 
 
 def addresses(shop: Shop) -> list[str]:
@@ -256,6 +256,41 @@ def test_a_card_that_has_just_spoken_is_not_called_silent(shop: Shop) -> None:
     page = client_of("ada").get("/p/shop/gpus").content.decode()
     assert "silent</span>" not in page
     assert "1 of 1" in page
+
+
+def test_power_now_is_that_of_cards_heard_lately_and_says_how_many_are_left_out(shop: Shop) -> None:
+    fleet.send(
+        shop.project.pk,
+        [fleet.sample(NOW - timedelta(minutes=minutes), card, watts=watts)
+         for minutes in range(12, 5, -1) for card, watts in (("GPU-live", 70.0), ("GPU-dead", 300.0))],
+    )  # fmt: skip
+    fleet.settle()
+    fleet.send(shop.project.pk, [fleet.sample(NOW - timedelta(seconds=9), "GPU-live", watts=70.0)])
+    page = " ".join(client_of("ada").get("/p/shop/gpus").content.decode().split())
+    assert "70 W" in page and "370 W" not in page
+    assert "of 1 card, 2 silent left out" in page
+
+
+def test_a_card_off_the_bus_is_called_failed_and_errors_of_the_whole_range_are_told(shop: Shop) -> None:
+    windows = GpuWindow.objects.filter(device=shop.card).order_by("start")
+    GpuWindow.objects.filter(pk=windows[0].pk).update(errors={"xid.79": 2}, throttled_s={"software_thermal": 90})
+    GpuWindow.objects.filter(pk=windows[1].pk).update(errors={"xid.79": 1})
+    ada = client_of("ada")
+    told = " ".join(ada.get(f"/p/shop/gpus/{shop.card.pk}").content.decode().split())
+    assert "3 xid.79<" in told
+    assert "software thermal for" in told
+    fleet.send(shop.project.pk, [fleet.sample(NOW - timedelta(seconds=9), shop.card.hw_id)])
+    assert "failed</span>" not in ada.get("/p/shop/gpus").content.decode()
+    windows.update(state="failed", utilization_ratio=None)
+    assert "failed</span>" in ada.get("/p/shop/gpus").content.decode()
+
+
+def test_an_hour_that_waits_is_told_also_where_the_range_ends_with_it(shop: Shop) -> None:
+    deliver(shop.project.pk, fleet.served(TEN + timedelta(minutes=20), 9))
+    traffic.settle_all(NOW)
+    span = {"from": f"{TEN:%Y-%m-%dT%H:%M}", "to": f"{TEN + timedelta(hours=1):%Y-%m-%dT%H:%M}"}
+    page = " ".join(client_of("ada").get("/p/shop/hosting", span).content.decode().split())
+    assert "1 hour of this range waits to be split" in page
 
 
 def test_a_range_without_anything_and_a_project_without_cards_have_pages(shop: Shop) -> None:

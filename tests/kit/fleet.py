@@ -11,7 +11,8 @@ from typing import Any
 from kit import otlp
 from kit.calls import call, trace
 from stanchion_server.costs import deployments
-from stanchion_server.costs.models import Deployment
+from stanchion_server.costs.allocation import IDLE, USE
+from stanchion_server.costs.models import Allocation, AllocationLine, Deployment
 from stanchion_server.ingest.records import CallRecord
 from stanchion_server.routes import gpu_cost, telemetry
 from stanchion_server.tenants.models import Project
@@ -87,6 +88,38 @@ def deployment(project: Project, at: datetime, **values: Any) -> Deployment:
         "usd_per_kwh": Decimal("0.2"), "pue": Decimal("1.5"), "grid_g_per_kwh": Decimal(400),
     }  # fmt: skip
     return deployments.add(project, {**given, **values}, "ada")
+
+
+def idle_nights(project: Project, end: datetime, days: int = 15, name: str = "llama", **parts: str) -> Deployment:
+    """Closed hours of three cards at $1, each with $0.03 of electricity for 300 Wh: a fifth busy by day, for features
+    in these parts, and idle from 22 to 6 UTC."""
+    row = deployment(project, end - timedelta(days=days), name=name, count=3)
+    starts = [row.effective_from + timedelta(hours=number) for number in range(days * 24)]
+    made = Allocation.objects.bulk_create([_closed(row, start) for start in starts])
+    lines = [_line(one, IDLE, "", 1 - one.busy_ratio) for one in made]
+    lines += [
+        _line(one, USE, name, one.busy_ratio * float(part)) for one in made if one.busy_ratio
+        for name, part in parts.items()
+    ]  # fmt: skip
+    AllocationLine.objects.bulk_create(lines)
+    return row
+
+
+def _closed(row: Deployment, start: datetime) -> Allocation:
+    return Allocation(
+        project=row.project, deployment=row, hour=start, revision=1, method="measured", cost_usd=Decimal(3),
+        energy_usd=Decimal("0.03"), energy_wh=Decimal(300), energy_method="counter", gpu_hours=Decimal(3), gpus_seen=3,
+        busy_ratio=0.2 if 6 <= start.hour < 22 else 0.0, covered_ratio=1.0, calls=0, untokened_calls=0, input_tokens=0,
+        output_tokens=0,
+    )  # fmt: skip
+
+
+def _line(one: Allocation, kind: str, feature: str, ratio: float) -> AllocationLine:
+    part = Decimal(repr(round(ratio, 6)))
+    return AllocationLine(
+        project=one.project, allocation=one, hour=one.hour, kind=kind, feature=feature, model="", user_id="", calls=0,
+        input_tokens=0, output_tokens=0, cost_usd=3 * part, energy_usd=Decimal("0.03") * part, energy_wh=300 * part,
+    )  # fmt: skip
 
 
 def settle() -> None:

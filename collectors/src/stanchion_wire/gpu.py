@@ -76,7 +76,7 @@ THROTTLE_REASONS: Final = {
 }
 
 # A serving engine, by ENGINE and ENGINE_ENDPOINT.
-ENGINE: Final = "stanchion.engine.name"  # vllm | tgi | triton | djl | sglang | llama.cpp
+ENGINE: Final = "stanchion.engine.name"  # vllm | tgi | triton | trtllm | djl | sglang | llama.cpp
 ENGINE_ENDPOINT: Final = "stanchion.engine.endpoint"  # host:port
 ENGINE_MODEL: Final = "gen_ai.request.model"
 TENSOR_PARALLEL: Final = "stanchion.engine.tensor_parallel"  # cards that hold one copy, where its command line says

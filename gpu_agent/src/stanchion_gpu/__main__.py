@@ -53,8 +53,9 @@ def tell(text: str) -> None:
 
 
 def say(text: str) -> None:
-    """One line of the log; journald and Kubernetes put the time before it."""
-    sys.stderr.write(f"stanchion-gpu-agent: {text}\n")
+    """One line of the log, whatever a door or a driver said; journald and Kubernetes put the time before it."""
+    line = "".join(letter if letter.isprintable() else " " for letter in text)
+    sys.stderr.write(f"stanchion-gpu-agent: {line}\n")
 
 
 def _parser() -> argparse.ArgumentParser:

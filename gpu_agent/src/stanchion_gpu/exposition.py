@@ -31,14 +31,15 @@ class Series:
     value: float
 
 
-def parse(text: str, is_wanted: Callable[[str], bool]) -> tuple[list[Series], int]:
-    """The series whose line `is_wanted`, and how many such lines could not be read."""
+def parse(text: str, is_wanted: Callable[[str], bool], most: int) -> tuple[list[Series], int]:
+    """The first `most` series whose line `is_wanted`, and how many such lines could not be read or came after them."""
     found: list[Series] = []
     unread = 0
     for line in text.split("\n"):
         if not line or line[0] == "#" or not is_wanted(line):
             continue
-        series = _series(line.rstrip("\r")) if len(line) <= MOST_LINE_CHARACTERS else None
+        is_short = len(line) <= MOST_LINE_CHARACTERS and len(found) < most
+        series = _series(line.rstrip("\r")) if is_short else None
         if series is None:
             unread += 1
         else:

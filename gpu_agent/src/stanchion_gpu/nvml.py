@@ -27,6 +27,10 @@ PROCESSES_EVERY = 5
 
 LOOK_AGAIN_S = 30.0
 
+# nvml.h: a card's NVLink counters are those of the link in `scopeId`, and of all links together with this. Without one
+# pynvml asks for link 0.
+ALL_LINKS = 0xFFFF_FFFF
+
 _GONE = (
     pynvml.NVML_ERROR_GPU_IS_LOST,
     pynvml.NVML_ERROR_GPU_NOT_FOUND,
@@ -41,6 +45,9 @@ _NEVER = (
     pynvml.NVML_ERROR_INVALID_ARGUMENT,
     pynvml.NVML_ERROR_ARGUMENT_VERSION_MISMATCH,
 )
+# An answer: there is nothing to tell. Of processes that did nothing lately drivers say "not found", and pynvml makes an
+# error of a success with an empty list.
+_EMPTY = (pynvml.NVML_SUCCESS, pynvml.NVML_ERROR_NOT_FOUND, pynvml.NVML_ERROR_NO_DATA)
 
 
 class NoDriver(Exception):
@@ -151,7 +158,7 @@ class Device:
             self._kept["reset"] = True
         elif code in _NEVER:
             self._unsupported.add(key)
-        else:
+        elif code not in _EMPTY:
             self.errors += 1
 
     def _number(self, function: str, *arguments: Any) -> int | None:
@@ -200,18 +207,18 @@ class Device:
         return scaled(self._seldom("nvmlDeviceGetPcieThroughput", way), 1 / MIB_PER_KIB)
 
     def _nvlink(self) -> tuple[int | None, int | None]:
-        sent = self._field(pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX)
-        received = self._field(pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX)
+        sent = self._field(pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_TX, ALL_LINKS)
+        received = self._field(pynvml.NVML_FI_DEV_NVLINK_THROUGHPUT_DATA_RX, ALL_LINKS)
         return (
             None if sent is None else int(sent) * MIB_PER_KIB,
             None if received is None else int(received) * MIB_PER_KIB,
         )
 
-    def _field(self, field: int) -> float | None:
+    def _field(self, field: int, scope: int = 0) -> float | None:
         key = f"field {field}"
         if key in self._unsupported:
             return None
-        values = self._ask("nvmlDeviceGetFieldValues", (field,))
+        values = self._ask("nvmlDeviceGetFieldValues", ((field, scope),))
         if values is None:
             return None
         if values[0].nvmlReturn != pynvml.NVML_SUCCESS:
@@ -240,7 +247,8 @@ class Device:
         if not samples:
             return {}
         self._kept["seen_us"] = max(one.timeStamp for one in samples)
-        return {one.pid: one.smUtil / 100 for one in samples if one.smUtil <= 100}
+        oldest_first = sorted(samples, key=lambda one: one.timeStamp)
+        return {one.pid: one.smUtil / 100 for one in oldest_first if one.smUtil <= 100}
 
 
 class Reader:

@@ -38,6 +38,7 @@ _ENGINES = (
     ("sglang", ("sglang",)),
     ("tgi", ("text-generation-launcher", "text-generation-server", "text-generation-router")),
     ("triton", ("tritonserver",)),
+    ("trtllm", ("trtllm-serve",)),
     ("djl", ("djl_serving", "djl-serving", "djl_python", "ai.djl.")),
     ("llama.cpp", ("llama-server", "llama_cpp")),
 )

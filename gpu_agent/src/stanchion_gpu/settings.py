@@ -24,6 +24,7 @@ LABEL_KEYS = {
 JOB_KINDS = ("serve", "train")
 # What Kubernetes puts beside our settings when there is a Service named "stanchion-gpu-…".
 _SERVICE_LINK = re.compile(r"_(?:SERVICE_HOST|SERVICE_PORT(?:_\w+)?|PORT(?:_\d+_(?:TCP|UDP|SCTP)(?:_\w+)?)?)$")
+_HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, 5.6.2
 DEFAULT_SPOOL = Path("/var/lib/stanchion-gpu-agent")
 
 
@@ -106,10 +107,7 @@ def _variables(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _checked(settings: Settings) -> Settings:
-    if settings.endpoint is not None:
-        parts = urlsplit(settings.endpoint)
-        if parts.scheme not in ("http", "https") or not parts.hostname:
-            raise WrongSetting(f"endpoint is {settings.endpoint!r}; write http://host:port or https://host")
+    _check_addresses(settings)
     for name, least, most in (("sample_s", 0.1, 60), ("export_s", 1, 600), ("timeout_s", 0.5, 60)):
         value = getattr(settings, name)
         if not least <= value <= most:
@@ -118,16 +116,40 @@ def _checked(settings: Settings) -> Settings:
         raise WrongSetting(f"export_s is {settings.export_s}, less than sample_s, {settings.sample_s}")
     if settings.spool_bytes < 0:
         raise WrongSetting(f"spool_bytes is {settings.spool_bytes}; write 0 (keep nothing on disk) or more")
+    if settings.source not in ("auto", "nvml", "nvidia-smi"):
+        raise WrongSetting(f"source is {settings.source!r}; write auto, nvml or nvidia-smi")
+    _check_headers(settings)
+    return settings
+
+
+def _check_addresses(settings: Settings) -> None:
+    if settings.endpoint is not None:
+        parts = urlsplit(settings.endpoint)
+        if "@" in parts.netloc:  # not shown: it may hold a password
+            raise WrongSetting("endpoint holds a user name; write http://host:port, and credentials as headers")
+        if parts.scheme not in ("http", "https") or not parts.hostname or not _has_port(settings.endpoint):
+            raise WrongSetting(f"endpoint is {settings.endpoint!r}; write http://host:port or https://host")
     if settings.prometheus:
         host, _, port = settings.prometheus.rpartition(":")
         if not host or not port.isdecimal() or int(port) > 65535:
             raise WrongSetting(f"prometheus is {settings.prometheus!r}; write host:port, as 127.0.0.1:9400")
+
+
+def _check_headers(settings: Settings) -> None:
+    for header in settings.headers:
+        if not _HEADER.fullmatch(header):
+            raise WrongSetting(f"headers: {header[:40]!r} is no name of a header; write letters, digits and dashes")
     for header, content in (("api_key", settings.api_key), *settings.headers.items()):
         if not (content.isascii() and content.isprintable()):
             raise WrongSetting(f"{header} holds a line break or a letter that no header can carry")
-    if settings.source not in ("auto", "nvml", "nvidia-smi"):
-        raise WrongSetting(f"source is {settings.source!r}; write auto, nvml or nvidia-smi")
-    return settings
+
+
+def _has_port(endpoint: str) -> bool:
+    """Whether its port, if any, is one."""
+    try:
+        return urlsplit(endpoint).port != 0
+    except ValueError:
+        return False
 
 
 def _text(name: str, value: Any) -> Any:
@@ -146,7 +168,7 @@ def _number(name: str, value: Any) -> float:
 def _bytes(name: str, value: Any) -> int:
     try:
         return int(value)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise WrongSetting(f"{name} is {value!r}; write a number of bytes") from error
 
 

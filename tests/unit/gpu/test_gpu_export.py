@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import socket
 import threading
 from pathlib import Path
@@ -90,3 +91,26 @@ def test_while_a_door_stalls_requests_go_to_disk_and_not_only_to_memory(tmp_path
         assert sender.close(within_s=5.0)
     assert len(list((tmp_path / "spool").glob("*.gz"))) == export.FEW + 2
     assert sender.dropped_points == 0
+
+
+def test_what_cannot_be_read_of_the_spool_is_counted_and_holds_up_nothing(tmp_path: Path) -> None:
+    whole = gzip.compress(b"a request")
+    (tmp_path / "00000000000000000001-5.gz").write_bytes(b"")
+    (tmp_path / "00000000000000000002-7.gz").write_bytes(whole[:-3])
+    (tmp_path / "00000000000000000003-2.gz").mkdir()
+    (tmp_path / "00000000000000000004-9.gz").write_bytes(whole)
+    dropped: list[int] = []
+    spool = export.Spool(tmp_path, 10**6, dropped.append)
+    parcel = spool.oldest()
+    assert parcel is not None
+    assert (parcel.body, parcel.points, dropped) == (whole, 9, [5, 7, 2])
+
+
+def test_what_another_process_took_from_the_spool_is_not_counted_as_lost(tmp_path: Path) -> None:
+    dropped: list[int] = []
+    spool = export.Spool(tmp_path, 10**6, dropped.append)
+    parcel = export.Parcel(gzip.compress(b"a request"), 3)
+    assert spool.put(parcel)
+    assert parcel.file is not None
+    parcel.file.unlink()
+    assert (spool.oldest(), spool.bytes, dropped) == (None, 0, [])

@@ -14,7 +14,7 @@ from stanchion_gpu.exposition import Series
 
 
 def parsed(text: str) -> tuple[list[Series], int]:
-    return exposition.parse(text, lambda _line: True)
+    return exposition.parse(text, lambda _line: True, most=1000)
 
 
 @pytest.mark.parametrize(
@@ -65,3 +65,8 @@ def test_the_reference_parser_reads_the_same(name: str, labels: dict[str, str], 
 def test_no_text_hurts(text: str) -> None:
     found, unread = parsed(text)
     assert len(found) + unread <= text.count("\n") + 1
+
+
+def test_only_so_many_series_are_read_and_the_rest_is_told() -> None:
+    found, unread = exposition.parse("a 1\n" * 5, lambda _line: True, most=3)
+    assert (len(found), unread) == (3, 2)

@@ -211,3 +211,22 @@ def test_processes_of_a_split_card_are_listed_once_with_its_instances(library: P
     (found,) = read(library)
     assert found["GPU-5"]["processes"] is None
     assert found["MIG-5-0"]["processes"] == []
+
+
+@pytest.mark.slow
+def test_processes_that_did_nothing_lately_are_no_failed_readings(library: Path) -> None:
+    code = """
+from stanchion_gpu import nvml
+reader = nvml.Reader()
+samples = [reader.read()[0] for _ in range(6)][-1]
+print(reader.errors, samples.processes[0].utilization_ratio)
+"""
+    assert nvml_stub.python(code, library).split() == ["0", "None"]
+
+
+@pytest.mark.slow
+def test_of_a_processs_shares_the_newest_counts(library: Path, tmp_path: Path) -> None:
+    control = tmp_path / "control"
+    control.write_text("busy")
+    (found,) = read(library, STUB_CONTROL=str(control))
+    assert [one["utilization_ratio"] for one in found["GPU-0"]["processes"]] == [0.6, None]

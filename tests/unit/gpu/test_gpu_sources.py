@@ -1,19 +1,14 @@
-"""nvidia-smi's text, processes of a made-up /proc, engines' texts, settings."""
+"""nvidia-smi's text, processes of a made-up /proc, settings."""
 
 from __future__ import annotations
 
 import os
-import socket
-import threading
 from pathlib import Path
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
-from kit.raw_server import answering
-from stanchion_gpu import engines, meters, points, processes, settings, smi, sources
-from stanchion_gpu.records import Card, GpuProcess, Histogram, Sample, State
+from stanchion_gpu import meters, points, processes, settings, smi, sources
+from stanchion_gpu.records import Card, GpuProcess, Sample, State
 from stanchion_wire import gpu
 
 T4 = "0, GPU-77, Tesla T4, 470.57.02, 15109, {used}, 0, 0, 25.42, 70.00, 26, 300, 300, 405, P0\n"
@@ -189,167 +184,6 @@ def test_listening_ports_are_those_of_the_process(tmp_path: Path) -> None:
     assert processes.listening_ports([5, 6], tmp_path) == {5: [8000]}
 
 
-VLLM = """
-# TYPE vllm:num_requests_running gauge
-vllm:num_requests_running{engine="0",model_name="meta/llama"} 3.0
-vllm:num_requests_running{engine="1",model_name="meta/llama"} 2.0
-vllm:num_requests_waiting{engine="0",model_name="meta/llama"} 7.0
-vllm:kv_cache_usage_perc{engine="0",model_name="meta/llama"} 0.25
-vllm:kv_cache_usage_perc{engine="1",model_name="meta/llama"} 0.75
-vllm:num_preemptions_total{engine="0",model_name="meta/llama"} 4.0
-vllm:prefix_cache_queries_total{engine="0",model_name="meta/llama"} 1000.0
-vllm:prefix_cache_hits_total{engine="0",model_name="meta/llama"} 400.0
-vllm:prompt_tokens_total{engine="0",model_name="meta/llama"} 9000.0
-vllm:generation_tokens_total{engine="0",model_name="meta/llama"} 1200.0
-vllm:request_success_total{engine="0",finished_reason="stop",model_name="meta/llama"} 10.0
-vllm:request_success_total{engine="0",finished_reason="length",model_name="meta/llama"} 2.0
-vllm:time_to_first_token_seconds_bucket{le="0.1",model_name="meta/llama"} 5.0
-vllm:time_to_first_token_seconds_bucket{le="1.0",model_name="meta/llama"} 9.0
-vllm:time_to_first_token_seconds_bucket{le="+Inf",model_name="meta/llama"} 12.0
-vllm:time_to_first_token_seconds_sum{model_name="meta/llama"} 8.5
-vllm:e2e_request_latency_seconds_sum{model_name="meta/llama"} 99.0
-"""
-
-
-def test_a_vllm_of_two_ranks_is_added_up_and_its_fullest_cache_counts() -> None:
-    found = engines.parse("vllm", "h:8000", VLLM)
-    assert (found.is_up, found.model) == (True, "meta/llama")
-    assert found.gauges == {gpu.RUNNING: 5, gpu.WAITING: 7, gpu.KV_CACHE_USE: 0.75}
-    assert found.counters == {
-        gpu.PREEMPTIONS: 4,
-        gpu.PREFIX_QUERIES: 1000,
-        gpu.PREFIX_HITS: 400,
-        gpu.PROMPT_TOKENS: 9000,
-        gpu.GENERATED_TOKENS: 1200,
-        gpu.REQUESTS: 12,
-    }
-    assert found.histograms == {gpu.TTFT: Histogram((0.1, 1.0), (5, 4, 3), 8.5)}
-
-
-OTHERS = {
-    "sglang": (
-        (
-            'sglang:num_running_reqs{model_name="m"} 1\nsglang:num_queue_reqs{model_name="m"} 2\n'
-            'sglang:token_usage{model_name="m"} 0.28\nsglang:cache_hit_rate{model_name="m"} 0.5\n'
-        ),
-        {gpu.RUNNING: 1, gpu.WAITING: 2, gpu.KV_CACHE_USE: 0.28, gpu.PREFIX_HIT_RATE: 0.5},
-    ),
-    "tgi": ("tgi_queue_size 4\ntgi_batch_current_size 8\n", {gpu.WAITING: 4, gpu.BATCH_SIZE: 8}),
-    "triton": (
-        (
-            'nv_trt_llm_request_metrics{model="m",request_type="active",version="1"} 3\n'
-            'nv_trt_llm_request_metrics{model="m",request_type="waiting",version="1"} 5\n'
-            'nv_trt_llm_request_metrics{model="m",request_type="max",version="1"} 512\n'
-            'nv_trt_llm_kv_cache_block_metrics{kv_cache_block_type="fraction",model="m",version="1"} 0.4\n'
-        ),
-        {gpu.RUNNING: 3, gpu.WAITING: 5, gpu.KV_CACHE_USE: 0.4},
-    ),
-    "llama.cpp": (
-        "llamacpp:requests_processing 1\nllamacpp:requests_deferred 0\nllamacpp:kv_cache_usage_ratio 0.1\n",
-        {gpu.RUNNING: 1, gpu.WAITING: 0, gpu.KV_CACHE_USE: 0.1},
-    ),
-    "djl": ('vllm:num_requests_running{model_name="m"} 6\n', {gpu.RUNNING: 6}),
-}
-
-
-@pytest.mark.parametrize("engine", OTHERS)
-def test_each_engines_gauges_come_out_under_our_names(engine: str) -> None:
-    text, expected = OTHERS[engine]
-    found = engines.parse(engine, "h:1", text)
-    assert (found.is_up, found.gauges) == (True, expected)
-
-
-@pytest.mark.parametrize("text", ["", "<html>login</html>", "vllm:num_requests_running{ 3", "\x00\xff" * 50])
-def test_what_is_no_metrics_text_is_an_engine_that_is_not_up(text: str) -> None:
-    found = engines.parse("vllm", "h:1", text)
-    assert not found.is_up
-    assert found.reason
-
-
-def test_one_broken_line_costs_that_line_and_no_other() -> None:
-    found = engines.parse("vllm", "h:1", "vllm:num_requests_running{oops 3\nvllm:num_requests_waiting 2\n")
-    assert (found.is_up, found.gauges, found.reason) == (True, {gpu.WAITING: 2}, "1 lines left out")
-
-
-@pytest.mark.parametrize("value", ["NaN", "+Inf", "1e300", "-1e19"])
-def test_a_value_that_cannot_be_is_not_known(value: str) -> None:
-    text = f"vllm:num_requests_running {value}\nvllm:num_requests_waiting 1\nvllm:prompt_tokens_total {value}\n"
-    found = engines.parse("vllm", "h:1", text)
-    assert (found.gauges, found.counters) == ({gpu.WAITING: 1}, {})
-
-
-def test_a_caches_capacity_is_blocks_times_their_size_over_all_ranks() -> None:
-    line = 'vllm:cache_config_info{{block_size="16",engine="{0}",num_gpu_blocks="{1}"}} 1\n'
-    assert engines.parse("vllm", "h:1", line.format(0, 573) + line.format(1, 27)).gauges == {
-        gpu.KV_CACHE_CAPACITY: 9600
-    }
-    assert engines.parse("vllm", "h:1", line.format(0, 573) + line.format(1, "None")).gauges == {}
-    assert engines.parse("vllm", "h:1", line.format(0, "9" * 5000)).gauges == {}
-
-
-def test_tritons_blocks_are_tokens_of_each_model() -> None:
-    line = 'nv_trt_llm_kv_cache_block_metrics{{kv_cache_block_type="{}",model="{}",version="1"}} {}\n'
-    text = "".join(
-        line.format(kind, model, value)
-        for model, size in (("a", 64), ("b", 32))
-        for kind, value in (("tokens_per", size), ("used", 10), ("max", 100))
-    )
-    assert engines.parse("triton", "h:1", text).gauges == {
-        gpu.KV_CACHE_TOKENS: 10 * 64 + 10 * 32,
-        gpu.KV_CACHE_CAPACITY: 100 * 64 + 100 * 32,
-    }
-
-
-@given(st.text(max_size=300))
-def test_no_text_of_an_engine_hurts(text: str) -> None:
-    wild = f'vllm:num_requests_running{text}\nvllm:cache_config_info{{num_gpu_blocks="{text}",block_size="16"}} 1\n'
-    found = engines.parse("vllm", "h:1", wild + f'vllm:time_to_first_token_seconds_bucket{{le="{text}"}} 1')
-    points.request(points.Interval(1, 2, engines=(found,)), {})
-
-
-def test_an_engine_that_is_away_is_not_up_and_says_why() -> None:
-    found = engines.read("vllm", "127.0.0.1:9")
-    assert (found.is_up, found.reason) == (False, "ConnectionRefusedError")
-
-
-@pytest.mark.parametrize(
-    ("answer", "said"),
-    [
-        (b"HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:9/\r\n\r\n", "HTTP 302"),
-        (b"HTTP/1.1 501 Not Implemented\r\n\r\n", "HTTP 501"),
-        (b"220 mail.example ESMTP\r\n", "BadStatusLine"),
-        (b"", "RemoteDisconnected"),
-    ],
-)
-def test_an_answer_that_is_no_reading_is_an_engine_that_is_not_up(answer: bytes, said: str) -> None:
-    with answering(lambda connection: connection.sendall(answer)) as endpoint:
-        found = engines.read("vllm", endpoint)
-    assert (found.is_up, found.reason) == (False, said)
-
-
-def test_an_engine_that_sends_a_byte_now_and_then_is_cut_off(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "WHOLE_S", 0.2)
-    ended = threading.Event()
-
-    def drip(connection: socket.socket) -> None:
-        connection.sendall(b"HTTP/1.1 200 OK\r\n\r\nvllm:num_requests_running ")
-        while not ended.wait(0.02):
-            connection.sendall(b"1")
-
-    with answering(drip) as endpoint:
-        found = engines.read("vllm", endpoint)
-        ended.set()
-    # What had come by then ends in half a line.
-    assert not found.gauges or found.gauges[gpu.RUNNING] > 0
-
-
-def test_an_answer_beyond_the_bound_loses_its_last_line(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(engines, "MOST_BYTES", 60)
-    body = b"vllm:num_requests_running 5\nvllm:num_requests_waiting 123456\n"
-    with answering(lambda connection: connection.sendall(b"HTTP/1.1 200 OK\r\n\r\n" + body)) as endpoint:
-        assert engines.read("vllm", endpoint).gauges == {gpu.RUNNING: 5}
-
-
 def test_settings_come_from_a_file_and_variables_go_before_it(tmp_path: Path) -> None:
     file = tmp_path / "agent.toml"
     file.write_text(
@@ -379,6 +213,9 @@ def test_settings_come_from_a_file_and_variables_go_before_it(tmp_path: Path) ->
         ("PROMETHEUS", "127.0.0.1:http", "prometheus is '127.0.0.1:http'; write host:port"),
         ("API_KEY", "a\nb", "api_key holds a line break"),
         ("HEADERS", "x-key=gehüpft", "x-key holds a line break or a letter that no header can carry"),
+        ("HEADERS", "x key=1", "headers: 'x key' is no name of a header"),
+        ("ENDPOINT", "http://host:99999", "endpoint is 'http://host:99999'; write http://host:port"),
+        ("ENDPOINT", "https://ada:secret@host", "endpoint holds a user name; write http://host:port"),
         ("LABELS", "job=play", "labels.job is 'play'; write serve or train"),
         ("COLOUR", "red", "unknown setting 'colour'; known are: "),
     ],
@@ -387,6 +224,19 @@ def test_a_wrong_setting_names_itself_and_what_to_write(name: str, value: str, s
     with pytest.raises(settings.WrongSetting) as raised:
         settings.read(None, {f"STANCHION_GPU_{name}": value})
     assert said in str(raised.value)
+
+
+def test_a_password_in_an_address_is_not_repeated() -> None:
+    with pytest.raises(settings.WrongSetting) as raised:
+        settings.read(None, {"STANCHION_ENDPOINT": "https://ada:secret@host"})
+    assert "secret" not in str(raised.value)
+
+
+def test_an_endless_number_of_bytes_is_a_wrong_setting(tmp_path: Path) -> None:
+    file = tmp_path / "agent.toml"
+    file.write_text("spool_bytes = inf")
+    with pytest.raises(settings.WrongSetting, match="spool_bytes is inf"):
+        settings.read(file, {})
 
 
 def test_labels_may_come_in_a_variable() -> None:

@@ -71,6 +71,32 @@ def test_a_counter_that_wraps_loses_what_it_had_and_nothing_else() -> None:
     assert found.energy_j == 300
 
 
+def test_a_clock_that_was_set_back_makes_no_energy_of_points_out_of_order() -> None:
+    before = [(10.0 * step, 5e8 + 3_000 * step) for step in range(1, 13)]
+    # Set back by a minute after the twelfth; the counter goes on.
+    after = [(10.0 * (step - 6) + 1, 5e8 + 3_000 * step) for step in range(13, 25)]
+    found = windows.device(joules(*before, *after), NOON)
+    assert found is not None
+    assert found.energy_j == 3_000 * 23
+
+
+def test_an_agent_that_began_anew_with_its_clock_set_back_gains_each_of_its_lives_once() -> None:
+    again = BOOT + timedelta(days=1)
+    before = [point(gpu.ENERGY, 10.0 * step, 5_000 + 30 * step) for step in range(1, 13)]
+    after = [point(gpu.ENERGY, 10.0 * step + 61, 30 * step, since=again) for step in range(1, 13)]
+    assert sum(rise.amount for rise in windows.rises([*before, *after])) == 30 * 11 + 30 * 12
+
+
+@given(st.lists(st.integers(0, 10**6), min_size=2, max_size=30), st.integers(0, 300))
+def test_points_out_of_order_gain_no_more_than_the_counter_did(steps: list[int], back_s: int) -> None:
+    at, total, readings = 0.0, 10**9, []
+    for number, gained in enumerate(steps):
+        at, total = at + 10 - (back_s if number == len(steps) // 2 else 0), total + gained
+        readings.append((at, total))
+    gained = sum(rise.amount for rise in windows.rises(joules(*readings)))
+    assert gained <= readings[-1][1] - readings[0][1]
+
+
 def test_across_a_silence_nothing_is_made_up() -> None:
     points = joules((60, 1_000), (60 + 660, 90_000), (60 + 720, 91_000))
     slot = windows.slot_of(points[-1].time)

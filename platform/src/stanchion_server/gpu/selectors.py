@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Literal
 
 from stanchion_server.gpu.models import GpuAgent, GpuDevice, GpuWindow
 from stanchion_server.traces.selectors import reading
@@ -11,6 +14,7 @@ from stanchion_server.traces.selectors import reading
 STALE_AFTER_S = 60.0
 """Six exports of our agent; collectors usually send every minute or more often."""
 MOST_LISTED = 1_000
+SENT_TOGETHER = timedelta(minutes=5)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +75,22 @@ def cards(project_id: int) -> tuple[Card, ...]:
     """By host and name."""
     rows = GpuDevice.objects.filter(project_id=project_id).order_by("host", "name", "hw_id")
     return tuple(_card(row) for row in rows[:MOST_LISTED])
+
+
+def shared_hosts(found: Iterable[Card]) -> tuple[str, ...]:
+    """Host names under which several machines seem to send: cards of one name there that were seen last within minutes
+    of the host's newest, as every machine numbers its own from gpu0 on. A card that took another's place is not one."""
+    by_host: dict[str, list[Card]] = defaultdict(list)
+    for one in found:
+        if one.name and not one.parent:
+            by_host[one.host].append(one)
+    return tuple(sorted(host for host, some in by_host.items() if _is_shared(some)))
+
+
+def _is_shared(some: Sequence[Card]) -> bool:
+    since = max(one.last_seen_at for one in some) - SENT_TOGETHER
+    names = [one.name for one in some if one.last_seen_at >= since]
+    return len(set(names)) < len(names)
 
 
 def cards_at(project_id: int, start: datetime, end: datetime) -> tuple[Card, ...]:
@@ -192,13 +212,24 @@ GROUP BY 1, 2 ORDER BY 2, 1 LIMIT %s
 
 def throttling(project_id: int, start: datetime, end: datetime) -> dict[int, dict[str, float]]:
     """Seconds slowed down by reason, of each card that was."""
+    return _summed("throttled_s", project_id, start, end)
+
+
+def errors(project_id: int, start: datetime, end: datetime) -> dict[int, dict[str, float]]:
+    """Errors by kind, of each card that had some."""
+    return _summed("errors", project_id, start, end)
+
+
+def _summed(
+    column: Literal["throttled_s", "errors"], project_id: int, start: datetime, end: datetime
+) -> dict[int, dict[str, float]]:
     found = reading.rows(
-        "SELECT device_id, key, sum(value::float8) FROM gpu_gpuwindow, jsonb_each_text(throttled_s)"
-        " WHERE project_id = %s AND start >= %s AND start < %s AND throttled_s <> '{}'"
-        " GROUP BY 1, 2 ORDER BY 1, 3 DESC",
+        f"SELECT device_id, key, sum(value::float8) FROM gpu_gpuwindow, jsonb_each_text({column})"  # noqa: S608 (ours)
+        f" WHERE project_id = %s AND start >= %s AND start < %s AND {column} <> '{{}}'"
+        " GROUP BY 1, 2 HAVING sum(value::float8) > 0 ORDER BY 1, 3 DESC",
         [project_id, start, end],
     )
     told: dict[int, dict[str, float]] = {}
-    for number, reason, seconds in found:
-        told.setdefault(number, {})[reason] = seconds
+    for number, key, total in found:
+        told.setdefault(number, {})[key] = total
     return told

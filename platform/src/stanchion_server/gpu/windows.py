@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from statistics import median
@@ -170,8 +170,10 @@ def engine(points: Sequence[Point], start: datetime) -> EngineWindow | None:
 def rises(points: Iterable[Point]) -> list[Rise]:
     """What counters gained between points at most LONGEST_GAP apart; the first point of a series gains nothing.
 
-    A counter that begins anew, by another start time or by falling, has gained what it stands at: what it had gained
-    before it was reset or wrapped is lost, never negative.
+    A counter that begins anew, by another start time or by falling below half, has gained what it stands at: what it
+    had gained before it was reset or wrapped is lost, never negative. One that falls by less is out of order:
+    the sender's clock was set back, and points of then and of now lie between each other. It gains again above its
+    largest value; taken for a reset it would gain all that it ever counted with each such pair.
     """
     found = []
     series: dict[int, list[Point]] = defaultdict(list)
@@ -181,16 +183,24 @@ def rises(points: Iterable[Point]) -> list[Rise]:
         ordered = sorted(each, key=lambda point: point.time)
         if ordered[0].temporality == DELTA:
             found += [Rise(point.time, max(0.0, point.value), point.attributes) for point in ordered]
-            continue
-        for before, after in itertools.pairwise(ordered):
-            if after.time - before.time <= LONGEST_GAP:
-                found.append(Rise(after.time, _gain(before, after), after.attributes))
+        else:
+            found += _gains(ordered)
     return found
 
 
-def _gain(before: Point, after: Point) -> float:
-    is_new = after.value < before.value or (after.start_time != before.start_time and after.start_time is not None)
-    return max(0.0, after.value if is_new else after.value - before.value)
+def _gains(ordered: Sequence[Point]) -> Iterator[Rise]:
+    """Each start time has a largest value of its own: a sender that began anew with its clock set back writes points of
+    both its lives between each other."""
+    life, peaks = ordered[0].start_time, {ordered[0].start_time: ordered[0].value}
+    for before, after in itertools.pairwise(ordered):
+        life = after.start_time or life
+        peak = peaks.get(life, 0.0)
+        if after.value < peak / 2:
+            peak = 0.0
+        is_close = after.time - before.time <= LONGEST_GAP
+        if is_close:
+            yield Rise(after.time, max(0.0, after.value - peak), after.attributes)
+        peaks[life] = max(peak, after.value) if is_close else after.value
 
 
 def _energy(points: Sequence[Point], start: datetime) -> tuple[float | None, str]:

@@ -46,8 +46,12 @@ class Gpu:
 
 @dataclass(frozen=True, slots=True)
 class Fleet:
+    """`shared_hosts` are names under which several machines seem to send: cards of one name were seen there together.
+    What is told by host (agents and their silence, engines) is then of all of them."""
+
     items: tuple[Gpu, ...]
     agents: tuple[AgentReading, ...]
+    shared_hosts: tuple[str, ...]
 
 
 class Gpus(base.Resource):
@@ -58,8 +62,10 @@ class Gpus(base.Resource):
         now, project_id = clock.now(), self.asker.project_id
         after_s = self.values.get("stale_after_s", selectors.STALE_AFTER_S)
         windows = selectors.newest(project_id, now - RECENT)
-        items = tuple(_gpu(card, windows.get(card.number)) for card in selectors.cards(project_id))
-        return self.answer(Fleet(items, selectors.agents(project_id, now, after_s)))
+        cards = selectors.cards(project_id)
+        items = tuple(_gpu(card, windows.get(card.number)) for card in cards)
+        agents = selectors.agents(project_id, now, after_s)
+        return self.answer(Fleet(items, agents, selectors.shared_hosts(cards)))
 
 
 def _gpu(card: Card, window: Any) -> Gpu:

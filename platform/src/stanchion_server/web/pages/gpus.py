@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -62,7 +62,7 @@ def fleet(visit: Visit) -> HttpResponse:
     rows = _rows(visit, cards[:MOST_CARDS], found, grid)
     return visit.render(
         "pages/gpus.html", "gpus", rows=rows, agents=agents, stale=[one for one in agents if one.is_stale],
-        tiles=_tiles(visit, rows, found), left_out=len(cards) - len(rows),
+        shared_hosts=selectors.shared_hosts(cards), tiles=_tiles(visit, rows, found), left_out=len(cards) - len(rows),
         charts=_with_twins(fleet_charts.charts(cards, found, grid, step)),
         engines=selectors.engines(project_id, span.start, span.end),
         chart_width=SPARK_WIDTH, chart_height=SPARK_HEIGHT,
@@ -85,7 +85,8 @@ def card(visit: Visit, number: int) -> HttpResponse:
     return visit.render(
         "pages/gpu.html", "gpus", row=row, card=found, newest=newest, agents=agents,
         stale=[one for one in agents if one.is_stale],
-        reasons=selectors.throttling(project_id, span.start, span.end).get(number, {}),
+        reasons=_words(selectors.throttling(project_id, span.start, span.end).get(number, {})),
+        errors=selectors.errors(project_id, span.start, span.end).get(number, {}),
         energy_wh=_energy_wh(buckets), charts=_with_twins(fleet_charts.charts([found], buckets, grid, step)),
     )  # fmt: skip
 
@@ -108,7 +109,7 @@ def _rows(visit: Visit, cards: Sequence[Card], found: Sequence[Bucket], grid: Se
         Row(
             one, fleet_charts.label_of(one), newest.get(one.number), fleet_charts.spark(found, one.number, grid),
             sum(throttled.get(one.number, {}).values()),
-            ", ".join(name.replace("_", " ") for name in throttled.get(one.number, {})),
+            ", ".join(_words(throttled.get(one.number, {}))),
             fleet_charts.gap_ratio(found, one, visit.span.start, closed),
             (clock.now() - one.last_seen_at).total_seconds() > selectors.STALE_AFTER_S,
         )
@@ -116,8 +117,13 @@ def _rows(visit: Visit, cards: Sequence[Card], found: Sequence[Bucket], grid: Se
     ]  # fmt: skip
 
 
+def _words(told: Mapping[str, float]) -> dict[str, float]:
+    return {name.replace("_", " "): amount for name, amount in told.items()}
+
+
 def _tiles(visit: Visit, rows: Sequence[Row], found: Sequence[Bucket]) -> list[Tile]:
-    seen = [row.now for row in rows if row.now is not None]
+    silent = sum(row.is_silent for row in rows)
+    seen = [row.now for row in rows if row.now is not None and not row.is_silent]
     power = [window.power_w for window in seen if window.power_w is not None]
     busy = [one.utilization_ratio for one in found if one.utilization_ratio is not None]
     cost = selectors_allocation.grouped(visit.project.pk, visit.span.start, visit.span.end)
@@ -125,13 +131,18 @@ def _tiles(visit: Visit, rows: Sequence[Row], found: Sequence[Bucket]) -> list[T
     idle = sum((row.usd for row in cost if row.kind == IDLE), Decimal(0))
     share = float(idle / total) if total else None
     return [
-        Tile("Cards", f"{sum(not row.is_silent for row in rows)} of {len(rows)}", "heard in the last minute"),
+        Tile("Cards", f"{len(rows) - silent} of {len(rows)}", "heard in the last minute"),
         Tile("Utilisation", formats.percent(sum(busy) / len(busy)) if busy else "–", "mean over the range"),
-        Tile("Power now", f"{sum(power):,.0f} W" if power else "–", f"of {len(power)} cards" if power else ""),
+        Tile("Power now", f"{sum(power):,.0f} W" if power else "–", _of_cards(len(power), silent)),
         Tile("Energy", energy(_energy_wh(found)), "over the range"),
         Tile("Self-hosted cost", formats.usd(total) if cost else "–", "closed hours" if cost else "no closed hour yet"),
         Tile("Idle cost", formats.usd(idle) if cost else "–", f"{formats.percent(share)} of it" if share else ""),
     ]
+
+
+def _of_cards(counted: int, silent: int) -> str:
+    told = [f"of {counted} {'card' if counted == 1 else 'cards'}"] if counted else []
+    return ", ".join([*told, *([f"{silent} silent left out"] if silent else [])])
 
 
 def _energy_wh(found: Sequence[Bucket]) -> float | None:
