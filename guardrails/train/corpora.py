@@ -35,6 +35,7 @@ FAMILY = {
     "pyrit_extraction": "prompt extraction",
     **{f"wordnet_examples_{speech}": "wordnet examples" for speech in ("noun", "verb", "adj", "adv", "long")},
     **{f"own_requests_{kind}": "own requests" for kind in ("technical", "homely", "business", "kind")},
+    **dict.fromkeys(("own_fair", "own_resisting", "own_elsewhere"), "own sentences about people"),
 }
 
 
@@ -114,11 +115,15 @@ def _extra(path: Path, task: str) -> Iterator[Doc]:
                 plain(str(record["text"])),
                 int(str(record["label"])),
                 name,
-                FAMILY.get(name, name),
+                _family(name),
                 str(record["group"]),
                 str(record["category"]),
                 str(record["licence"]),
             )
+
+
+def _family(source: str) -> str:
+    return "voice commands" if source.startswith("voice_") else FAMILY.get(source, source)
 
 
 def shingles(text: str, size: int = 8) -> set[int]:

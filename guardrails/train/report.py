@@ -25,12 +25,18 @@ def _percent(value: float) -> str:
 
 def _attacks(told: Told) -> Iterator[str]:
     yield "### An attack family, a labelled set or a kind of hiding place left out of training\n"
-    yield "| left out | rows | ROC-AUC | R@1 % | R@5 % |\n| --- | ---: | ---: | ---: | ---: |"
+    yield "| left out | rows | ROC-AUC | R@1 % | R@5 % | R@1 %, words alone | threshold kept |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: | ---: |"
     for part in ("attack", "toxic", "harm", "indirect"):
         for name, figures in told.get(part, {}).items():
-            first = _ratio(figures.get("recall_at_1"))
-            second = _ratio(figures["recall_at_5"])
-            yield f"| {part}: {name} | {figures['rows']} | {figures['roc_auc']:.3f} | {first} | {second} |"
+            recalls = (
+                figures.get("recall_at_1"),
+                figures["recall_at_5"],
+                figures.get("by_words", {}).get("recall_at_1"),
+                figures.get("unmoved_at_1"),
+            )
+            ratios = " | ".join(_ratio(value) for value in recalls)
+            yield f"| {part}: {name} | {figures['rows']} | {figures['roc_auc']:.3f} | {ratios} |"
     yield ""
     for name, figures in told.get("attack", {}).items():
         if "recall_at_1_by_kind" in figures:
@@ -45,19 +51,56 @@ def _kinds(figures: Told) -> list[tuple[str, tuple[int, float]]]:
 
 def _harmless(told: Told) -> Iterator[str]:
     yield "### Harmless texts\n"
-    yield "| harmless source left out | rows | flagged at the 1 % threshold | at the 5 % threshold |"
-    yield "| --- | ---: | ---: | ---: |"
+    yield "| harmless source left out | rows | threshold kept | words alone | at a new 1 % threshold | at 5 % |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
     for name, figures in told.get("harmless", {}).items():
-        first, second = _percent(figures["flagged_at_1"]), _percent(figures["flagged_at_5"])
-        yield f"| {name} | {figures['rows']} | {first} | {second} |"
+        shares = " | ".join(_percent(figures[key]) for key in _SHARES)
+        yield f"| {name} | {figures['rows']} | {shares} | {_percent(figures['flagged_at_5'])} |"
         if len(figures["by_source_at_1"]) > 1:
             for source, (rows, share) in figures["by_source_at_1"].items():
-                yield f"| - {source} | {rows} | {_percent(share)} | |"
+                yield f"| - {source} | {rows} | | | {_percent(share)} | |"
+    if "documents_retrieved" in told:
+        yield from _documents(told)
+    yield from _unseen(told.get("unseen", {}))
     yield "\n| harmless texts that no model saw, disguised | rows | flagged at the 1 % threshold |"
     yield "| --- | ---: | ---: |"
     for name, figures in told.get("disguised", {}).items():
         yield f"| {name} | {figures['rows']} | {_percent(figures['flagged_at_1'])} |"
     yield ""
+
+
+_SHARES = ("unmoved_at_1", "by_words_at_1", "flagged_at_1")
+
+
+def _documents(told: Told) -> Iterator[str]:
+    """By the product's own calibration, at the stages where documents can be judged."""
+    stages = told.get("documents_retrieved", {}), told.get("documents_input", {})
+    yield "\n| harmless documents left out, at 0.5 as shipped | rows | at the stage retrieved | at the stage input |"
+    yield "| --- | ---: | ---: | ---: |"
+    for name in stages[0]:
+        shares = " | ".join(_percent(stage[name]["flagged"]) if name in stage else "-" for stage in stages)
+        yield f"| {name} | {stages[0][name]['rows']} | {shares} |"
+
+
+def _unseen(told: Told) -> Iterator[str]:
+    """Left-out sources outside the standard ones, and how much of it is length."""
+    if not told:
+        return
+    columns = "threshold kept | words alone | at a new 1 % threshold | kept, less the length's share"
+    yield f"\n| other harmless source left out | rows | {columns} |"
+    yield "| --- | ---: | ---: | ---: | ---: | ---: |"
+    by_length: dict[str, list[tuple[int, float]]] = {}
+    for name, figures in told.items():
+        shares = " | ".join(_percent(figures[key]) for key in (*_SHARES, "less_length_at_1"))
+        yield f"| {name} | {figures['rows']} | {shares} |"
+        for key, found in figures.items():
+            if key.endswith("segments"):
+                by_length.setdefault(key.split("_")[-2], []).append(found)
+    shares = [
+        f"from {least} on {_percent(sum(rows * share for rows, share in found) / sum(rows for rows, _ in found))}"
+        for least, found in by_length.items()
+    ]
+    yield f"\nOf all these texts by their sentences, flagged at the 1 % threshold: {', '.join(shares)}."
 
 
 def _hatecheck(told: Told) -> Iterator[str]:

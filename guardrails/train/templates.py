@@ -186,8 +186,8 @@ def _asked(match: re.Match[str], slots: Slots, generator: random.Random) -> str:
     return str(generator.choice(slots["ask"])).replace("{x}", deed)
 
 
-def toxic(each: int, generator: random.Random) -> Iterator[dict[str, object]]:
-    document = _read("toxic.yaml")
+def toxic(name: str, each: int, generator: random.Random) -> Iterator[dict[str, object]]:
+    document = _read(name)
     slots = slots_of(document)
     for family, entry in document["families"].items():
         for number, template in enumerate(entry["texts"]):
@@ -211,12 +211,13 @@ def main() -> None:
         for rows in (
             attacks(14, generator),
             harmless(14, generator),
-            toxic(12, generator),
+            toxic("toxic.yaml", 12, generator),
             documents(40, generator),
             programs(8, generator),
             suffixes(1000, collected, generator),
             word_lists(600, collected, generator),
             requests(generator),
+            toxic("hate.yaml", 12, generator),
         ):
             for row in rows:
                 out.write(json.dumps(row, ensure_ascii=False) + "\n")

@@ -3,6 +3,7 @@ r"""Trains the shipped classifiers and writes their weights and data card.
     python guardrails/train/train.py --data EVALUATION_DATA --extra extra.jsonl own.jsonl \
         --words words.npz --out WEIGHTS.npz --card CARD.json --date 2026-11-26
 
+With --only, the targets that are not named stay as they are in the files of --kept.
 Needs the `train` extra. Deterministic for the same data and library versions. Share-alike rows are never trained on.
 """
 
@@ -93,9 +94,9 @@ class Bench:
             models.append(fit.train(self.texts, self.windows, self.labels, shares, how))
         return fit.mean(models, [float(self.logits(model)[seen].std()) for model in models])
 
-    def logits(self, model: fit.Model) -> np.ndarray:
-        """Of every document."""
-        return fit.loudest(self.texts, self.windows, model)
+    def logits(self, model: fit.Model, allowances: np.ndarray | float = 0.0) -> np.ndarray:
+        """Of every document; each window's is less by its allowance."""
+        return fit.loudest(self.texts, self.windows, model, allowances)
 
 
 def fold_of(doc: Doc, folds: int) -> int:
@@ -154,20 +155,54 @@ def quantised(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(np.rint(table / scales), -127, 127).astype(np.int8), scales
 
 
-def pack(models: Sequence[fit.Model], calibrations: Sequence[tuple[float, float, float]]) -> dict[str, np.ndarray]:
-    """The arrays of a weights file."""
-    table, scales = quantised(np.stack([model.table for model in models], axis=1))
+Arrays = dict[str, np.ndarray]
+PARTS = ("table", "scales", "classes", "biases", "calibrations")
+
+
+def column(model: fit.Model, calibration: tuple[float, float, float]) -> Arrays:
+    """What a weights file holds of one target."""
+    table, scales = quantised(model.table[:, None])
+    return {
+        "table": table[:, 0],
+        "scales": scales[0],
+        "classes": model.classes.astype(np.float16),
+        "biases": model.biases.astype(np.float32),
+        "calibrations": np.array(calibration, dtype=np.float32),
+    }
+
+
+def kept(path: Path, target: str) -> Arrays:
+    """The same of a target of an older file."""
+    with np.load(path) as stored:
+        at = [str(name) for name in stored["targets"]].index(target)
+        found = {name: stored[name][..., at] for name in PARTS[:-1]}
+        return found | {"calibrations": stored["calibrations"][at]}
+
+
+def pack(columns: Sequence[Arrays]) -> Arrays:
+    """The arrays of a weights file, one column for each target in order."""
+    stacked = {name: np.stack([one[name] for one in columns], axis=-1) for name in PARTS[:-1]}
     arrays = {
         "targets": np.array(list(TARGETS)),
-        "table": table,
-        "scales": scales,
+        **{name: stacked[name] for name in ("table", "scales")},
         "masks": fit.MASKS,
-        "classes": np.stack([model.classes for model in models], axis=1).astype(np.float16),
-        "biases": np.stack([model.biases for model in models], axis=1).astype(np.float32),
-        "calibrations": np.array(calibrations, dtype=np.float32),
+        **{name: stacked[name] for name in ("classes", "biases")},
+        "calibrations": np.stack([one["calibrations"] for one in columns]).astype(np.float32),
     }
     digest = hashlib.blake2b(b"".join(array.tobytes() for array in arrays.values()), digest_size=6).hexdigest()
     return arrays | {"version": np.array(digest)}
+
+
+def trained(bench: Bench) -> tuple[Arrays, dict[str, object]]:
+    """One target: its column, and its part of the data card."""
+    held = bench.where(lambda doc: fold_of(doc, THIRDS) == 0)
+    some = [bench.docs[i] for i in np.flatnonzero(held)]
+    logits, segments = bench.logits(bench.train(~held))[held], bench.texts.segment_counts()[held]
+    slope, centre, length_slope = calibrate(some, logits, segments)
+    exponents = slope * (logits - centre - length_slope * np.log(segments))
+    told = figures(some, 1 / (1 + np.exp(-np.clip(exponents, -30, 30))))
+    model = bench.train(np.ones(len(bench.docs), dtype=bool))
+    return column(model, (slope, centre, length_slope)), {"held_third": told, "sources": card(bench.docs)}
 
 
 def main() -> None:
@@ -175,25 +210,24 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--extra", type=Path, nargs="*", default=[])
     parser.add_argument("--words", type=Path, required=True, help="what wordlists.py wrote")
+    parser.add_argument("--only", nargs="*", default=list(TARGETS), choices=list(TARGETS))
+    parser.add_argument("--kept", type=Path, nargs=2, metavar=("WEIGHTS", "CARD"), help="the other targets' files")
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--card", type=Path, required=True)
     parser.add_argument("--date", required=True, help="stands in the data card")
     arguments = parser.parse_args()
-    models, calibrations, told, how = [], [], {}, how_of(arguments.words)
+    how, columns, told = how_of(arguments.words), [], {}
+    old = json.loads(arguments.kept[1].read_text(encoding="utf-8"))["targets"] if arguments.kept else {}
     for target, gather in TARGETS.items():
+        if target not in arguments.only:
+            columns.append(kept(arguments.kept[0], target))
+            told[target] = old[target]
+            continue
         docs = [doc for doc in gather(arguments.data, arguments.extra) if doc.trainable]
-        bench = Bench.of(docs, how[target])
-        held = bench.where(lambda doc: fold_of(doc, THIRDS) == 0)
-        some = [bench.docs[i] for i in np.flatnonzero(held)]
-        logits, segments = bench.logits(bench.train(~held))[held], bench.texts.segment_counts()[held]
-        slope, centre, length_slope = calibrate(some, logits, segments)
-        exponents = slope * (logits - centre - length_slope * np.log(segments))
-        scores = 1 / (1 + np.exp(-np.clip(exponents, -30, 30)))
-        told[target] = {"held_third": figures(some, scores), "sources": card(bench.docs)}
-        models.append(bench.train(np.ones(len(bench.docs), dtype=bool)))
-        calibrations.append((slope, centre, length_slope))
-        sys.stderr.write(f"{target}: {len(bench.docs)} texts, AUC {told[target]['held_third']['roc_auc']:.4f}\n")
-    np.savez_compressed(arguments.out, **pack(models, calibrations))
+        found, told[target] = trained(Bench.of(docs, how[target]))
+        columns.append(found)
+        sys.stderr.write(f"{target}: {len(docs)} texts, AUC {told[target]['held_third']['roc_auc']:.4f}\n")
+    np.savez_compressed(arguments.out, **pack(columns))
     arguments.card.write_text(json.dumps({"date": arguments.date, "targets": told}, indent=1) + "\n", encoding="utf-8")
 
 

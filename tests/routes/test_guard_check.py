@@ -46,6 +46,9 @@ def post(project: Project, body: Any, *, scope: Scope = Scope.GUARD) -> Any:
     )
 
 
+DEFAULTS = "defaults: {when_late: block, when_failed: block}\n"
+
+
 def recorded() -> list[GuardDecision]:
     assert recorder.flush()
     return list(GuardDecision.objects.order_by("policy", "mode"))
@@ -67,6 +70,18 @@ def test_a_harmless_text_is_allowed_with_proof_that_it_was_checked(project: Proj
     assert answer["action"] == "allow"
     assert (answer["coverage"]["total_characters"], answer["coverage"]["guarded_characters"]) == (12, 12)
     assert [check["outcome"] for check in answer["checks"]] == ["ran"]
+
+
+def test_a_language_that_a_detector_was_not_measured_in_is_told_and_recorded_and_is_no_gap(project: Project) -> None:
+    rule = "  - {id: attack, stages: [input], detector: prompt_injection, action: block}"
+    policy_in_force(project, "chat", f"policy: chat\nversion: 1\n{DEFAULTS}rules:\n{rule}\n")
+    text = "Guten Tag, ich habe eine Frage zu meiner Bestellung und hoffe auf eine schnelle Antwort von Ihnen."
+    answer = post(project, {"policy": "chat", "text": text, "stage": "input"}).json()
+    assert answer["coverage"]["limits"] == [["attack", "language de not covered"]]
+    assert (answer["action"], answer["coverage"]["complete"], answer["coverage"]["not_run"]) == ("allow", True, [])
+    [row] = recorded()
+    assert (row.is_complete, row.not_run) == (True, None)
+    assert (row.checks[0]["outcome"], row.checks[0]["reason"]) == ("ran", "language de not covered")
 
 
 def test_every_check_is_recorded_with_its_span_in_the_callers_trace(project: Project) -> None:

@@ -12,7 +12,7 @@ from stanchion_guard import verdicts
 from stanchion_guard.examine import NOT_RUN, RANK, SIZE
 from stanchion_guard.policy import Policy
 from stanchion_guard.records import Check, Coverage, Part, Redaction, Subject, Verdict
-from stanchion_guard.redaction import Patch, apply
+from stanchion_guard.redaction import apply
 
 
 def combined(subject: Subject, told: Sequence[Verdict]) -> Verdict:
@@ -45,6 +45,7 @@ def _streamed(first: Verdict, told: Sequence[Verdict]) -> Verdict:
         guarded_characters=max(0, total - max(each.total_characters - each.guarded_characters for each in coverages)),
         ran=sum(each.ran for each in coverages),
         not_run=tuple(dict.fromkeys(missed for each in coverages for missed in each.not_run)),
+        limits=tuple(dict.fromkeys(told for each in coverages for told in each.limits)),
     )
     return replace(
         first,
@@ -90,7 +91,7 @@ def _masked(subject: Subject, told: Iterable[Verdict]) -> tuple[tuple[str, ...],
     wanted = list(chain.from_iterable(verdict.redactions for verdict in told))
     for part in sorted({each.part for each in wanted}):
         own = list(_merged([each for each in wanted if each.part == part]))
-        texts[part] = apply(texts[part], [Patch(each.start, each.end, each.text) for each in own])
+        texts[part] = apply(texts[part], own)
         merged += own
     return tuple(texts), tuple(merged)
 
@@ -127,4 +128,5 @@ def _coverage(subject: Subject, told: Sequence[Verdict]) -> Coverage:
         guarded_characters=0 if any(blind) else guarded,
         ran=sum(verdict.coverage.ran for verdict in told),
         not_run=tuple(dict.fromkeys(missed for verdict in told for missed in verdict.coverage.not_run)),
+        limits=tuple(dict.fromkeys(one for verdict in told for one in verdict.coverage.limits)),
     )

@@ -130,7 +130,8 @@ class Examination:
 
     def _pass(self, watched: Watched) -> None:
         """One round over the rules of a part. One look at the clock a check: its end is the next one's begin."""
-        now, level, role = self.clock(), self._level, watched.part.role
+        clock, deadline_ns = self.clock, self.deadline_ns
+        now, level, role = clock(), self._level, watched.part.role
         answers, shared = watched.answers, self.plan.shared
         for index, rule, probe in watched.steps:
             if rule.level != level or (rule.roles is not None and role is not None and role not in rule.roles):
@@ -139,18 +140,17 @@ class Examination:
                 continue
             answer = answers.get(rule.probe)
             if answer is not None:
-                self._decide(watched, index, rule, probe, answer._replace(elapsed_us=0))
+                self._decide(watched, index, rule, probe, *answer[:3], 0)
             elif probe.heavy and probe.detector is not None:
                 self._submit(watched, index, rule, probe)
             else:
-                late = self.deadline_ns is not None and now >= self.deadline_ns
+                late = deadline_ns is not None and now >= deadline_ns
                 outcome, detection, reason = LATE if late else ask(probe, watched.reading, watched.index, self.subject)
-                ended = self.clock()
-                answer = Answer(outcome, detection, reason, (ended - now) // 1000)
-                now = ended
+                ended = clock()
+                elapsed_us, now = (ended - now) // 1000, ended
                 if rule.probe in shared:
-                    answers[rule.probe] = answer
-                self._decide(watched, index, rule, probe, answer)
+                    answers[rule.probe] = Answer(outcome, detection, reason, elapsed_us)
+                self._decide(watched, index, rule, probe, outcome, detection, reason, elapsed_us)
 
     def _wanted(self, watched: Watched, index: int, rule: Rule, probe: Probe) -> bool:
         """Whether a rule that comes after another has to run; if not, it is recorded as skipped."""
@@ -174,13 +174,24 @@ class Examination:
         for watched, probe, future in self._waiting:
             watched.answers[probe] = _result(future)
         for watched, index, rule, probe_ in self._late:
-            self._decide(watched, index, rule, probe_, watched.answers[rule.probe])
+            self._decide(watched, index, rule, probe_, *watched.answers[rule.probe])
         self._waiting, self._late = [], []
 
-    def _decide(self, watched: Watched, index: int, rule: Rule, probe: Probe, answer: Answer) -> None:
-        outcome, detection, reason, elapsed_us = answer
+    def _decide(
+        self,
+        watched: Watched,
+        index: int,
+        rule: Rule,
+        probe: Probe,
+        outcome: Outcome,
+        detection: Detection | None,
+        reason: str | None,
+        elapsed_us: int,
+    ) -> None:
+        """The last four are what an `Answer` holds."""
         if detection is None:
             self.calm = self.calm and outcome == "skipped"
+            answer = Answer(outcome, None, reason, elapsed_us)
             watched.done[index] = _unchecked(rule, probe, watched.index, answer)
             return
         score = detection.score
@@ -188,13 +199,23 @@ class Examination:
             triggered = False  # by far the commonest case, decided without a call
         else:
             triggered, score = self._matches(watched, rule, probe, detection)
-        action: Action = rule.action if triggered else "allow"
-        number, checked = watched.index, watched.checked
-        said = (rule.id, probe.name, probe.version, number, outcome, checked, elapsed_us, score, triggered, action)
-        check = Check(*said, reason, detection.spent)
-        watched.done[index] = check
+        action: Action = "allow"
         if triggered:
-            self.calm = False
+            action, self.calm = rule.action, False
+        watched.done[index] = Check(
+            rule.id,
+            probe.name,
+            probe.version,
+            watched.index,
+            outcome,
+            watched.checked,
+            elapsed_us,
+            score,
+            triggered,
+            action,
+            detection.limit,
+            detection.spent,
+        )
 
     def _matches(self, watched: Watched, rule: Rule, probe: Probe, detection: Detection) -> tuple[bool, float | None]:
         """Whether the rule is triggered, and the score it was judged by. Adds the rule's hits."""
@@ -238,7 +259,8 @@ def ask(probe: Probe, reading: Reading, part: int, subject: Subject) -> tuple[Ou
 
 def _fault(detection: Detection, part: int, length: int) -> str | None:
     """What breaks the contract of a detection: nothing that is not sound reaches a verdict."""
-    if detection.score is not None and not 0.0 <= detection.score <= 1.0:
+    score = detection.score
+    if score is not None and not 0.0 <= score <= 1.0:
         return "the detector gave a score outside 0..1"
     for finding in detection.findings:
         if not 0 <= finding.start <= finding.end <= length or finding.part != part:

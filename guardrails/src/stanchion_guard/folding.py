@@ -11,7 +11,7 @@ from typing import Any
 from stanchion_guard.confusables import latin_letters, script_letters
 from stanchion_guard.edits import Edit, Same, replace_letters, replace_ranges
 from stanchion_guard.hidden import HIDDEN, is_dropped, is_tag
-from stanchion_guard.scanning import Bytes, pattern
+from stanchion_guard.scanning import CONTROLS, Bytes, pattern
 from stanchion_guard.views import Disguise, View
 
 _ASCII = bytes(range(128))
@@ -60,7 +60,7 @@ def plain(data: Bytes) -> View:
 
 
 def _without_controls(view: View, data: Bytes) -> View:
-    if not data.has(HIDDEN):
+    if not (data.may_hold(CONTROLS) and data.has(HIDDEN)):
         return view
     return replace_ranges(view, [(hit.start, hit.end, "") for hit in data.hits(HIDDEN)])
 

@@ -6,7 +6,7 @@ import unicodedata
 from dataclasses import dataclass
 from functools import lru_cache
 
-from stanchion_guard.scanning import Bytes, pattern
+from stanchion_guard.scanning import CONTROLS, Bytes, pattern
 
 HIDDEN = pattern(
     r"[\x00-\x08\x0B\x0E-\x1F\x7F\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}-\x{200F}"
@@ -46,7 +46,7 @@ def is_dropped(letter: str) -> bool:
 
 def hidden_runs(data: Bytes) -> tuple[Hidden, ...]:
     """Every run of unseen characters, in order."""
-    if data.ascii and not data.has(HIDDEN):
+    if data.ascii and not (data.may_hold(CONTROLS) and data.has(HIDDEN)):
         return ()
     return tuple(_judge(data.text, hit.start, hit.end) for hit in data.hits(HIDDEN))
 

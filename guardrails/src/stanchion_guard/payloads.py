@@ -12,7 +12,7 @@ from urllib.parse import unquote_to_bytes
 import re2
 
 from stanchion_guard.edits import Within
-from stanchion_guard.scanning import Bytes, Hit, pattern
+from stanchion_guard.scanning import CODED, Bytes, Hit, pattern, ranges
 from stanchion_guard.views import Disguise, View
 
 DEPTH = 2
@@ -60,12 +60,22 @@ def _inside(text: str) -> Iterator[tuple[str, str]]:
 
 
 def _decoded(data: Bytes) -> Iterator[tuple[str, Hit, str]]:
-    for number in _present(data):
+    if not data.may_hold(CODED):
+        return
+    runs = data.hex_runs()
+    for number in _present(data) if runs is None else (_HEX_NUMBER, _BINARY_NUMBER):
         trick, found, decode = _ENCODINGS[number]
-        for hit in data.hits(found):
+        for hit in data.hits(found) if runs is None else _hits_within(data, found, runs):
             text = _readable(decode, hit.text[:LARGEST_RUN])
             if text is not None:
                 yield trick, hit, text
+
+
+def _hits_within(data: Bytes, found: Any, runs: list[tuple[int, int]]) -> Iterator[Hit]:
+    """`data.hits` of ASCII text, which are all in one of the runs."""
+    for first, last in runs:
+        for start, end in ranges(found, data.data, first, last):
+            yield Hit(start, end, data.text[start:end])
 
 
 def _present(data: Bytes) -> list[int]:
@@ -169,6 +179,7 @@ _ENCODINGS = (
     ("binary", _BINARY, _binary),
     ("variation_selectors", _SELECTORS, _selectors),
 )
+_HEX_NUMBER, _BINARY_NUMBER = 2, 6
 
 
 @cache

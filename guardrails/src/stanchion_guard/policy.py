@@ -61,6 +61,8 @@ class Rule:
 
     def threshold_for(self, part: Part) -> float:
         """The larger of the thresholds for the part's kind and language, else the rule's own."""
+        if not self.by_kind and not self.by_language:
+            return self.threshold
         stated = (self.by_kind.get(part.kind or ""), self.by_language.get(part.language or ""))
         return max((value for value in stated if value is not None), default=self.threshold)
 

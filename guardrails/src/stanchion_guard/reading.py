@@ -8,15 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from itertools import chain
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from stanchion_guard import folding, payloads, squeezing
 from stanchion_guard.hidden import Hidden, hidden_runs
-from stanchion_guard.scanning import Bytes, bytes_of, folded_bytes_of
+from stanchion_guard.scanning import SQUEEZED, Bytes, bytes_of, folded_bytes_of
 from stanchion_guard.views import Disguise, Reading, View
 
 T = TypeVar("T")
 
+_ABSENT: Any = object()
 MOST_DISGUISES = 256
 """Disguises told of one text; a text with more is disguised beyond doubt."""
 
@@ -31,9 +32,10 @@ class Text:
         self._kept: dict[str, Any] = {}
 
     def keep(self, key: str, make: Callable[[], T]) -> T:
-        if key not in self._kept:
-            self._kept[key] = make()
-        return cast(T, self._kept[key])
+        found = self._kept.get(key, _ABSENT)
+        if found is _ABSENT:
+            found = self._kept[key] = make()
+        return found  # type: ignore[no-any-return]
 
     @property
     def folded(self) -> View:
@@ -65,7 +67,9 @@ def plain(reading: Reading) -> View:
 def plain_bytes(reading: Reading) -> Bytes:
     """The plain view's bytes, encoded once per reading."""
     text = plain(reading).text
-    return reading.keep("scanning.plain", lambda: bytes_of(reading) if text == reading.raw else Bytes(text))
+    return reading.keep(
+        "scanning.plain", lambda: bytes_of(reading) if text is reading.raw or text == reading.raw else Bytes(text)
+    )
 
 
 def hidden(reading: Reading) -> tuple[Hidden, ...]:
@@ -74,7 +78,14 @@ def hidden(reading: Reading) -> tuple[Hidden, ...]:
 
 
 def _squeezed(reading: Reading) -> tuple[View, tuple[Disguise, ...]]:
-    return reading.keep("view.squeezed", lambda: squeezing.squeeze(reading.folded, folded_bytes_of(reading)))
+    return reading.keep("view.squeezed", lambda: _squeeze(reading))
+
+
+def _squeeze(reading: Reading) -> tuple[View, tuple[Disguise, ...]]:
+    folded = reading.folded
+    if plain(reading).text is reading.raw and not bytes_of(reading).may_hold(SQUEEZED):
+        return squeezing.unsqueezed(folded), ()
+    return squeezing.squeeze(folded, folded_bytes_of(reading))
 
 
 def _payloads(reading: Reading) -> tuple[tuple[View, ...], tuple[Disguise, ...]]:
@@ -82,7 +93,9 @@ def _payloads(reading: Reading) -> tuple[tuple[View, ...], tuple[Disguise, ...]]
 
 
 def _disguises(reading: Reading) -> tuple[Disguise, ...]:
-    unseen = (Disguise(run.kind, run.start, run.end) for run in hidden(reading) if not run.honest)
-    shapes = folding.disguises_of(bytes_of(reading))
-    found = chain(unseen, shapes, _squeezed(reading)[1], _payloads(reading)[1])
+    unseen, squeezed, encoded = hidden(reading), _squeezed(reading)[1], _payloads(reading)[1]
+    if not (unseen or squeezed or encoded) and bytes_of(reading).ascii:
+        return ()
+    runs = (Disguise(run.kind, run.start, run.end) for run in unseen if not run.honest)
+    found = chain(runs, folding.disguises_of(bytes_of(reading)), squeezed, encoded)
     return tuple(disguise for disguise, _ in zip(found, range(MOST_DISGUISES), strict=False))

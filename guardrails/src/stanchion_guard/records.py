@@ -6,6 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
+from stanchion_guard.quick_shapes import quickly_made
+
 Stage = Literal["input", "output", "retrieved", "tool_call", "tool_result"]
 STAGES: tuple[Stage, ...] = ("input", "output", "retrieved", "tool_call", "tool_result")
 
@@ -17,6 +19,7 @@ Outcome = Literal["ran", "skipped", "late", "failed", "unavailable"]
 """What became of one check. Only "ran" is evidence; "skipped" had nothing to look at and says why."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Part:
     """One text of an exchange.
@@ -43,6 +46,7 @@ class Usage:
     cost_usd: float | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Subject:
     """One exchange to be judged: its parts in order, and what the agent has spent.
@@ -69,6 +73,7 @@ class Subject:
                 raise ValueError(f"there is no part {index} to be judged: the parts are 0 to {len(self.parts) - 1}")
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Finding:
     """Something a detector saw. `start` and `end` count code points of the part's original text, whatever view the
@@ -93,13 +98,15 @@ class Spent:
     cost_usd: float | None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Detection:
     """A detector's answer for one part.
 
     `score` is the largest evidence in 0..1 even where it stays under every threshold (so that it can be evaluated and
     shadowed), None when there was nothing to judge; then `skipped` says why. `replacements` maps an index of `findings`
-    to a text that stands in better than the default mask.
+    to a text that stands in better than the default mask. `limit` says for what of the text, all of which it read, the
+    detector was not measured to work ("language de not covered").
     """
 
     score: float | None
@@ -107,11 +114,14 @@ class Detection:
     skipped: str | None = None
     replacements: Mapping[int, str] = field(default_factory=dict)
     spent: Spent | None = None
+    limit: str | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One rule on one part: what ran, on how many characters, how long, and what it said."""
+    """One rule on one part: what ran, on how many characters, how long, and what it said. `reason` tells why it did not
+    run or, where it ran, for what it was not measured to work."""
 
     rule: str
     detector: str
@@ -127,21 +137,26 @@ class Check:
     spent: Spent | None = None
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Coverage:
     """Proof that the checks ran. `total_characters` counts the parts some rule is meant for; `guarded_characters` those
-    of them on which every rule meant for them ran or was skipped for a stated reason. `not_run`: rule, reason."""
+    of them on which every rule meant for them ran or was skipped for a stated reason. `not_run`: rule, reason.
+    `limits`: rule and reason of what ran on a text that its detector was not measured to work on; that is still
+    complete."""
 
     total_characters: int
     guarded_characters: int
     ran: int
     not_run: tuple[tuple[str, str], ...] = ()
+    limits: tuple[tuple[str, str], ...] = ()
 
     @property
     def complete(self) -> bool:
         return not self.not_run and self.guarded_characters == self.total_characters
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Redaction:
     """`text` stands in place of the characters `start` to `end` of the original text of part number `part`."""
@@ -152,6 +167,7 @@ class Redaction:
     text: str
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Verdict:
     """`texts` are the parts' texts after redaction, in order, and `redactions` what was put where; a stream's verdict

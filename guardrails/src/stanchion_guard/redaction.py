@@ -10,8 +10,11 @@ import threading
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from stanchion_guard.policy import RedactMode
+from stanchion_guard.quick_shapes import quickly_made
 from stanchion_guard.records import Finding
 
 _TOKEN = re.compile(r"\[[A-Z0-9_]{1,64}_[0-9]{1,6}_[0-9a-f]{6}\]")
@@ -57,6 +60,7 @@ class Vault:
             return _TOKEN.sub(lambda match: self._values.get(match[0], match[0]), text)
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Mask:
     """Says what stands in place of a finding. `vault` serves mode "token", `key` mode "hash"."""
@@ -66,6 +70,8 @@ class Mask:
     key: bytes | None = None
 
     def of(self, label: str, value: str) -> str:
+        if self.mode == "label":
+            return f"[{shown_label(label)}]"
         if self.mode == "token" and self.vault is not None:
             return self.vault.token(label, value)
         if self.mode == "hash" and self.key is not None:
@@ -75,13 +81,25 @@ class Mask:
         return f"[{shown_label(label)}]"
 
 
-@dataclass(frozen=True, slots=True)
-class Patch:
+class Patch(NamedTuple):
     """A range of a text and what stands there instead."""
 
     start: int
     end: int
     text: str
+
+
+class Change(Protocol):
+    """What `apply` needs to know: a Patch, or a redaction of the text."""
+
+    @property
+    def start(self) -> int: ...
+
+    @property
+    def end(self) -> int: ...
+
+    @property
+    def text(self) -> str: ...
 
 
 Hidden = tuple[Finding, str | None]
@@ -92,23 +110,31 @@ def patches(text: str, hidden: Iterable[Hidden], mask: Mask) -> list[Patch]:
     """What to replace in `text`, in order and without overlaps."""
     found = []
     for cluster in clusters(hidden):
-        start = cluster[0][0].start
-        end = max(finding.end for finding, _ in cluster)
-        found.append(Patch(start, end, _replacement(cluster, text[start:end], mask)))
+        first, own = cluster[0]
+        start, end = first.start, first.end
+        if len(cluster) > 1:
+            end = max(finding.end for finding, _ in cluster)
+            found.append(Patch(start, end, _replacement(cluster, text[start:end], mask)))
+        else:
+            found.append(Patch(start, end, mask.of(first.label, text[start:end]) if own is None else own))
     return found
 
 
 def clusters(hidden: Iterable[Hidden]) -> list[list[Hidden]]:
     """Findings in groups that overlap. Empty findings hide nothing and are left out."""
-    ordered = sorted((each for each in hidden if each[0].end > each[0].start), key=lambda each: each[0].start)
+    ordered = [each for each in hidden if each[0].end > each[0].start]
+    if len(ordered) > 1:
+        ordered.sort(key=lambda each: each[0].start)
     groups: list[list[Hidden]] = []
     reach = -1
     for each in ordered:
-        if each[0].start < reach:
+        start, end = each[0].start, each[0].end
+        if start < reach:
             groups[-1].append(each)
         else:
             groups.append([each])
-        reach = max(reach, each[0].end)
+        if end > reach:
+            reach = end
     return groups
 
 
@@ -120,7 +146,7 @@ def _replacement(cluster: Sequence[Hidden], value: str, mask: Mask) -> str:
     return mask.of(finding.label, value)
 
 
-def apply(text: str, changes: Sequence[Patch]) -> str:
+def apply(text: str, changes: Sequence[Change]) -> str:
     if not changes:
         return text
     pieces: list[str] = []
@@ -145,6 +171,7 @@ def partial(value: str) -> str:
     return "".join(reversed(out))
 
 
+@lru_cache(1024)
 def shown_label(label: str) -> str:
     """Turns "credit card" into "CREDIT_CARD"."""
     return _NOT_A_LABEL.sub("_", label.upper())[:64].strip("_") or "REDACTED"

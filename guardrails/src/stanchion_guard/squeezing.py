@@ -33,9 +33,14 @@ _VOWELS = frozenset("aeiouy")
 _LONGEST_WORD = 24
 
 
+def unsqueezed(folded: View) -> View:
+    """The squeezed view of a text in which nothing is disguised."""
+    return Same("squeezed", folded.text, folded)
+
+
 def squeeze(folded: View, data: Bytes) -> tuple[View, tuple[Disguise, ...]]:
     """The squeezed view and what was found on the way; `data` are the bytes of `folded`."""
-    view: View = Same("squeezed", folded.text, folded)
+    view = unsqueezed(folded)
     if not data.has(_EITHER):
         return view, ()
     words = list(_leet_words(data))

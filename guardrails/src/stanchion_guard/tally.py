@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from stanchion_guard.examine import NOT_RUN, RANK, Hit
 from stanchion_guard.policy import Policy
 from stanchion_guard.records import Check, Coverage, Finding, Outcome, Verdict
-from stanchion_guard.verdicts import message, not_run, ran, strongest
+from stanchion_guard.verdicts import limits, message, not_run, ran, strongest
 
 MOST_FINDINGS = 1_000
 
@@ -51,7 +51,7 @@ class Tally:
         known.check = replace(
             before,
             outcome=worse.outcome,
-            reason=worse.reason,
+            reason=worse.reason or (check.reason if check.outcome == before.outcome else None),
             characters=before.characters + check.characters,
             elapsed_us=before.elapsed_us + check.elapsed_us,
             score=max((score for score in (before.score, check.score) if score is not None), default=None),
@@ -81,7 +81,7 @@ class Tally:
             texts=(),
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.start, finding.end))),
             checks=checks,
-            coverage=Coverage(received, guarded, sum(ran(check) for check in checks), not_run(checks)),
+            coverage=Coverage(received, guarded, sum(ran(check) for check in checks), not_run(checks), limits(checks)),
             policy=policy.name,
             policy_version=policy.version,
             message=message(policy, checks, action),

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from operator import attrgetter
 
 from stanchion_guard.examine import NOT_RUN, RANK, SIZE, Examination, Hit, Watched
 from stanchion_guard.policy import Policy
 from stanchion_guard.records import Action, Check, Coverage, Finding, Redaction, Verdict
-from stanchion_guard.redaction import Mask, Patch, apply, patches
+from stanchion_guard.redaction import Hidden, Mask, apply, patches
 
 NOT_CHECKED = "[NOT_CHECKED]"
+_PLACE = attrgetter("part", "start", "end")
 
 
 def verdict(examination: Examination, mask: Mask, started: int) -> Verdict:
@@ -17,7 +19,7 @@ def verdict(examination: Examination, mask: Mask, started: int) -> Verdict:
     if examination.calm and examination.subject is examination.original:
         return _calm(examination, started)
     checks = [*examination.checks(), *_size_checks(examination)]
-    action = strongest(check.action for check in checks)
+    action = strongest({check.action for check in checks})
     redactions = tuple(_redactions(examination, mask))
     return Verdict(
         action=action,
@@ -42,7 +44,7 @@ def _calm(examination: Examination, started: int) -> Verdict:
         texts=tuple(part.text for part in examination.original.parts),
         findings=(),
         checks=checks,
-        coverage=Coverage(size, size, sum(check.outcome == "ran" for check in checks)),
+        coverage=Coverage(size, size, sum(check.outcome == "ran" for check in checks), limits=limits(checks)),
         policy=policy.name,
         policy_version=policy.version,
         message=None,
@@ -59,7 +61,7 @@ def findings(hits: Sequence[Hit]) -> tuple[Finding, ...]:
     if not hits:
         return ()
     unique = {id(hit.finding): hit.finding for hit in hits}.values()
-    return tuple(sorted(unique, key=lambda finding: (finding.part, finding.start, finding.end)))
+    return tuple(sorted(unique, key=_PLACE))
 
 
 def message(policy: Policy, checks: Iterable[Check], action: Action) -> str | None:
@@ -92,13 +94,15 @@ def size_check(part: int, checked: int, length: int, action: Action) -> Check:
 
 def _redactions(examination: Examination, mask: Mask) -> Iterator[Redaction]:
     """By part and place, without overlaps: nothing is found in what lies beyond the policy's size."""
-    hidden = [hit for hit in examination.hits if hit.rule.action == "redact"]
+    hidden: dict[int, list[Hidden]] = {}
+    for hit in examination.hits:
+        if hit.rule.action == "redact":
+            hidden.setdefault(hit.finding.part, []).append((hit.finding, hit.replacement))
     lost = dict(_beyond(examination))
-    for part in sorted({hit.finding.part for hit in hidden} | lost.keys()):
-        own = [(hit.finding, hit.replacement) for hit in hidden if hit.finding.part == part]
+    for part in sorted(hidden.keys() | lost.keys()):
         original = examination.original.parts[part].text
-        for patch in patches(original, own, mask):
-            yield Redaction(part, patch.start, patch.end, patch.text)
+        for start, end, text in patches(original, hidden.get(part, ()), mask):
+            yield Redaction(part, start, end, text)
         if part in lost:
             yield Redaction(part, lost[part], len(original), NOT_CHECKED)
 
@@ -113,21 +117,28 @@ def _beyond(examination: Examination) -> Iterator[tuple[int, int]]:
 def _texts(examination: Examination, redactions: Sequence[Redaction]) -> tuple[str, ...]:
     texts = [part.text for part in examination.original.parts]
     for part in {redaction.part for redaction in redactions}:
-        own = [Patch(each.start, each.end, each.text) for each in redactions if each.part == part]
-        texts[part] = apply(texts[part], own)
+        texts[part] = apply(texts[part], [each for each in redactions if each.part == part])
     return tuple(texts)
 
 
 def _coverage(examination: Examination, checks: Sequence[Check]) -> Coverage:
-    bad = {check.part for check in checks if check.outcome in NOT_RUN}
-    meant = [watched for watched in examination.parts if watched.done]
-    originals = examination.original.parts
+    missed = _not_run(checks)
+    bad = {check.part for check in missed if check.outcome in NOT_RUN}
+    originals, total, guarded = examination.original.parts, 0, 0
+    for watched in examination.parts:
+        if watched.done:
+            total += len(originals[watched.index].text)
+            guarded += 0 if watched.index in bad else watched.checked
+    looked = [check for check in checks if check.outcome == "ran" and check.rule != SIZE]
     return Coverage(
-        total_characters=sum(len(originals[watched.index].text) for watched in meant),
-        guarded_characters=sum(watched.checked for watched in meant if watched.index not in bad),
-        ran=sum(ran(check) for check in checks),
-        not_run=not_run(checks),
+        total, guarded, len(looked), tuple((check.rule, _missed(check)) for check in missed), limits(checks)
     )
+
+
+def limits(checks: Iterable[Check]) -> tuple[tuple[str, str], ...]:
+    """Rule and reason of what was checked by a detector that was not measured to work on such a text, each once."""
+    found = [(check.rule, check.reason) for check in checks if check.reason is not None and ran(check)]
+    return tuple(dict.fromkeys(found)) if found else ()
 
 
 def ran(check: Check) -> bool:
@@ -137,8 +148,11 @@ def ran(check: Check) -> bool:
 
 def not_run(checks: Iterable[Check]) -> tuple[tuple[str, str], ...]:
     """Rule and reason of what was not checked, wholly or in part."""
-    missed = [check for check in checks if check.outcome in NOT_RUN or check.rule == SIZE]
-    return tuple((check.rule, _missed(check)) for check in missed)
+    return tuple((check.rule, _missed(check)) for check in _not_run(checks))
+
+
+def _not_run(checks: Iterable[Check]) -> list[Check]:
+    return [check for check in checks if check.outcome in NOT_RUN or check.rule == SIZE]
 
 
 def _missed(check: Check) -> str:

@@ -3,10 +3,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from stanchion_guard import Guard, policy
 from stanchion_guard.classifiers import features, judging, linear
 from stanchion_guard.detectors import Unavailable, build
+from stanchion_guard.detectors.toxicity import backed
 from stanchion_guard.reading import read
 from stanchion_guard.records import Part, Subject
 
@@ -97,6 +100,45 @@ def test_short_ordinary_sentences_score_low(name: str, text: str) -> None:
     subject = Subject((Part("input", text),))
     score = build(name, {}).detect(read(text), 0, subject).score
     assert score is not None and score < 0.5
+
+
+CALLED_A_CATEGORY = {
+    "self_harm": (
+        "Parcels up to 30 kg travel with DHL, DPD, GLS, UPS, PostNord or Hermes and need 2 to 5 working days "
+        "in the EU, 4 to 7 for Switzerland and the United Kingdom. Larger goods travel with a forwarder who "
+        "calls ahead to agree on a day. A parcel counts as lost after ten working days without a scan; we "
+        "then replace it or refund it, as the customer prefers."
+    ),
+    "violence": (
+        "I understand that you are angry about 4711. I can hand you over to a colleague, who answers within "
+        "one working day under 4711."
+    ),
+}
+"""Harmless texts that the classifier of a category takes for its own. After a training it may know better: then they
+show nothing, and other texts are to be found."""
+
+
+@pytest.mark.parametrize("label", CALLED_A_CATEGORY)
+def test_a_category_alone_is_not_enough_where_nothing_reads_toxic(label: str) -> None:
+    text = CALLED_A_CATEGORY[label]
+    alone = judging.score(read(text), label)
+    assert alone is not None and alone >= 0.5
+    assert build("toxicity", {}).detect(read(text), 0, Subject((Part("retrieved", text),))).findings == ()
+
+
+def test_a_category_is_named_where_the_text_reads_toxic_and_its_score_stands_in_the_finding() -> None:
+    text = "I want to kill myself tonight, I have the pills here and nobody will miss me."
+    found = build("toxicity", {"labels": ["self_harm"]}).detect(read(text), 0, Subject((Part("input", text),)))
+    assert [finding.label for finding in found.findings] == ["self_harm"]
+    assert found.findings[0].score == found.score
+
+
+@given(st.floats(0, 1), st.floats(0, 1), st.floats(0, 1))
+@example(1.0, 0.0, 1.0)
+def test_a_category_is_never_louder_for_less_toxicity(score: float, less: float, more: float) -> None:
+    less, more = sorted((less, more))
+    assert 0 <= backed(score, less) <= backed(score, more) + 1e-12 <= score + 2e-12
+    assert backed(score, max(more, 0.05)) == score
 
 
 def _encoded(text: str) -> str:

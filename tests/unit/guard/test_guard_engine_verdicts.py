@@ -105,7 +105,7 @@ def test_a_detector_that_is_not_installed_is_named_unavailable_and_the_policy_st
 
 def test_an_expensive_check_that_hangs_is_left_behind_at_the_deadline() -> None:
     Hanging.gate.clear()
-    made = guard({"detector": "hanging", "when_late": "block"}, find("x"), deadline_ms=20)
+    made = guard({"detector": "hanging", "when_late": "block"}, find("x"), deadline_ms=200)
     try:
         verdict = made.check("x")
         assert outcomes(verdict) == [("r0", "late"), ("r1", "ran")]

@@ -26,7 +26,7 @@ def rows(tmp_path: Path) -> Path:
 def test_figures_come_as_a_table(rows: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate", "--detector", "prompt_injection", str(rows)]) == 0
     told = capsys.readouterr().out
-    assert told.startswith("prompt_injection 2, threshold 0.5")
+    assert told.startswith("prompt_injection 3, threshold 0.5")
     assert "blind to:" in told
 
 

@@ -3,7 +3,7 @@ from __future__ import annotations
 import base64
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stanchion_guard.detectors.pii import LABELS, Pii
@@ -70,6 +70,7 @@ def found(text: str, detector: Pii = EVERYTHING) -> list[tuple[str, str]]:
         ("BE_NATIONAL_NUMBER", "85.07.30-033.28", "85.07.30-033.28"),
         ("PT_NIF", "NIF 123456789", "123456789"),
         ("SE_PERSONNUMMER", "811228-9874", "811228-9874"),
+        ("SE_PERSONNUMMER", "personnummer 121212+1212", "121212+1212"),
         ("FI_HETU", "131052-308T", "131052-308T"),
         ("CH_AHV", "756.9217.0769.85", "756.9217.0769.85"),
         ("CZ_BIRTH_NUMBER", "710319/2745", "710319/2745"),
@@ -244,6 +245,8 @@ def test_an_unknown_entity_is_refused_by_name() -> None:
 
 
 @given(st.text(alphabet=st.sampled_from("0123456789 -./()+@:ABCXZabc\nÄ٣\u200b"), max_size=120))
+@example("990101+1239")
+@example("000000+0000 john.doe@example.org")
 @settings(max_examples=300, deadline=None)
 def test_findings_of_any_text_lie_within_it_and_do_not_overlap(text: str) -> None:
     findings = EVERYTHING.detect(read(text), 0, Subject((Part("input", text),))).findings
@@ -267,13 +270,68 @@ def test_a_version_in_four_parts_is_no_address(text: str) -> None:
     assert "IP_ADDRESS" not in {label for label, _ in found(text)}
 
 
-def test_v16_a_calls_transcript_gives_the_full_name_and_the_phone_and_no_first_name_alone() -> None:
-    """A published probe (*Large Language Model-Based Solutions*, Wiley 2024). The last four digits of a social security
-    number are no identifier that we look for."""
-    transcript = (
-        "Agent: May I have your full name? Caller: Hi, my name is John Stiles. Agent: Thank you, John. And the last"
-        " four digits of your social security number? Caller: 1111. Agent: And a number to call you back? Caller: It is"
-        " 555-456-7890."
-    )
-    assert found(transcript) == [("PERSON", "John Stiles"), ("PHONE", "555-456-7890")]
-    assert found(transcript, BY_DEFAULT) == [("PHONE", "555-456-7890")]
+TRANSCRIPT = (
+    "Agent: May I have your full name? Caller: Hi, my name is John Stiles. Agent: Thank you, John. And the last"
+    " four digits of your social security number? Caller: 1111. Agent: And a number to call you back? Caller: It is"
+    " 555-456-7890."
+)
+
+
+def test_v16_a_calls_transcript_gives_the_full_name_the_four_digits_and_the_phone_and_no_first_name_alone() -> None:
+    """A published probe (*Large Language Model-Based Solutions*, Wiley 2024)."""
+    personal = [("PERSON", "John Stiles"), ("US_SSN_LAST4", "1111"), ("PHONE", "555-456-7890")]
+    assert found(TRANSCRIPT) == personal
+    assert found(TRANSCRIPT, BY_DEFAULT) == personal[1:]
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ("the last 4 of my SSN: 4821", "4821"), ("Last four of social?\nCaller: it's 0042", "0042"),
+        ("last four digits of your card? 4821", None), ("the last four of 1999", None),
+        ("last four of my social security number? I do not know. The year was long ago, about 1999", None),
+        ("last four of my ssn 48213", None), ("my social security office closed in 1999", None),
+    ],
+)  # fmt: skip
+def test_four_digits_are_personal_right_after_a_word_of_the_social_security_number(
+    text: str, value: str | None
+) -> None:
+    assert [one for label, one in found(text, BY_DEFAULT) if label == "US_SSN_LAST4"] == ([value] if value else [])
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "The last four digits of your social security number will be required starting in 2024.",
+        "Enter the last four digits of your social security number for tax year 2024",
+        "the last four digits of your social security number (2024 form)",
+        "last four of your social security number? We changed this in 2023.",
+        "What are the last four digits of your social security number? Form 1040 follows.",
+        "the last four digits of your social security number by April 2024",
+        "the last four digits of your social security number or dial 4821",
+        "CVV codes since 2019", "cvv within 120 days",
+        "lapel pin 1996 was sold", "commemorative pin 2024 edition", "driving licence renewed 2019-03-04",
+        "My driver's license expires 12-05-2026", "driver's license valid 2019-2024", "account opened 2019-03-04",
+        "bank account since 12-05-2020", "my account was closed 2024-05-12 10:30", "medical record of 2019-2021",
+        "passport expires 20240512", "vehicle registration 2024", "matrícula 2024", "some sort of event on 12-05-24",
+    ],
+)  # fmt: skip
+def test_a_year_or_a_day_beside_a_word_of_context_is_not_the_number_asked_for(text: str) -> None:
+    assert found(text, BY_DEFAULT) == []
+
+
+@pytest.mark.parametrize(
+    ("label", "text", "value"),
+    [
+        ("US_SSN_LAST4", "last four digits of your social? Caller: It's 1998.", "1998"),
+        ("US_SSN_LAST4", "the last four digits of my SSN are 1998", "1998"), ("CVV", "cvv: 1998", "1998"),
+        ("US_SSN_LAST4", "the last four digits of my social security number end in 2001", "2001"),
+        ("US_SSN_LAST4", "Last four of your social? Sure, that would be 1955", "1955"), ("CVV", "CVV is 2024", "2024"),
+        ("PIN", "my pin is 1984", "1984"), ("PIN", "my pin 1998", "1998"), ("PIN", "PIN: 2024", "2024"),
+        ("DRIVER_LICENSE", "driver's license 19990199", "19990199"), ("UK_SORT_CODE", "sort code 20-05-12", "20-05-12"),
+        ("BANK_ACCOUNT", "checking account 20905432", "20905432"), ("MEDICAL_RECORD", "MRN 2019999", "2019999"),
+        ("LICENSE_PLATE", "license plate ABC 2019", "ABC 2019"),
+    ],
+)  # fmt: skip
+def test_a_number_told_outright_may_look_like_a_year(label: str, text: str, value: str) -> None:
+    assert found(text, BY_DEFAULT) == [(label, value)]

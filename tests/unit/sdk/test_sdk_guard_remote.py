@@ -20,6 +20,7 @@ import pytest
 import stanchion_sdk as stanchion
 from stanchion_sdk import startup
 from stanchion_sdk.guarding.guards import AppGuard
+from stanchion_sdk.guarding.remote import verdict_of
 from stanchion_sdk.testing import recording
 
 ROOT = Path(__file__).resolve().parents[3]
@@ -30,7 +31,8 @@ ANSWER = {
                   "view": "raw", "a_field_of_tomorrow": 1}],
     "checks": [{"rule": "pii", "detector": "pii", "version": "1", "part": 0, "outcome": "ran", "characters": 10,
                 "elapsed_us": 9, "score": 1.0, "triggered": True, "action": "redact", "reason": None, "spent": None}],
-    "coverage": {"total_characters": 10, "guarded_characters": 10, "ran": 1, "not_run": [], "complete": True},
+    "coverage": {"total_characters": 10, "guarded_characters": 10, "ran": 1, "not_run": [], "complete": True,
+                 "limits": [["pii", "language de not covered"]]},
 }  # fmt: skip
 
 Answer = Callable[[Any, bytes], None]
@@ -90,11 +92,17 @@ def test_the_servers_verdict_is_the_guards(monkeypatch: pytest.MonkeyPatch) -> N
             verdict = stanchion.guard("chat", remote="always").check("mail ann@x", query="who?")
     assert (verdict.action, verdict.texts[0], verdict.policy_version) == ("redact", "mail [EMAIL]", "3")
     assert (verdict.findings[0].label, verdict.checks[0].outcome, verdict.coverage.complete) == ("EMAIL", "ran", True)
+    assert verdict.coverage.limits == (("pii", "language de not covered"),)
     [question] = asked
     assert (question["policy"], question["judged"], question["session_id"]) == ("chat", [0], "s-1")
     assert [part["stage"] for part in question["parts"]] == ["input", "input"]
     assert verdict.message is None
     assert recorded.spans == []  # the server has recorded it
+
+
+def test_an_older_servers_coverage_has_no_limits() -> None:
+    coverage = {name: value for name, value in ANSWER["coverage"].items() if name != "limits"}
+    assert verdict_of({**ANSWER, "coverage": coverage}).coverage.limits == ()
 
 
 def test_a_stream_is_held_back_and_judged_whole(monkeypatch: pytest.MonkeyPatch) -> None:

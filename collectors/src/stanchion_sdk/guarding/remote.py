@@ -120,13 +120,18 @@ def _row(shape: Any) -> dict[str, Any]:
 def verdict_of(told: Mapping[str, Any]) -> Verdict:
     """The verdict that the server's answer holds. Raises KeyError, TypeError or ValueError for what is none."""
     coverage = told["coverage"]
-    missed = tuple((str(rule), str(reason)) for rule, reason in coverage["not_run"])
+    missed, limits = (
+        tuple((str(rule), str(reason)) for rule, reason in rows)
+        for rows in (coverage["not_run"], coverage.get("limits", ()))
+    )
     return Verdict(
         action=told["action"],
         texts=tuple(map(str, told["texts"])),
         findings=tuple(_shape(Finding, row) for row in told["findings"]),
         checks=tuple(_shape(Check, row) for row in told["checks"]),
-        coverage=Coverage(coverage["total_characters"], coverage["guarded_characters"], coverage["ran"], missed),
+        coverage=Coverage(
+            coverage["total_characters"], coverage["guarded_characters"], coverage["ran"], missed, limits
+        ),
         policy=str(told["policy"]),
         policy_version=str(told["policy_version"]),
         message=told["message"],

@@ -67,6 +67,7 @@ class Coverage:
     guarded_characters: int
     ran: int
     not_run: tuple[tuple[str, str], ...] = ()
+    limits: tuple[tuple[str, str], ...] = ()
 
     @property
     def complete(self) -> bool:

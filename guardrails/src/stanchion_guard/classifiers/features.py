@@ -49,12 +49,11 @@ _STARTS = np.array([[OFFSETS[kind]] for kind in KINDS], dtype=np.uint32)
 
 
 @dataclass(frozen=True, slots=True)
-class Grams:
-    """One text's features. `rows` has a line for each of KINDS and a column for each word: rows of the one table of
-    weights. `firsts` is the index of each segment's first word, and of the end; `classes` is one bit mask of word
-    classes for each segment; `starts` and `ends` are the words' ranges in the text that was read."""
+class Segments:
+    """Where a text's segments and words are. `firsts` is the index of each segment's first word, and of the end;
+    `classes` is one bit mask of word classes for each segment; `starts` and `ends` are the words' ranges in the text
+    that was read."""
 
-    rows: Codes
     firsts: Indexes
     classes: Codes
     starts: Indexes
@@ -66,6 +65,14 @@ class Grams:
     def range_of(self, first: int, last: int) -> tuple[int, int]:
         """Where a run of segments stands in the text that was read, the last one included."""
         return int(self.starts[self.firsts[first]]), int(self.ends[self.firsts[last + 1] - 1])
+
+
+@dataclass(frozen=True, slots=True)
+class Grams(Segments):
+    """One text's features. `rows` has a line for each of KINDS and a column for each word: rows of the one table of
+    weights."""
+
+    rows: Codes
 
 
 @cache
@@ -84,6 +91,11 @@ def _folding() -> Codes:
     for stop in _STOPS:
         table[ord(stop)] |= _STOP
     return table
+
+
+def tables() -> tuple[Codes, npt.NDArray[np.uint64], Codes]:
+    """What characters, hashes and pronouns are looked up in, for the compiled scan."""
+    return _folding(), _class_table(), _gendered()
 
 
 def _signs(text: str) -> Codes:
@@ -245,11 +257,9 @@ def _cover(hashes: Codes, masks: Codes) -> None:
         words[:, pronouns] = _PERSON
 
 
+NO_SEGMENTS = Segments(np.zeros(1, dtype=np.int64), np.zeros(0, dtype=np.uint32), *(np.zeros(0, dtype=np.int64),) * 2)
 _NOTHING = Grams(
-    np.zeros((len(KINDS), 0), dtype=np.uint32),
-    np.zeros(1, dtype=np.int64),
-    np.zeros(0, dtype=np.uint32),
-    *(np.zeros(0, dtype=np.int64),) * 2,
+    NO_SEGMENTS.firsts, NO_SEGMENTS.classes, NO_SEGMENTS.starts, NO_SEGMENTS.ends, np.zeros((len(KINDS), 0), np.uint32)
 )
 
 

@@ -68,6 +68,9 @@ _HEAVY = {
     "detoxify": "heavy.detoxify_model:DetoxifyModel",
     "guardrails_ai": "heavy.validators:GuardrailsValidator",
     "embedding_topic": "heavy.embeddings:EmbeddingTopic",
+    "prompt_injection_model": "heavy.second_look:PromptInjectionModel",
+    "harmful_intent_model": "heavy.second_look:HarmfulIntentModel",
+    "toxicity_model": "heavy.second_look:ToxicityModel",
     "llm_judge": "heavy.judge:LlmJudge",
 }
 NAMES: tuple[str, ...] = (*_LIGHT, *_HEAVY)

@@ -6,9 +6,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from stanchion_guard.detectors import Tier
-from stanchion_guard.grounding.features import Comparison, Evidence, compare, gather
+from stanchion_guard.grounding.features import Evidence, gather
+from stanchion_guard.grounding.ledger import ROUNDED, Ledger
 from stanchion_guard.grounding.lexicon import STOP, word_set
-from stanchion_guard.grounding.model import unsupported
+from stanchion_guard.grounding.weighing import Weighed, weigh
 from stanchion_guard.grounding.words import Sentence, sentences
 from stanchion_guard.records import Detection, Finding, Subject
 from stanchion_guard.views import Reading
@@ -36,20 +37,36 @@ class Groundedness:
     """Score: the least supported claim of the answer, 1 = not supported. Evidence: retrieved and tool-result parts.
 
     Words of the input count neither for nor against a claim. Evidence past `MOST_EVIDENCE` characters and claims past
-    `MOST_CLAIMS` make the check skip with a reason rather than judge a part of the text.
+    `MOST_CLAIMS` make the check skip with a reason rather than judge a part of the text. A rounded figure may be off
+    the sources' by `last_digit_off` of one in its last digit: 0.5 allows rounding, 1 cutting off, too.
     """
 
     name = "groundedness"
-    version = "2"
+    version = "4"
     tier: Tier = "light"
-    parameters: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
-    labels = ("new_material", "number_differs", "name_not_in_sources", "negated", "opposite", "no_overlap")
+    parameters: Mapping[str, Any] = {
+        "type": "object",
+        "properties": {"last_digit_off": {"type": "number", "minimum": 0, "maximum": 1}},
+        "additionalProperties": False,
+    }
+    labels = (
+        "new_material",
+        "number_differs",
+        "name_not_in_sources",
+        "negated",
+        "opposite",
+        "relation_differs",
+        "no_overlap",
+    )
     threshold = 0.7
     blind_to = (
-        "Compares words, their common opposites and classes, denials, numbers and names, in English: a claim of the"
-        " sources' own words in another relation often passes, a free paraphrase may be flagged, and nothing outside"
-        " the sources is known. An inference model is the heavier tier."
+        "Compares words, their common opposites and classes, denials, numbers, names and who does what to whom within"
+        " one sentence of the sources, in English: what takes two sentences or knowledge of the world passes, a free"
+        " paraphrase may be flagged, and nothing outside the sources is known. An inference model is the heavier tier."
     )
+
+    def __init__(self, last_digit_off: float = ROUNDED) -> None:
+        self._steps = last_digit_off
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
         texts = [p.text for i, p in enumerate(subject.parts) if p.stage in ("retrieved", "tool_result") and i != part]
@@ -62,13 +79,13 @@ class Groundedness:
             why = f"more than {MOST_CLAIMS} claims" if claims else "no claims: only questions, small talk or a refusal"
             return Detection(None, skipped=why)
         evidence = gather([sentence for text in texts for sentence in sentences(text)])
-        return self._judge(claims, evidence, part, reading.raw)
+        return self._judge(claims, evidence, Ledger(texts, self._steps), part, reading.raw)
 
-    def _judge(self, claims: Sequence[Sentence], evidence: Evidence, part: int, text: str) -> Detection:
+    def _judge(self, claims: Sequence[Sentence], evidence: Evidence, ledger: Ledger, part: int, text: str) -> Detection:
         worst, findings = 0.0, []
         for claim in claims:
-            found = compare(claim.tokens, evidence)
-            score = round(unsupported(found), 4)
+            found = weigh(text[claim.start : claim.end], claim.tokens, evidence, ledger)
+            score = round(found.doubt, 4)
             worst = max(worst, score)
             if score >= 0.5:
                 label, reason = reason_of(found, claim, text)
@@ -85,7 +102,7 @@ def is_claim(sentence: Sentence, text: str) -> bool:
     return bool(words) and any(token.word not in _SMALL_TALK and token.word not in STOP for token in words)
 
 
-def reason_of(found: Comparison, claim: Sentence, text: str) -> tuple[str, str]:
+def reason_of(weighed: Weighed, claim: Sentence, text: str) -> tuple[str, str]:
     """Label and sentence of what speaks most against a claim of `text`.
 
     The reason says where the words stand in the text, never which they are: they may be secret.
@@ -94,13 +111,20 @@ def reason_of(found: Comparison, claim: Sentence, text: str) -> tuple[str, str]:
     def at(words: Sequence[str]) -> str:
         return _places(words, text[claim.start : claim.end], claim.start)
 
-    contrast = found.contrast
+    found, contrast = weighed.found, weighed.found.contrast
+    if weighed.turned:
+        return "number_differs", f"the sources have the number {at(weighed.turned)} the other way round: a loss, a fall"
+    if weighed.partial:
+        return "number_differs", f"the sources have the number {at(weighed.partial)} for one of the two only"
     if contrast.numbers:
         return "number_differs", f"the sources do not bear out the number {at(contrast.numbers)}"
     if found.values[0] >= 0.9:
         return "no_overlap", "hardly a word of the claim is in the sources"
     if contrast.opposites:
         return "opposite", f"the sources say the opposite of the word {at(contrast.opposites)}"
+    if contrast.crossed or contrast.raised:
+        why = "of somebody or something else" if contrast.crossed else "of fewer"
+        return "relation_differs", f"the sources say this {why}: {at(contrast.crossed or contrast.raised)}"
     if contrast.flipped:
         return "negated", f"the claim denies what the sources say, or the other way round: {at(contrast.flipped)}"
     if found.missing_names:

@@ -33,7 +33,7 @@ class HarmfulIntent:
         if score is None:
             return Detection(None, skipped="no words")
         if score < self.threshold:
-            return Detection(score)
+            return Detection(score, limit=judging.limit(reading))
         loud = [one for one in judging.judge(reading, "harm") if one.score >= self.threshold]
         reason = "worded like a request for help with harm"
         return Detection(
@@ -42,4 +42,5 @@ class HarmfulIntent:
                 Finding(self.name, "harmful_request", one.score, part, *one.original(), reason, one.view.name)
                 for one in loud
             ),
+            limit=judging.limit(reading),
         )

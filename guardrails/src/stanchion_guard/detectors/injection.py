@@ -35,7 +35,7 @@ class PromptInjection:
     """Scores a text by its loudest passage, decoded payloads included; documents are also told sentence by sentence."""
 
     name = "prompt_injection"
-    version = "2"
+    version = "3"
     tier: Tier = "light"
     parameters: Mapping[str, Any] = {"type": "object", "properties": {}, "additionalProperties": False}
     labels = ("direct", "indirect", "jailbreak", "extraction")
@@ -43,7 +43,8 @@ class PromptInjection:
     blind_to = (
         "Attacks without tell-tale wording: plain requests that only the system prompt forbids, harmful requests with "
         "a meaningless suffix, orders in a document that read like its own text, attacks spread over several messages, "
-        "ciphers other than base64, hex and URL encoding, and most languages but English (see docs/detectors.md)."
+        "ciphers other than base64, hex and URL encoding, and languages other than English, where passages have to "
+        "score more and the verdict's coverage says so (see docs/detectors.md)."
     )
 
     def __init__(self) -> None:
@@ -55,12 +56,16 @@ class PromptInjection:
         score = judging.score(reading, target)
         if score is None:
             return Detection(None, skipped="no words")
+        limit = judging.limit(reading)
+        found: tuple[Judged, ...] = ()
+        if target == "attack" and score > linear.FLOOR:
+            found = judging.attacks(reading)
+            score = found[0].score
         if score < self.threshold:
-            return Detection(score)
-        found = judging.judge(reading, target)
+            return Detection(score, limit=limit)
         passages = judging.sentences(reading, target, self.threshold) if stage in _DOCUMENTS else ()
-        shown = (passages or tuple(one for one in found if one.score >= self.threshold))[:MOST_FINDINGS]
-        return Detection(score, tuple(self._finding(one, part, stage) for one in shown))
+        loud = passages or tuple(one for one in found or judging.judge(reading, target) if one.score >= self.threshold)
+        return Detection(score, tuple(self._finding(one, part, stage) for one in loud[:MOST_FINDINGS]), limit=limit)
 
     def _finding(self, one: Judged, part: int, stage: Stage) -> Finding:
         classes = one.classes()

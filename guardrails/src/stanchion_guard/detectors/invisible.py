@@ -44,6 +44,8 @@ class InvisibleText:
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
         """Few zero-width characters stay under the threshold: copied web pages are full of them."""
+        if not hidden(reading) and "<" not in reading.raw:
+            return Detection(0.0)
         findings = [*self._runs(reading, part), *self._markup(reading, part)][:_MOST_FINDINGS]
         empty = {index: "" for index, found in enumerate(findings) if found.label != "UNSEEN_MARKUP"}
         return Detection(max((f.score for f in findings), default=0.0), tuple(findings), replacements=empty)

@@ -21,8 +21,9 @@ _MANY_WORDS = 12
 _CLEAR, _CLEARER = 1.2, 1.8
 """How far the best language must be ahead of the second, in a text of many words and of few."""
 _FEWEST_LETTERS = 12
+_NO_LETTERS = dict.fromkeys([code for code in range(128) if not chr(code).isalpha()])
 _WORD = re.compile(r"[^\s\d_.,!?;:()\[\]{}<>\"«»“”„'’…/—–।|*#=+@&%$-]+")
-_COMMON = {
+COMMON = {
     "en": "the of and to in is you that it he was for on are as with his they at be this have from or had by not but what all were we when your can said there an which she do how their if will up about out many then them these so some her would make like him into has look two more no way could my than been who its now did get come may i me please tell give write explain want need should does why where am us our just also any",
     "de": "der die das und ist nicht ich du er sie es wir ihr ein eine einen einem einer den dem des zu mit auf für von im in an auch als wie dass bei nach oder aber aus wenn nur noch werden wird haben hat kann mir mich sich so über sind war schon was wer bitte mein dein kein durch um",
     "fr": "le la les des un une et est dans que qui pour pas vous je tu il elle nous ils ne ce cette sur avec au aux du se sont plus par mais ou comme mon ton son ma sa ses être avoir fait tout si leur à y en d l c j qu n s m quel quelle comment pourquoi moi cela",
@@ -71,9 +72,9 @@ _BY_SCRIPT = {
     "arabic": ("ar", "fa", "ur"),
     "devanagari": ("hi", "mr"),
 }
-_LATIN = tuple(code for code in _COMMON if code not in sum(_BY_SCRIPT.values(), ()))
+_LATIN = tuple(code for code in COMMON if code not in sum(_BY_SCRIPT.values(), ()))
 _ALONE = tuple(code for code in _SCRIPTS if len(code) == 2)
-LANGUAGES: tuple[str, ...] = (*_COMMON, *_ALONE)
+LANGUAGES: tuple[str, ...] = (*COMMON, *_ALONE)
 _KANA_SHARE = 0.05
 
 
@@ -124,7 +125,7 @@ def identify(text: str) -> tuple[str | None, float]:
     if len(script) == 2:
         return script, round(share, 4)
     candidates = _BY_SCRIPT.get(script, _LATIN)
-    words = [word.lower() for word in _WORD.findall(sample)]
+    words = _WORD.findall(sample.lower()) if sample.isascii() else [word.lower() for word in _WORD.findall(sample)]
     if len(words) < _FEWEST_WORDS:
         return None, 0.0
     return _by_words(words, candidates)
@@ -139,7 +140,7 @@ def _sample(text: str) -> str:
 
 def _script(sample: str) -> tuple[str | None, float]:
     if sample.isascii():
-        return ("latin", 1.0) if sum(map(str.isalpha, sample)) >= _FEWEST_LETTERS else (None, 0.0)
+        return ("latin", 1.0) if len(sample.translate(_NO_LETTERS)) >= _FEWEST_LETTERS else (None, 0.0)
     counts = dict.fromkeys(_SCRIPTS, 0)
     for letter, count in Counter(sample).items():
         name = _script_of(letter)
@@ -171,7 +172,7 @@ def _script_of(letter: str) -> str | None:
 def _languages_of() -> dict[str, tuple[tuple[str, float], ...]]:
     """Each common word's languages, weighing less the more languages share it."""
     shared: dict[str, list[str]] = {}
-    for code, listed in _COMMON.items():
+    for code, listed in COMMON.items():
         for word in dict.fromkeys(listed.split()):
             shared.setdefault(word, []).append(code)
     return {word: tuple((code, 1.0 / len(codes)) for code in codes) for word, codes in shared.items()}

@@ -52,6 +52,8 @@ class Obfuscation:
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
         """Every finding carries the whole text's score: it is the sum that is suspicious."""
         disguises = reading.disguises
+        if not disguises:
+            return Detection(0.0)
         score = round(_together(disguises), 4)
         findings = tuple(
             Finding(self.name, one.trick.upper(), score, part, one.start, one.end, f"one of {len(disguises)} disguises")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, ClassVar, Literal
 
 import re2
@@ -16,6 +17,13 @@ from stanchion_guard.views import Reading, View
 LARGEST_PROGRAM = 20_000
 """Instructions of one compiled pattern; RE2's time for a text grows with it."""
 MOST_FINDINGS = 1_000
+MOST_FIRST_SIGNS = 4
+"""Different signs with which the matches of all patterns may begin, for a text without them to be passed over."""
+_PIECES = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*\]|.", re.DOTALL)
+"""A sign with a backslash, a class, or a sign."""
+_BEGINNING = re.compile(r"(?:\\([^0-9A-Za-z])|([^\\.^$*+?{}\[\]()|]))(?![*?{])", re.DOTALL)
+"""One sign that stands for itself and has to be there."""
+_FLAGS = re.compile(r"\(\?(?![:P<])")
 _VIEWS = ("raw", "plain", "folded", "squeezed")
 
 
@@ -70,10 +78,14 @@ class Pattern:
             )
             for one in patterns
         ]
+        self._first = _first_signs([str(one["regex"]) for one in patterns])
         self._any = _together([compiled for _, compiled, _, _ in self._patterns])
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
         view, data = self._read(reading)
+        raw = data.data
+        if self._first is not None and not any(sign in raw for sign in self._first):
+            return Detection(0.0)
         if self._any is not None and not data.has(self._any):
             return Detection(0.0)
         findings: list[Finding] = []
@@ -121,6 +133,31 @@ def _together(patterns: Sequence[Any]) -> Any:
         return _quietly("|".join(f"(?:{one.pattern})" for one in patterns))
     except re2.error:
         return None
+
+
+def _first_signs(patterns: Sequence[str]) -> tuple[bytes, ...] | None:
+    """Signs of which one begins every match; None where a first look at the patterns does not tell, or tells many."""
+    signs = set()
+    for pattern in patterns:
+        if "\\Q" in pattern or _FLAGS.search(pattern):
+            return None
+        for branch in _branches(pattern):
+            sign = _BEGINNING.match(branch)
+            if sign is None:
+                return None
+            signs.add((sign[1] or sign[2]).encode("utf-8", "surrogatepass"))
+    return tuple(sorted(signs)) if len(signs) <= MOST_FIRST_SIGNS else None
+
+
+def _branches(pattern: str) -> Iterator[str]:
+    """What stands between the bars that are inside of nothing."""
+    depth, start = 0, 0
+    for piece in _PIECES.finditer(pattern):
+        depth += (piece[0] == "(") - (piece[0] == ")")
+        if piece[0] == "|" and depth == 0:
+            yield pattern[start : piece.start()]
+            start = piece.end()
+    yield pattern[start:]
 
 
 def _quietly(regex: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import cache
 from typing import Any, ClassVar
@@ -14,7 +14,7 @@ from stanchion_guard.identifiers.national import NATIONAL
 from stanchion_guard.identifiers.people import find_people
 from stanchion_guard.identifiers.personal import PERSONAL
 from stanchion_guard.identifiers.phones import find_phones
-from stanchion_guard.identifiers.rules import Rule, Scanner, Span, best_spans
+from stanchion_guard.identifiers.rules import MOST_COVERS, Rule, Scanner, Span, best_spans, covering
 from stanchion_guard.reading import plain, plain_bytes
 from stanchion_guard.records import Detection, Finding, Subject
 from stanchion_guard.scanning import Bytes
@@ -31,7 +31,7 @@ class Pii:
     """Finds identifiers of people in the plain view, and in what encoded runs stand for."""
 
     name: ClassVar[str] = "pii"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     tier: ClassVar[Tier] = "light"
     labels: ClassVar[tuple[str, ...]] = LABELS
     threshold: ClassVar[float] = 0.5
@@ -70,22 +70,24 @@ class Pii:
         self._scanner = _scanner(wanted, more)
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
-        found = list(self._findings(plain(reading), part, plain_bytes(reading)))
+        found = self._findings(plain(reading), part, plain_bytes(reading))
         for payload in reading.payloads:
             found += self._findings(payload, part, Bytes(payload.text))
-        score = max((finding.score for finding in found), default=0.0)
+        score = max([finding.score for finding in found], default=0.0)
         return Detection(score, tuple(found))
 
-    def _findings(self, view: View, part: int, data: Bytes) -> Iterable[Finding]:
-        for span in self.spans(data):
-            start, end = view.original(span.start, span.end)
-            yield Finding(self.name, span.label, span.score, part, start, end, span.reason, view.name)
+    def _findings(self, view: View, part: int, data: Bytes) -> list[Finding]:
+        name, original = self.name, view.original
+        return [
+            Finding(name, span.label, span.score, part, *original(span.start, span.end), span.reason, view.name)
+            for span in self.spans(data)
+        ]
 
     def spans(self, data: Bytes) -> list[Span]:
         """Everything found in one text, whatever its score, without overlaps."""
         spans = list(self._scanner.scan(data))
         if self._phones:
-            spans += find_phones(data, self._regions)
+            spans += find_phones(data, self._regions, [span for span in spans if covering(span)][:MOST_COVERS])
         if self._people:
             spans += find_people(data)
         return best_spans(spans) if len(spans) > 1 else spans

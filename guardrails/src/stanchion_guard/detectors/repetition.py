@@ -33,7 +33,8 @@ class Repetition:
         text = reading.raw[:_MOST]
         if len(text) < _SHORTEST:
             return Detection(None, skipped=f"shorter than {_SHORTEST} characters")
-        squeezed = len(zlib.compress(text.encode("utf-8", "replace"), 1)) / len(text.encode("utf-8", "replace"))
+        data = text.encode("utf-8", "replace")
+        squeezed = len(zlib.compress(data, 1)) / len(data)
         packed = max(0.0, min(1.0, (0.3 - squeezed) / 0.25))
         if packed == 0.0:
             return Detection(0.0)

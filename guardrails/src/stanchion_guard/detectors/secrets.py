@@ -18,7 +18,7 @@ import re2
 from stanchion_guard.detectors import Tier
 from stanchion_guard.reading import plain, plain_bytes
 from stanchion_guard.records import Detection, Finding, Subject
-from stanchion_guard.scanning import Bytes, Hit, pattern
+from stanchion_guard.scanning import Bytes, Hit, matcher, pattern
 from stanchion_guard.views import Reading, View
 
 
@@ -198,10 +198,9 @@ class Secrets:
     def _hits(self, data: Bytes) -> Iterator[tuple[_Format, Hit]]:
         """In the order of the formats: a stated format goes before a name and entropy, and no two overlap."""
         taken: set[int] = set()
-        for number in sorted(self._present.Match(data.data) or ()):
+        for number in sorted(self._present(data.data) or ()):
             form, shape = self._formats[number]
-            for match in data.matches(shape):
-                hit = data.hit(match, 1 if shape.groups else 0)
+            for hit in data.hits(shape, 1 if shape.groups else 0):
                 if hit.start not in taken and (form.check is None or form.check(hit.text)) and not _harmless(form, hit):
                     taken.update((hit.start, hit.end))
                     yield form, hit
@@ -223,4 +222,4 @@ def _compiled(wanted: frozenset[str]) -> tuple[tuple[tuple[_Format, Any], ...], 
     for form in forms:
         present.Add(form.shape)
     present.Compile()
-    return tuple((form, pattern(form.shape)) for form in forms), present
+    return tuple((form, pattern(form.shape)) for form in forms), matcher(present)

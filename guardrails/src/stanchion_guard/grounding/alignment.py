@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Mapping, Sequence
 from enum import IntEnum
 from functools import cached_property
 from itertools import accumulate
 from typing import NamedTuple
 
-from stanchion_guard.grounding.lexicon import FUNCTION_OPPOSITES, NEGATORS, classes
+from stanchion_guard.grounding.lexicon import FUNCTION_OPPOSITES, JOINED, NEGATORS, classes, excludes
 from stanchion_guard.grounding.polarity import denied
 from stanchion_guard.grounding.quantities import Quantity, Standing, quantities
 from stanchion_guard.grounding.relations import NONE, Ids, Meaning, denying_forms, meaning
@@ -112,6 +113,19 @@ class Known:
         return [0, *accumulate(token.ends for token in self.tokens)]
 
     @cached_property
+    def parts(self) -> list[int]:
+        """The number of the clause of each token: a comma, a bracket or a word that joins begins a new one."""
+        found, number = [], 0
+        for at, token in enumerate(self.tokens):
+            number += at > 0 and (self.tokens[at - 1].ends or token.word in JOINED)
+            found.append(number)
+        return found
+
+    def part(self, number: int) -> range:
+        """The places of a clause."""
+        return range(bisect_left(self.parts, number), bisect_right(self.parts, number))
+
+    @cached_property
     def _meanings(self) -> list[tuple[int, Meaning]]:
         return [
             (at, meaning(token.word))
@@ -193,6 +207,9 @@ def _match(at: int, token: Token, flag: bool, near: Known, everywhere: frozenset
     if not there:
         return Match(at, ELSEWHERE) if token.stem in everywhere else Match(at, NEW, flipped=flag)
     like = [place for place, other in there if not other.wide.isdisjoint(known.wide)]
+    apart = [place for place in like if excludes(token.stem, near.tokens[place].stem)]
+    if apart and len(apart) == len(like) and token.stem not in everywhere:
+        return _best(at, RIVAL, apart, flag, near, wanted)
     if like:
         return _best(at, LIKE, like, flag, near, wanted)
     wider = [place for place, other in there if not other.above.isdisjoint(known.own)]

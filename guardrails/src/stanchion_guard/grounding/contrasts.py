@@ -23,6 +23,7 @@ from stanchion_guard.grounding.alignment import (
 from stanchion_guard.grounding.lexicon import PRONOUNS, RESTRICTORS, TALK
 from stanchion_guard.grounding.polarity import denied
 from stanchion_guard.grounding.quantities import Quantity, Standing, quantities, standing, units
+from stanchion_guard.grounding.relating import relating, shares
 from stanchion_guard.grounding.words import Token
 
 CONTRASTS = (
@@ -31,6 +32,7 @@ CONTRASTS = (
     "source_denies", "number_holds", "number_unknown", "number_differs", "reversed", "roles_swapped", "opposite_swapped", "opposite_straight", "name_in_slot", "name_outdone", "gaps", "clauses_crossed",
     "last_new", "last_rival", "last_opposite", "last_like", "new_name", "new_plain", "lone_restrictor", "shared_restrictor",
     "all_explained", "new_after_flip", "opposite_function", "talk", "capitals", "subject_open",
+    "relation_turned", "relation_kept", "stitched", "quantifier_raised", "quantifier_agrees",
 )  # fmt: skip
 """All lie in 0..1."""
 
@@ -46,6 +48,10 @@ class Contrast:
     rivals: tuple[str, ...]
     flipped: tuple[str, ...]
     """Words that the sources have too, denied on one side only."""
+    crossed: tuple[str, ...] = ()
+    """Words that relate others the wrong way round, or that the sources have of something else."""
+    raised: tuple[str, ...] = ()
+    """Words like "all" for which the sources have "some"."""
 
 
 def contrasts(claim: Sequence[Token], near: Known, everywhere: frozenset[str], numbers: Sequence[Quantity]) -> Contrast:
@@ -53,13 +59,16 @@ def contrasts(claim: Sequence[Token], near: Known, everywhere: frozenset[str], n
     stands = {q.place: standing(q, numbers) for q in told}
     flags = denied(claim)
     matches = align(claim, flags, near, everywhere, stands, units(claim, told))
+    related = relating(claim, near, matches)
     words = {kind: tuple(claim[m.place].word for m in matches if m.kind == kind) for kind in _FAULTS}
     return Contrast(
-        _values(claim, flags, near, matches, list(stands.values())),
+        (*_values(claim, flags, near, matches, list(stands.values())), *shares(related)),
         tuple(claim[at].word for at, found in stands.items() if found != Standing.HOLDS),
         words[OPPOSITE],
         tuple(word for word in words[RIVAL] if word not in {claim[at].word for at in stands}),
         tuple(claim[m.place].word for m in matches if m.flipped and m.other >= 0 and m.kind <= WIDER),
+        tuple(claim[at].word for at in related.turned or related.stitched),
+        tuple(claim[at].word for at in related.raised),
     )
 
 

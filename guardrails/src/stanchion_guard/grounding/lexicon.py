@@ -35,6 +35,8 @@ EXCEPT = word_set("""except excluding excludes exclude excepting unlike""")
 """Words that take what follows them out of what is said."""
 TURNS = word_set("""but although though while whereas however because unless except since which who despite""")
 """Words that begin a clause which a negation before them does not reach."""
+JOINED = word_set("""and while whereas but or as although though""")
+"""Words that begin a clause of its own, or another item of a list."""
 FUNCTION_OPPOSITES = word_set(
     """before after above below over under up down inside outside more less fewer most few all none with without still
     many always never once he she his her him only up"""
@@ -130,7 +132,12 @@ tall high taller higher / short low shorter lower | old older oldest elder ancie
 late later | first / last final latest | light bright pale / dark dim black | healthy well fit / ill sick unwell | include included
 includes / exclude excluded excludes | punctual / late delayed | buy bought acquire acquired purchase purchased buyer / sell sold seller |
 hero protagonist / villain antagonist | comedy funny comic / tragedy tragic horror drama | shallow / deep | majority most / minority few |
-solo alone / duo together joint | day / night | war battle / peace | pacifist / soldier"""
+solo alone / duo together joint | day / night | war battle / peace | pacifist / soldier
+| hire hired recruit recruited employ employed / dismiss dismissed sacked redundant | borrow borrowed / return returned repay repaid |
+arrive arrived arrival / depart departed departure | freeze frozen froze / melt melted thaw thawed | ascend ascended climb climbed /
+descend descended | attend attended / miss missed skip skipped | succeed succeeded / fail failed | expand expanded widen widened /
+shrink shrank shrunk narrow narrowed | demolish demolished tear destroyed / build built erect erected | optional / mandatory |
+strengthen strengthened / weaken weakened | lend lent / borrow borrowed | trust trusted / distrust distrusted"""
 """Two sides a group: words of one side are alike, words of the other say the opposite."""
 
 _CLASSES = """american british english french german spanish italian chinese japanese indian russian canadian australian mexican
@@ -155,6 +162,31 @@ breakfast lunch dinner supper | usd eur gbp dollar euro pound yen | physics chem
 geography philosophy economics psychology | guitar piano drums violin bass cello trumpet flute saxophone | gram
 kilogram pound ounce meter metre kilometer kilometre mile foot inch liter litre gallon degree | university school
 hospital church museum airport hotel restaurant theater theatre stadium library factory prison"""
+
+
+_EXCLUSIVE = ("january", "monday", "red", "north", "northern", "spring", "first")
+"""The first words of those classes of which two members are never alike, whatever WordNet says: it calls colours and
+ordinals similar. Nationalities are not among them: what is English is British."""
+_NAMED_TWICE = (
+    frozenset({"grey", "gray"}),
+    frozenset({"autumn", "fall"}),
+    frozenset({"meter", "metr"}),
+    frozenset({"liter", "litr"}),
+)
+
+
+@cache
+def _exclusive() -> dict[str, frozenset[int]]:
+    wanted = frozenset(number for number, group in enumerate(_groups(_CLASSES)) if group[0] in _EXCLUSIVE)
+    return {word: numbers & wanted for word, numbers in classes().items() if numbers & wanted}
+
+
+def excludes(one: str, other: str) -> bool:
+    """Whether two stems are different members of a class like that of the months."""
+    known = _exclusive()
+    if one == other or known.get(one, frozenset()).isdisjoint(known.get(other, frozenset())):
+        return False
+    return frozenset({one, other}) not in _NAMED_TWICE and other not in synonyms().get(one, frozenset())
 
 
 def _groups(text: str) -> list[list[str]]:

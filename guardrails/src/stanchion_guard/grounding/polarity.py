@@ -9,6 +9,8 @@ from stanchion_guard.grounding.words import Token
 
 LONGEST_SCOPE = 12
 """Words. A negation seldom reaches further, and a text without commas should not be denied as a whole."""
+_TURNED = frozenset(["turn", "turns", "turned", "turning"])
+"""With "down" they refuse what follows."""
 _DENYING = NEGATORS | DENIERS | EXCEPT
 
 
@@ -26,6 +28,8 @@ def denied(tokens: Sequence[Token]) -> list[bool]:
 
 
 def _denies(token: Token, following: str) -> bool:
+    if following == "down" and token.word in _TURNED:
+        return True
     if token.word not in _DENYING and not token.word.endswith("n't"):
         return False
     return token.word != "not" or following not in ("only", "just", "merely")

@@ -104,6 +104,14 @@ def meaning(word: str) -> Meaning:
     )
 
 
+@lru_cache(maxsize=20_000)
+def is_verb(word: str) -> bool:
+    """Whether WordNet has it as one: its synsets of verbs come after those of nouns."""
+    known = table()
+    places = (known.place[lemma] for lemma in lemmas(word) if lemma in known.place)
+    return any(synset > known.last_noun for at in places for synset in known.row("own", at))
+
+
 def _above(known: Table, own: list[int]) -> set[int]:
     found: set[int] = set()
     front = set(own)
@@ -136,13 +144,18 @@ _ENDINGS = (
     ("ies", "y"), ("ied", "y"), ("sses", "ss"), ("ves", "f"), ("men", "man"), ("es", ""), ("es", "e"), ("s", ""), ("ing", ""),
     ("ing", "e"), ("ed", ""), ("ed", "e"), ("er", ""), ("er", "e"), ("est", ""), ("est", "e"), ("ier", "y"), ("iest", "y"), ("ly", ""),
 )  # fmt: skip
-_IRREGULAR = {
+IRREGULAR = {
     "wrote": "write", "written": "write", "won": "win", "lost": "lose", "made": "make", "sold": "sell", "bought": "buy", "led": "lead",
     "fell": "fall", "rose": "rise", "grew": "grow", "took": "take", "came": "come", "went": "go", "gave": "give", "held": "hold",
     "left": "leave", "met": "meet", "ran": "run", "sang": "sing", "sung": "sing", "spoke": "speak", "stood": "stand", "told": "tell",
     "children": "child", "people": "person", "feet": "foot", "became": "become", "built": "build", "chose": "choose", "drew": "draw",
     "began": "begin", "born": "bear", "killed": "kill", "sank": "sink", "ate": "eat", "wives": "wife", "lives": "live", "taught": "teach",
     "fought": "fight", "shot": "shoot", "sent": "send", "spent": "spend", "wore": "wear", "drove": "drive", "flew": "fly", "better": "good",
+    "lent": "lend", "threw": "throw", "thrown": "throw", "drawn": "draw", "broke": "break", "broken": "break",
+    "stole": "steal", "stolen": "steal", "struck": "strike", "caught": "catch", "brought": "bring", "thought": "think", "heard": "hear",
+    "felt": "feel", "paid": "pay", "said": "say", "sought": "seek", "slept": "sleep", "forgot": "forget", "froze": "freeze",
+    "given": "give", "taken": "take", "chosen": "choose", "grown": "grow", "known": "know", "knew": "know", "driven": "drive",
+    "bitten": "bite", "hid": "hide", "hidden": "hide", "shook": "shake", "swam": "swim", "drank": "drink", "overtook": "overtake",
     "best": "good", "worse": "bad", "worst": "bad", "bigger": "big", "biggest": "big",
 }  # fmt: skip
 
@@ -150,8 +163,8 @@ _IRREGULAR = {
 def lemmas(word: str) -> list[str]:
     """Dictionary forms a word may belong to, itself first; not all exist."""
     found = [word]
-    if word in _IRREGULAR:
-        found.append(_IRREGULAR[word])
+    if word in IRREGULAR:
+        found.append(IRREGULAR[word])
     for ending, instead in _ENDINGS:
         if word.endswith(ending) and len(word) - len(ending) >= 2:
             base = word[: len(word) - len(ending)] + instead

@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import lru_cache
 
@@ -12,6 +13,8 @@ from stanchion_guard.grounding.lexicon import NEGATORS, STOP, word_set
 
 LONGEST_SENTENCE = 600
 _KEPT = "'.,%$€£"
+SIGNS = "'.,"
+"""Kept inside a word, and not around it."""
 _CLAUSE_ENDS = ";()[]—–"
 _ENDS = ".!?。！？…"
 _BREAK = re.compile(f"[\n{_ENDS}]")
@@ -50,6 +53,9 @@ _TENS = {
 _SCALES = {"hundred": 1e2, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _SUFFIXES = {"k": 1e3, "m": 1e6, "mn": 1e6, "bn": 1e9, "b": 1e9, "tn": 1e12}
 _ORDINALS = ("st", "nd", "rd", "th", "s")
+_PERCENT = ("percent", "pct", "%")
+JOINING = frozenset({*_TENS, *_SCALES, *_PERCENT, "longer"})
+"""Words that may change how the word before them is read, or how they are read after it."""
 
 
 class _Blanks(dict[int, str]):
@@ -136,11 +142,26 @@ def _abbreviated(text: str, dot: int) -> bool:
     return initial or word in _ABBREVIATIONS
 
 
+def parts(text: str) -> list[str]:
+    """A text's runs of letters, digits and the signs that may belong to them, in order."""
+    return text.translate(_TABLE).split()
+
+
+def token_of(part: str, *, first: bool) -> Token | None:
+    """What `tokens` reads in one of the `parts` as long as none of the text is among JOINING, but for `ends`; None where
+    it is nothing but signs. `first` is whether the text begins with it."""
+    word = part.strip(SIGNS)
+    return _made(word, first, False) if word else None
+
+
 def tokens(text: str) -> tuple[Token, ...]:
-    parts = text.translate(_TABLE).split()
+    return _tokens(parts(text))
+
+
+def _tokens(parts: Sequence[str]) -> tuple[Token, ...]:
     after = [*(part[0] == "," or part == "." for part in parts[1:]), False]
     ends = [part[-1] in ",." or comes for part, comes in zip(parts, after, strict=False)]
-    raw = [part.strip("'.,") for part in parts]
+    raw = [part.strip(SIGNS) for part in parts]
     found = _numbers([_token(word, i == 0, ends[i]) for i, word in enumerate(raw) if word])
     for i, token in enumerate(found[1:], 1):
         if token.word == "longer" and found[i - 1].word == "no":
@@ -148,8 +169,7 @@ def tokens(text: str) -> tuple[Token, ...]:
     return tuple(found)
 
 
-@lru_cache(maxsize=20_000)
-def _token(word: str, first: bool, ends: bool) -> Token:
+def _made(word: str, first: bool, ends: bool) -> Token:
     lower = word.lower()
     if lower.endswith("'s"):
         lower = lower[:-2]
@@ -159,6 +179,9 @@ def _token(word: str, first: bool, ends: bool) -> Token:
     content = month or (bool(plain) and plain not in STOP and plain not in NEGATORS and not plain.startswith("n't"))
     capital = word[:1].isupper() and not first
     return Token(lower, stem(plain), capital, content, number, percent, ends)
+
+
+_token = lru_cache(maxsize=20_000)(_made)
 
 
 def figure(word: str) -> tuple[float | None, bool]:
@@ -198,7 +221,7 @@ def _numbers(found: list[Token]) -> list[Token]:
             joined[-1] = _valued(before, before.number * _SCALES[token.word], token)
         elif before is not None and before.word in _TENS and token.word in _UNITS and 0 < _UNITS[token.word] < 10:
             joined[-1] = _valued(before, (before.number or 0) + _UNITS[token.word], token)
-        elif before is not None and before.number is not None and token.word in ("percent", "pct", "%"):
+        elif before is not None and before.number is not None and token.word in _PERCENT:
             joined[-1] = replace(before, percent=True, ends=token.ends)
         else:
             joined.append(token)
@@ -215,6 +238,7 @@ _ENDINGS = (
     ("ingly", ""), ("edly", ""), ("ions", ""), ("ion", ""), ("ings", ""), ("ing", ""), ("iest", "y"), ("ies", "y"), ("ied", "y"),
     ("ers", ""), ("ors", ""), ("est", ""), ("ed", ""), ("er", ""), ("or", ""), ("ly", ""), ("es", ""), ("s", ""), ("e", ""),
 )  # fmt: skip
+_BY_LAST = {last[0][-1]: tuple(pair for pair in _ENDINGS if pair[0][-1] == last[0][-1]) for last in _ENDINGS}
 _IRREGULAR = {
     "began": "begin", "begun": "begin", "wrote": "write", "written": "write", "won": "win", "lost": "lose", "made": "make",
     "taught": "teach", "bought": "buy", "sold": "sell", "led": "lead", "fell": "fall", "fallen": "fall", "rose": "rise", "grew": "grow",
@@ -232,7 +256,7 @@ def stem(word: str) -> str:
     word = _IRREGULAR.get(word, word)
     if len(word) < 4 or not word.isalpha():
         return word
-    for ending, instead in _ENDINGS:
+    for ending, instead in _BY_LAST.get(word[-1], ()):
         if word.endswith(ending) and len(word) - len(ending) >= 3:
             word = word[: len(word) - len(ending)] + instead
             break

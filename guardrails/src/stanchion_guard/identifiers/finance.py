@@ -4,8 +4,10 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from stanchion_guard.identifiers import checksums
+from stanchion_guard.identifiers.dates import NOT_TOLD_AFTER, no_date, no_year
 from stanchion_guard.identifiers.grouped import card_ranges, iban_ranges
 from stanchion_guard.identifiers.rules import Rule
 
@@ -35,9 +37,10 @@ def card(digits: str) -> bool:
 
 
 def _issued(digits: str) -> bool:
-    size, two, three, four = len(digits), int(digits[:2]), int(digits[:3]), int(digits[:4])
+    size = len(digits)
     if digits[0] == "4":
         return size in (13, 16, 19)
+    two, three, four = int(digits[:2]), int(digits[:3]), int(digits[:4])
     if 51 <= two <= 55 or 2221 <= four <= 2720:
         return size == 16
     if two in (34, 37):
@@ -65,8 +68,13 @@ def bic(text: str) -> bool:
     return text[4:6] in _COUNTRIES
 
 
+_OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9][0-9]|[1-9]?[0-9])"
+_IPV4 = re.compile(rf"(?:{_OCTET}\.){{3}}{_OCTET}")
+"""What `ipaddress` takes for such an address: no octet begins with a zero but zero itself."""
+
+
 def ipv4(text: str) -> bool:
-    return _address(text) == 4 and not text.startswith("0.") and text.count("0") < 6
+    return _IPV4.fullmatch(text) is not None and not text.startswith("0.") and text.count("0") < 6
 
 
 def ipv6(text: str) -> bool:
@@ -89,7 +97,11 @@ def mac(text: str) -> bool:
     return len(set(text)) > 1
 
 
+# Runs on as long as letters and digits do, so further than the surroundings of its digits; but what `iban_ranges` takes
+# of it begins with two letters before a digit and is whole groups of at most 99 characters, which lie in there.
 _IBAN_RUN = r"(?i)\b[A-Z]{2}\d{2}(?:[ .\-\n]{0,2}[A-Z0-9]){11,}\b"
+_SORT_CODE = r"\b\d{2}[- ]\d{2}[- ]\d{2}\b"
+_CVV = r"(?i)\b(?:cvv2?|cvc2?|cvn|card (?:verification|security) (?:code|value|number))\b"
 _VERSIONS = r"(?:(?:version|ver|v|release|build|section|chapter|oid|firmware|driver|update)[ :.=#-]*(?:is )?|[a-z0-9]*[a-z][a-z0-9]*[-_])$"
 
 FINANCE = (
@@ -98,7 +110,7 @@ FINANCE = (
     Rule("CREDIT_CARD", r"\b4(?:[ -]?\d){12}\b", None, 0.9, _CARD, card),
     Rule("CREDIT_CARD", r"\b[56](?:[ -]?\d){11,18}\b", 0.6, 0.95, _CARD, maestro),
     Rule("CREDIT_CARD", r"\b\d(?:[ -]?\d){11,18}\b", None, 0.85, _CARD_NUMBER, checksums.luhn),
-    Rule("IBAN", _IBAN_RUN, 1.0, 1.0, "", iban, within=iban_ranges(_IBAN_LENGTH), anywhere=True),
+    Rule("IBAN", _IBAN_RUN, 1.0, 1.0, "", iban, within=iban_ranges(_IBAN_LENGTH)),
     Rule(
         "SWIFT_BIC",
         r"\b[A-Z]{6}[A-Z0-9]{2}(?:[A-Z0-9]{3})?\b",
@@ -116,15 +128,17 @@ FINANCE = (
         r"routing|aba|rtn|transit|wire",
         checksums.aba_routing,
     ),
-    Rule("BANK_ACCOUNT", r"\b\d(?:[ -]?\d){6,16}\b", None, 0.65, _ACCOUNT),
-    Rule("UK_SORT_CODE", r"\b\d{2}[- ]\d{2}[- ]\d{2}\b", None, 0.8, r"sort ?code|sort"),
+    Rule("BANK_ACCOUNT", r"\b\d(?:[ -]?\d){6,16}\b", None, 0.65, _ACCOUNT, within=no_date),
+    Rule("UK_SORT_CODE", _SORT_CODE, None, 0.8, r"sort ?code"),
+    Rule("UK_SORT_CODE", _SORT_CODE, None, 0.8, r"sort", within=no_date),
     Rule(
         "CVV",
-        r"(?i)\b(?:cvv2?|cvc2?|cvn|card (?:verification|security) (?:code|value|number))\b[^0-9\n]{0,15}(\d{3,4})\b",
+        rf"{_CVV}(?:[^\pL\pN\n]{{0,4}}(?:is|code|number|no|=)){{0,2}}[^\pL\pN\n]{{0,4}}\b(\d{{3,4}})\b",
         0.85,
         0.95,
         _CARD,
     ),
+    Rule("CVV", rf"{_CVV}[^0-9\n]{{0,15}}\b(\d{{3,4}})\b", 0.85, 0.95, _CARD, against=NOT_TOLD_AFTER, within=no_year),
     Rule(
         "CARD_EXPIRY",
         r"(?i)\b(?:exp(?:iry|ires|iration)?(?: date)?|valid (?:thru|until|to)|g[uü]ltig bis)\b[^0-9\n]{0,10}"

@@ -4,11 +4,22 @@
 from __future__ import annotations
 
 from stanchion_guard.identifiers import checksums as c
+from stanchion_guard.identifiers.dates import NOT_TOLD_AFTER, no_date, no_year
 from stanchion_guard.identifiers.rules import Rule
 
 _TAX = r"tax|tin|steuer|steuer-?id(?:nummer)?|idnr|fiscal|impuesto|contribuinte|vat|tfn|nif"
 _ID = r"id|identity|identification|national|citizen|personal|social|insurance|passport|ssn"
 _SSN = r"ssn|social security|social|soc sec|ss#|social-security|taxpayer"
+_LAST_FOUR = (
+    r"(?i)\blast (?:four|4)\b(?: digits)?(?: (?:of|on))?(?: (?:your|my|the|his|her|their))?"
+    r" (?:social(?: security)?|ssn|soc sec)\b(?: (?:security )?(?:numbers?|no\b\.?|#))?"
+)
+_TOLD = (
+    r"[\s:=#\"'*-]{0,4}(?:,? ?(?:which )?(?:is|are|was|were|ends? (?:in|with)|ending (?:in|with))[^\pL\pN]{1,4})?"
+    r"|[^0-9?.!]{0,25}[?.!][^\pL\pN]{0,4}(?:\pL{1,15}(?: \pL{1,15})?:\s{0,2})?"
+    r"(?:(?:yes|yeah|sure|ok|okay|uh|um|so|it|it's|its|is|that|that's|they|they're|are|those|would|should|be|of|course)[^\pL\pN]{1,3}){0,5}"
+)
+"""What stands between the question and an answer that may look like a year."""
 
 
 def _date_ymd(digits: str) -> bool:
@@ -22,6 +33,10 @@ def _passport(text: str) -> bool:
 AMERICAS = (
     Rule("US_SSN", r"\b\d{3}-\d{2}-\d{4}\b", 0.85, 1.0, _SSN, c.ssn),
     Rule("US_SSN", r"\b\d{3}[ .]\d{2}[ .]\d{4}\b|\b\d{9}\b", None, 0.9, _SSN, c.ssn),
+    Rule("US_SSN_LAST4", rf"{_LAST_FOUR}(?:{_TOLD})\b(\d{{4}})\b", 0.85, 0.85),
+    Rule(
+        "US_SSN_LAST4", rf"{_LAST_FOUR}[^0-9]{{0,40}}?\b(\d{{4}})\b", 0.85, 0.85, against=NOT_TOLD_AFTER, within=no_year
+    ),
     Rule("US_ITIN", r"\b9\d{2}[- ]?\d{2}[- ]?\d{4}\b", None, 0.9, _TAX + "|itin|" + _SSN, c.itin),
     Rule("US_ITIN", r"\b9\d{2}-\d{2}-\d{4}\b", 0.7, 0.9, _TAX + "|itin", c.itin),
     Rule("US_EIN", r"\b\d{2}-\d{7}\b", None, 0.8, r"ein|employer identification|fein|federal tax"),
@@ -32,18 +47,21 @@ AMERICAS = (
         0.85,
         r"passport(?: number| no)?|passeport|reisepass|pasaporte|passaporto|passaporte|паспорт",
         _passport,
+        within=no_date,
     ),
     Rule(
         "DRIVER_LICENSE",
         r"(?i)\b(?:driv(?:er'?s?|ing)[ -]?(?:licen[cs]e|permit)|f[uü]hrerschein|permis de conduire|dl)\b[^0-9\n]{0,25}?\b([A-Z]{0,5}\d[\dA-Z-]{4,17})\b",
         0.85,
         0.85,
+        within=no_date,
     ),
     Rule(
         "MEDICAL_RECORD",
         r"(?i)\b(?:mrn|medical record|patient (?:id|number)|health (?:card|insurance) (?:number|no))\b[^0-9\n]{0,15}([A-Z]{0,3}\d[\d-]{4,14})\b",
         0.8,
         0.8,
+        within=no_date,
     ),
     Rule("CA_SIN", r"\b\d{3}[- ]?\d{3}[- ]?\d{3}\b", None, 0.95, r"sin|social insurance|assurance sociale|nas", c.luhn),
     Rule("BR_CPF", r"\b\d{3}\.\d{3}\.\d{3}-\d{2}\b", 0.95, 1.0, "cpf", c.cpf),

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from stanchion_guard.identifiers.dates import no_date
 from stanchion_guard.identifiers.rules import Rule
 
 _TOP = (
@@ -26,6 +27,9 @@ _BORN = (
     r"geboortedatum|geboren op|fødselsdato|födelsedatum|data urodzenia|urodzon[ya]|doğum tarihi|дата рождения|родил(?:ся|ась)"
 )
 _SURE = r"\s{0,3}(?::|=|->)\s{0,3}[\"']?|[\"']?\s{0,3}(?:is|ist|est|es|è|é|lautet)\s{1,3}[\"']?"
+_PIN_CODE = r"(?:pin(?: ?code| number)|geheimzahl)"
+_PIN = r"(?:pin(?: ?code| number)?|geheimzahl)"
+_OWN = r"(?:my|your|his|her|their|our|card|atm|bank|debit|sim)"
 _STREET = (
     "Street|St|Avenue|Ave|Road|Rd|Lane|Ln|Drive|Dr|Boulevard|Blvd|Court|Ct|Place|Pl|Square|Sq|Terrace|Way|Parkway|Pkwy|Circle|Cir|"
     "Highway|Hwy|Close|Crescent|Gardens|Grove|Hill|Mews|Row|Trail|Alley|Plaza|Streets"
@@ -46,7 +50,7 @@ def _human_age(text: str) -> bool:
 
 
 CONTACT = (
-    Rule("EMAIL", r"[\pL\pN][\pL\pN._%+'-]*@(?:[\pL\pN][\pL\pN-]*\.)+\pL{2,}", 0.98, 1.0, bare=False),
+    Rule("EMAIL", r"[\pL\pN][\pL\pN._%+'-]*@(?:[\pL\pN][\pL\pN-]*\.)+\pL{2,}", 0.98, 1.0, bare=False, sign=b"@"),
     Rule("EMAIL", r"\b[A-Za-z0-9._%+-]+@\[\d{1,3}(?:\.\d{1,3}){3}\]", 0.9, 0.9, bare=False),
     Rule(
         "EMAIL",
@@ -103,7 +107,9 @@ CREDENTIALS = (
         _secretive,
         bare=False,
     ),
-    Rule("PIN", rf"(?i)\b(?:pin(?: ?code| number)?|geheimzahl)\b(?:{_SURE}|\s*#?\s*)(\d{{4,8}})\b", 0.85, 0.85),
+    Rule("PIN", rf"(?i)\b{_PIN}\b(?:{_SURE})(\d{{4,8}})\b", 0.85, 0.85),
+    Rule("PIN", rf"(?i)\b(?:{_OWN} pin|{_PIN_CODE})\b\s*#?\s*(\d{{4,8}})\b", 0.85, 0.85),
+    Rule("PIN", r"(?i)\bpin\b\s*#?\s*(\d{4,8})\b", 0.85, 0.85, within=no_date),
     Rule(
         "USERNAME",
         rf"(?i)\b(?:user ?name|user ?id|login(?: name)?|benutzername|nom d'utilisateur|usuario)\b(?:{_SURE})([\pL\pN][\pL\pN._@+-]+)",
@@ -120,6 +126,7 @@ CREDENTIALS = (
         "",
         lambda text: any(map(str.isdigit, text)),
         bare=False,
+        within=no_date,
     ),
 )
 _US_STATES = (

@@ -6,12 +6,15 @@ import re
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
+from itertools import pairwise
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import re2
 
-from stanchion_guard.scanning import Area, Bytes, pattern
+from stanchion_guard.quick_shapes import quickly_made
+from stanchion_guard.scanning import Area, Bytes, holds, matcher, pattern, ranges
 
 BEFORE, AFTER = 60, 30
 """Characters before and after a number in which a word of context counts."""
@@ -20,6 +23,10 @@ REACH = 96
 _MOST_MEMORY = 32 << 20
 """Bytes that one set of rules and its automaton may take."""
 _SEPARATORS = {ord(sign): "" for sign in " .-/()\u00a0'_\u2011\u2013\n"}
+_ASCII_SEPARATORS = bytes(sign for sign in _SEPARATORS if sign < 128)
+_JOINTS, _HEX_DIGITS = frozenset("-./"), frozenset("0123456789abcdef")
+MOST_COVERS = 32
+"""Identifiers whose inside is not searched; that of others is searched in vain, so that time stays linear."""
 SURE = 0.5
 """The score from which a span with check digits stands for everything inside it."""
 
@@ -46,8 +53,11 @@ class Rule:
     bare: bool = True
     within: Callable[[str], Iterator[tuple[int, int]]] | None = None
     anywhere: bool = False
+    sign: bytes = b""
+    """Stands in every match, and no space does: of an `anywhere` rule only the words with it are searched."""
 
 
+@quickly_made
 @dataclass(frozen=True, slots=True)
 class Span:
     """An identifier found, in positions of the scanned view."""
@@ -69,7 +79,7 @@ class _Compiled:
     shape: Any
     group: int
     context: Context | None
-    against: Any
+    against: Ending | None
 
 
 class _Set:
@@ -81,12 +91,12 @@ class _Set:
         for _, shape in numbered:
             self._set.Add(shape)
         self._set.Compile()
+        self._match = matcher(self._set)
 
     def within(self, data: bytes) -> list[int]:
         """In no order."""
-        if not self._numbers:
-            return []
-        return [self._numbers[index] for index in self._set.Match(data) or ()]
+        found = self._match(data) if self._numbers else None
+        return [self._numbers[index] for index in found] if found else []
 
 
 class Scanner:
@@ -101,22 +111,42 @@ class Scanner:
 
     def scan(self, data: Bytes) -> Iterator[Span]:
         """Every identifier, whatever its score, the later rules first, those of one rule as they stand in the text: of
-        two with the same range and score the first one counts."""
-        for number, start, end, beside in sorted(self._places(data), key=lambda place: (-place[0], place[1])):
-            yield from _apply(self._compiled[number], data, start, end, beside)
+        two with the same range and score the first one counts. What lies inside of a range whose check digits are right
+        may be left out, as `best_spans` would."""
+        found: list[tuple[int, list[Span]]] = []
+        covers: list[Span] = []
+        places = list(self._places(data))
+        if len(places) > 1:
+            places.sort()
+        for number, start, end, until, beside in places:
+            spans = _apply(self._compiled[number], data, (start, end, until), beside, covers)
+            if spans:
+                found.append((number, spans))
+                if len(covers) < MOST_COVERS:
+                    covers += [span for span in spans if covering(span)][: MOST_COVERS - len(covers)]
+        if len(found) > 1:
+            found.sort(key=_number, reverse=True)
+        for _, spans in found:
+            yield from spans
 
-    def _places(self, data: Bytes) -> Iterator[tuple[int, int, int, bool]]:
-        """Rule, bytes in which it has a shape, and whether a word of its context may stand beside it."""
+    def _places(self, data: Bytes) -> Iterator[tuple[int, int, int, int, bool]]:
+        """Rule, bytes in which it has a shape, from where on it has none, and whether a word of its context may stand
+        beside it."""
         for number in self._anywhere.within(data.data):
-            yield number, 0, len(data.data), True
-        for start, end, _ in surroundings(data):
+            sign = self.rules[number].sign
+            if sign:
+                yield from ((number, *word, True) for word in _words_with(sign, data.data))
+            else:
+                yield number, 0, len(data.data), len(data.data) + 1, True
+        for start, end, _, until in surroundings(data):
             piece = data.data[start:end]
             shapes = self._digits.within(piece)
-            words = frozenset(self._words.within(piece)) if shapes and piece.isascii() else None
+            needy = [number for number in shapes if self.rules[number].alone is None]
+            words = self._words.within(piece) if needy and piece.isascii() else None
             for number in shapes:
                 beside = words is None or number in words
-                if beside or self.rules[number].alone is not None:
-                    yield number, start, end, beside
+                if beside or number not in needy:
+                    yield number, start, end, until, beside
 
 
 def surroundings(data: Bytes) -> list[Area]:
@@ -137,7 +167,7 @@ def _roomy() -> Any:
 
 def _compile(rule: Rule) -> _Compiled:
     context = Context(rule.context) if rule.context else None
-    against = re.compile(rf"(?i)(?<![^\W\d_]){rule.against}") if rule.against else None
+    against = Ending(rule.against) if rule.against else None
     shape = pattern(rule.shape)
     return _Compiled(rule, shape, 1 if shape.groups else 0, context, against)
 
@@ -164,27 +194,85 @@ class Context:
         """Whether one of the words stands shortly before or after the range of characters."""
         first = max(0, start - BEFORE)
         if data.ascii:
-            window = b"%b\0%b" % (data.data[first:start], data.data[end : end + AFTER])
-            return self._ascii.search(window) is not None
+            return holds(self._ascii, b"%b\0%b" % (data.data[first:start], data.data[end : end + AFTER]))
         text = data.text
         return bool(self._any.search(text[first:start]) or self._any.search(text[end : end + AFTER]))
 
 
-def _apply(compiled: _Compiled, data: Bytes, first: int, last: int, may_be_beside: bool) -> Iterator[Span]:
-    for match in compiled.shape.finditer(data.data, first, last):
-        hit = data.hit(match, compiled.group)
-        if compiled.rule.within is None:
-            ranges = iter(((hit.start, hit.end),))
-        else:
-            ranges = ((hit.start + start, hit.start + end) for start, end in compiled.rule.within(hit.text))
-        reached = 0
-        for start, end in ranges:
-            score = _score(compiled, data, start, end, may_be_beside) if start >= reached else None
+class Ending:
+    """Words that make the number right behind them something else."""
+
+    def __init__(self, listed: str) -> None:
+        """A regular expression that ends in `$`; RE2 reads ASCII text for it where it has no look-around."""
+        assert listed.endswith("$")
+        self._any = re.compile(rf"(?i)(?<![^\W\d_]){listed}")
+        self._ascii: Any = None
+        if "(?<" not in listed and "(?=" not in listed and "(?!" not in listed:
+            spaces = listed[:-1].replace(r"\s", r"[\s\x0b\x1c-\x1f]")
+            self._ascii = pattern(rf"(?i)(?:^|[^a-z]){spaces}\n?$")
+
+    def ends(self, data: Bytes, first: int, last: int) -> bool:
+        """Whether the range of characters ends with one of them."""
+        if data.ascii and self._ascii is not None:
+            return holds(self._ascii, data.data[first:last])
+        return self._any.search(data.text[first:last]) is not None
+
+
+_number = itemgetter(0)
+
+
+def _words_with(sign: bytes, data: bytes) -> Iterator[tuple[int, int, int]]:
+    """What stands between two spaces, or an end of the text, and has the sign in it; and where the last sign ends."""
+    at = data.find(sign)
+    while at >= 0:
+        end = data.find(b" ", at)
+        end = len(data) if end < 0 else end
+        yield data.rfind(b" ", 0, at) + 1, end, data.rfind(sign, at, end) + len(sign)
+        at = data.find(sign, end)
+
+
+def covering(span: Span) -> bool:
+    return span.checked and span.score >= SURE
+
+
+def inside_one(covers: Sequence[Span], start: int, end: int) -> bool:
+    """Whether the range is a part of one of the spans, and not all of it."""
+    for span in covers:  # noqa: SIM110 - a generator takes longer than the few spans
+        if span.start <= start and end <= span.end and (start != span.start or end != span.end):
+            return True
+    return False
+
+
+def _apply(
+    compiled: _Compiled, data: Bytes, place: tuple[int, int, int], may_be_beside: bool, covers: Sequence[Span]
+) -> list[Span]:
+    rule, found, (first, last, until) = compiled.rule, [], place
+    for start, end in ranges(compiled.shape, data.data, first, last, compiled.group, until):
+        if not data.ascii:
+            start, end = data.point(start), data.point(end)
+        if rule.within is not None:
+            found += _inside(compiled, data, start, end, may_be_beside)
+        elif not covers or not inside_one(covers, start, end):
+            score = _score(compiled, data, start, end, may_be_beside)
             if score is not None:
-                reached = end
-                yield Span(compiled.rule.label, start, end, *score, checked=compiled.rule.check is not None)
-            if reached == hit.end:
-                break
+                found.append(Span(rule.label, start, end, *score, rule.check is not None))
+    return found
+
+
+def _inside(compiled: _Compiled, data: Bytes, first: int, last: int, may_be_beside: bool) -> list[Span]:
+    """The ranges of a match that may be the identifier."""
+    rule, reached = compiled.rule, 0
+    assert rule.within is not None
+    found = []
+    for within, until in rule.within(data.text[first:last]):
+        start, end = first + within, first + until
+        score = _score(compiled, data, start, end, may_be_beside) if start >= reached else None
+        if score is not None:
+            reached = end
+            found.append(Span(rule.label, start, end, *score, rule.check is not None))
+        if reached == last:
+            break
+    return found
 
 
 def _score(compiled: _Compiled, data: Bytes, start: int, end: int, may_be_beside: bool) -> tuple[float, str] | None:
@@ -193,27 +281,38 @@ def _score(compiled: _Compiled, data: Bytes, start: int, end: int, may_be_beside
     value = text[start:end]
     if rule.bare and embedded(text, start, end):
         return None
-    if compiled.against is not None and compiled.against.search(text[max(0, start - 20) : start]):
+    if compiled.against is not None and compiled.against.ends(data, max(0, start - 20), start):
         return None
-    if rule.check is not None and not rule.check(value.translate(_SEPARATORS).upper() if rule.bare else value):
+    if rule.check is not None and not rule.check(_bare(value) if rule.bare else value):
         return None
     beside = may_be_beside and compiled.context is not None and compiled.context.near(data, start, end)
     score = rule.beside if beside else rule.alone
-    return None if score is None else (score, _reason(rule, beside=beside))
+    return None if score is None else (score, _told(rule.label, rule.check is not None, beside))
 
 
-def _reason(rule: Rule, *, beside: bool) -> str:
+def _bare(value: str) -> str:
+    """Without separators, in capitals."""
+    if value.isascii():
+        return value.encode("ascii").translate(None, _ASCII_SEPARATORS).decode("ascii").upper()
+    return value.translate(_SEPARATORS).upper()
+
+
+@cache
+def _told(label: str, checked: bool, beside: bool) -> str:
     evidence = ["shape"]
-    if rule.check is not None:
+    if checked:
         evidence.append("check digits or ranges")
     if beside:
         evidence.append("a word beside it")
-    return f"{rule.label} by {', '.join(evidence)}"
+    return f"{label} by {', '.join(evidence)}"
 
 
 def best_spans(spans: Sequence[Span]) -> list[Span]:
     """Of overlapping spans the one with the better evidence, of equals the longer. What lies inside a number whose
     check digits are right is a part of it, whatever its own evidence."""
+    ordered = sorted(spans, key=_start)
+    if all(one.end <= other.start for one, other in pairwise(ordered)):
+        return ordered
     kept: list[Span] = []
     starts: list[int] = []
     for span in sorted(_outermost(spans), key=lambda span: (-span.score, span.start - span.end, span.start)):
@@ -230,15 +329,19 @@ def _outermost(spans: Sequence[Span]) -> Iterator[Span]:
     for span in sorted(spans, key=lambda span: (span.start, -span.end)):
         if span.end > cover[1] or (span.start, span.end) == cover:
             yield span
-        if span.checked and span.score >= SURE and span.end > cover[1]:
+        if covering(span) and span.end > cover[1]:
             cover = (span.start, span.end)
+
+
+_start = attrgetter("start")
 
 
 def embedded(text: str, start: int, end: int) -> bool:
     """Whether a number is only a part of something longer: a decimal, a version, a GUID, a name of a file."""
-    before, after = text[max(0, start - 2) : start], text[end : end + 2]
-    if before[-1:].isalnum() or after[:1].isalnum() or "_" in (before[-1:], after[:1]):
+    after = text[end : end + 1]
+    if after.isalnum() or after == "_" or (after in _JOINTS and text[end + 1 : end + 2].isdigit()):
         return True
-    if len(after) == 2 and after[0] in "-./" and after[1].isdigit():
+    before = text[start - 1] if start else ""
+    if before.isalnum() or before == "_":
         return True
-    return len(before) == 2 and before[1] in "-./" and before[0] in "0123456789abcdef"
+    return start > 1 and before in _JOINTS and text[start - 2] in _HEX_DIGITS
