@@ -6,6 +6,7 @@ import importlib.metadata
 import re
 import stat
 import subprocess
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import pytest
 import yaml
 from django.core.management import get_commands
 
-from stanchion_server.config import celery, wsgi
+from stanchion_server.config import beat, celery, wsgi
 
 ROOT = Path(__file__).resolve().parents[2]
 TEXT = (ROOT / "docker-compose.yml").read_text()
@@ -53,16 +54,24 @@ def test_the_addresses_in_the_commands_are_importable() -> None:
     text = str(commands())
     assert wsgi.__name__ + ":application" in text and callable(wsgi.application)
     assert celery.__name__ in text and celery.app.main == "stanchion"
+    assert beat.__name__ in text and beat.app.main == "stanchion"
+
+
+QUEUES = {"default", "maintenance", "deliver", "score_fast", "score_slow"}
 
 
 def test_the_workers_together_serve_every_queue() -> None:
-    served = {
-        queue
-        for service in OURS.values()
-        if "--queues" in service["command"]
-        for queue in service["command"][service["command"].index("--queues") + 1].split(",")
-    }
-    assert served == {"default", "maintenance", "deliver", "score_fast", "score_slow"}
+    assert served(service["command"] for service in OURS.values()) == QUEUES
+
+
+def test_the_workers_of_the_page_on_deployment_serve_every_queue() -> None:
+    lines = (ROOT / "docs" / "deploy.md").read_text().splitlines()
+    assert served(line.split() for line in lines if line.startswith("celery ")) == QUEUES
+
+
+def served(found: Iterable[list[str]]) -> set[str]:
+    lists = (command[command.index("--queues") + 1] for command in found if "--queues" in command)
+    return {queue for each in lists for queue in each.split(",")}
 
 
 @pytest.mark.parametrize("name", sorted(OURS))

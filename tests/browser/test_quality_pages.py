@@ -51,7 +51,7 @@ def test_from_the_overview_two_clicks_lead_to_the_marked_word(signed_in, shop, a
 def test_a_share_is_changed_where_it_stands(signed_in, shop):
     page = signed_in.page
     page.goto(shop.page("settings/scorers"))
-    row = page.get_by_role("row").filter(has_text="toxicity_response")
+    row = page.get_by_role("row").filter(has=page.get_by_label("Change Toxicity of the answer", exact=True))
     row.get_by_text("Change", exact=True).click()
     row.get_by_label("Share of calls, %").fill("25")
     row.get_by_role("button", name="Keep").click()

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from uuid import uuid4
 
 import pytest
+from django.db import transaction
 from django.test import Client
 
 from kit import scored, traffic
@@ -15,9 +16,9 @@ from kit.scorers import Fake, panel_of
 from stanchion_server.feedback import services as feedback
 from stanchion_server.feedback.ratings import Rating, Source
 from stanchion_server.ingest.records import CallRecord
-from stanchion_server.kernel import clock
+from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.ids import span_id_to_hex
-from stanchion_server.quality import jobs, rollups
+from stanchion_server.quality import jobs, keeping, rollups
 from stanchion_server.quality.models import ScoreJob, ScorerSetting
 from stanchion_server.quality.records import Evidence, Example, Result
 from stanchion_server.tenants import access
@@ -105,6 +106,30 @@ def test_the_overview_counts_scores_and_flags_with_their_intervals(shop: Shop) -
     assert f"{BASE}/scorers/manners" in text
     assert "25 %" in text and "0.300" in text
     assert "0.85 to 0.90: 1" in text or "0.90 to 0.95: 1" in text
+
+
+def test_what_nobody_has_set_up_is_not_counted_as_left_out(shop: Shop) -> None:
+    scored_calls(shop, "kind answer")
+    with transaction.atomic(), db.raw_cursor() as cursor:
+        lost = [keeping.Unscored("judge_helpfulness", "unavailable", 300, "nobody wants it"),
+                keeping.Unscored("manners", "unavailable", 4, "its file is gone"),
+                keeping.Unscored("toxicity_prompt", "shed", 2)]  # fmt: skip
+        keeping.count(cursor, shop.project.pk, lost, clock.now())
+    text = page("vera", BASE)
+    assert '<dd class="value warn">6</dd>' in text
+    assert "its file is gone" in text and "left out under load" in text and "nobody wants it" not in text
+    rest = text.split('id="absent"')[1]
+    assert rest.count("no judge is stated: give") == 1, "the judges have one remedy and stand in one line"
+
+
+def test_what_could_be_scored_once_is_told_as_left_out_under_every_filter(shop: Shop) -> None:
+    scored_calls(shop, "kind answer", name="judge_helpfulness", feature="support")
+    scored_calls(shop, "kind answer", feature="search")
+    with transaction.atomic(), db.raw_cursor() as cursor:
+        lost = [keeping.Unscored("judge_helpfulness", "unavailable", 7, "its key is gone")]
+        keeping.count(cursor, shop.project.pk, lost, clock.now())
+    for filters in ("", "?feature=support", "?feature=search"):
+        assert '<dd class="value warn">7</dd>' in page("vera", BASE + filters), filters
 
 
 def test_filters_narrow_to_calls_with_that_value_and_say_so(shop: Shop) -> None:

@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.faults, pytest.mark.slow]
 REQUESTS = 12
 RECOVERY_LIMIT_S = 90.0
 SCORING_LIMIT_S = 400.0
+MORE_BEATS, WAKE_UPS = 3, 300
 SOURCES = [product.ROOT / name / "src" for name in ("platform", "guardrails", "collectors")]
 
 
@@ -83,9 +84,30 @@ def test_every_call_is_scored_once_through_kills_two_beats_an_emptied_broker_and
         beside.stop()
     with server.connect() as connection:
         assert score_audit.faults(connection) == []
-    wait_until(lambda: server.number("SELECT count(*) FROM dirty_score_minutes") == 0, 60, "the sums")
+    wait_until(lambda: server.number("SELECT count(*) FROM dirty_score_minutes") == 0, 120, "the sums")
     sums = server.number("SELECT coalesce(sum(scores), 0) FROM score_rollups WHERE grain_minutes = 60")
     assert sums == server.number("SELECT count(*) FROM scores")
+
+
+def test_calls_are_scored_where_more_wake_ups_are_sent_than_are_needed(server: Product) -> None:
+    beside = Beside(server)
+    try:
+        for _ in range(MORE_BEATS):
+            beside.start("beat", "--scheduler", "celery.beat.Scheduler", "--pidfile", "")
+        wait_until(lambda: sent(server) > WAKE_UPS, RECOVERY_LIMIT_S, "wake-ups of every beat")
+        load = Load(seed="many", end_s=time.time(), total=1, days=0.01, spans=64)
+        assert Sender(server.target, [load.export(0)], retries=50).run(60).statuses[200] == 1
+        assert left(server) > 0, "nothing waits for a score, so the test would show nothing"
+        wait_until(lambda: left(server) == 0, RECOVERY_LIMIT_S, "every score")
+    finally:
+        beside.stop()
+
+
+def sent(server: Product) -> int:
+    try:
+        return server.number("SELECT last_value FROM pgmq.q_default_msg_id_seq")
+    except psycopg.errors.UndefinedTable:  # made by the first of worker and beat
+        return 0
 
 
 def die_at_work(server: Product, kill) -> None:  # type: ignore[no-untyped-def]

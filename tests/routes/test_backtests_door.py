@@ -54,12 +54,14 @@ def post(client: Client, body: Any, path: str = PATH) -> Any:
     return client.post(path, body if isinstance(body, str) else json.dumps(body), content_type="application/json")
 
 
+def answer(text: str) -> bytes:
+    return messages.pack({"output": [messages.message("assistant", [messages.text_part(text)])]}).body
+
+
 def recorded(project: Project, count: int) -> None:
     for number in range(count):
         row = call(trace_id=trace(number + 1), after_s=number)
-        text = messages.text_part(CANARY if number % 4 == 0 else "hello")
-        body = messages.pack({"output": [messages.message("assistant", [text])]}).body
-        stored.deliver(project.pk, row, contents=(content_of(row, body),))
+        stored.deliver(project.pk, row, contents=(content_of(row, answer(CANARY if number % 4 == 0 else "hello")),))
 
 
 def test_a_back_test_goes_from_the_api_through_the_workers_slices_to_its_report(
@@ -73,10 +75,12 @@ def test_a_back_test_goes_from_the_api_through_the_workers_slices_to_its_report(
     assert backtests.step()
     growing = admin.get(address).json()
     assert (growing["state"], growing["calls_done"], growing["result"]["calls"]) == ("queued", 3, 3)
+    late = call(trace_id=trace(99), after_s=99)
+    stored.deliver(project.pk, late, contents=(content_of(late, answer("hello")),))
     run_backtests()
     told = admin.get(address).json()
-    assert (told["state"], told["calls_done"], told["error"]) == ("done", 8, "")
-    assert told["result"]["matrix"] == {"allow>allow": 6, "allow>block": 2}
+    assert (told["state"], told["calls_done"], told["calls_total"], told["error"]) == ("done", 9, 9, "")
+    assert told["result"]["matrix"] == {"allow>allow": 7, "allow>block": 2}
     assert {one["trace_id"] for one in told["result"]["newly_stopped"]} == {trace(1).hex, trace(5).hex}
     assert told["result"]["mean_us"] > 0
     assert [row["id"] for row in admin.get(PATH).json()["items"]] == [told["id"]]

@@ -15,10 +15,10 @@ from kit.scorers import Fake, length, panel_of
 from kit.traffic import chat
 from stanchion_server.costs import settle
 from stanchion_server.kernel import clock
-from stanchion_server.quality import jobs
+from stanchion_server.quality import jobs, rollups
 from stanchion_server.quality.models import Score, ScoreJob, ScoreRollup, ScorerSetting
 from stanchion_server.quality.panels import panels
-from stanchion_server.routes import scoring
+from stanchion_server.routes import scoring, telemetry
 from stanchion_server.tenants import access, services
 from stanchion_server.tenants.models import Project, Scope
 
@@ -57,11 +57,30 @@ def test_a_call_that_was_accepted_has_a_job_and_the_task_scores_it(project: Proj
     assert not ScoreJob.objects.filter(project_id=project.pk).exists()
     assert Score.objects.get(project_id=project.pk).score == 0.6
     scoring.sum_scores()
+    rollups.run(clock.now() + rollups.HOURS_WAIT)
     sums = ScoreRollup.objects.filter(project_id=project.pk).order_by("grain_minutes")
     assert [(row.grain_minutes, row.scores, row.flagged, row.histogram[12]) for row in sums] == [
         (1, 1, 1, 1),
         (60, 1, 1, 1),
     ]
+
+
+def test_a_call_that_turns_out_to_be_a_second_record_drops_out_of_the_sums_of_its_scores(project: Project) -> None:
+    """The record that says so comes later and is not scored yet."""
+    panels.hold({}, panel_of(Fake("length", length))({}))
+    at, trace_id, outer = clock.now() - timedelta(minutes=3), otlp.new_trace_id(), otlp.new_span_id()
+    told = {"gen_ai.response.id": "r"}
+    send(project, chat(at, trace_id=trace_id, span_id=outer, attributes=told))
+    telemetry.settle()
+    ScoreJob.objects.update(not_before=F("not_before") - timedelta(seconds=5))
+    scoring.score_fast()
+    rollups.run(clock.now(), project.pk)
+    assert ScoreRollup.objects.filter(project_id=project.pk).count() == 2
+    send(project, chat(at + timedelta(seconds=70), trace_id=trace_id, parent=outer, attributes=told))
+    telemetry.settle()
+    rollups.run(clock.now(), project.pk)
+    assert Score.objects.filter(project_id=project.pk).count() == 1
+    assert ScoreRollup.objects.filter(project_id=project.pk).count() == 0
 
 
 class Broken(Fake):

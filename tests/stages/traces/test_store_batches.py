@@ -21,7 +21,7 @@ from stanchion_server.kernel.errors import Unavailable
 from stanchion_server.traces import partitions, store
 from stanchion_server.traces.store import StoreResult
 
-_projects = itertools.count(1_000)
+_projects = itertools.count(600_000)  # beyond what a whole run makes: names once written are remembered by project
 
 
 @pytest.fixture

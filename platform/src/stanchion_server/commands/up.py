@@ -34,8 +34,9 @@ BUSY_PATIENCE_S = 2.0
 # More than the six requests the door lets work at once: the others are there to refuse in time.
 WEB_THREADS = 16
 WEB_BACKPRESSURE = 256
-WORKER_THREADS = 3
-"""One may be busy with light scorers and one with heavy ones while the third settles."""
+WORKER_THREADS = 12
+"""More than can be held for many seconds: by the two lanes of scorers, a back-test, drift and its report, savings,
+three senders of alerts (`turns.at_most`) and the heartbeat. The short tasks, settling before all, find one free."""
 
 
 class CannotStart(Exception):
@@ -137,8 +138,8 @@ def web(host: str, port: int, env: Mapping[str, str]) -> Program:
 
 
 def worker(env: Mapping[str, str]) -> Program:
-    command = [*celery(), "worker", "--pool", "threads", "--concurrency", str(WORKER_THREADS), "--loglevel", "warning"]
-    command += ["--without-gossip", "--without-mingle", "--without-heartbeat"]
+    command = [*celery("celery"), "worker", "--pool", "threads", "--concurrency", str(WORKER_THREADS)]
+    command += ["--loglevel", "warning", "--without-gossip", "--without-mingle", "--without-heartbeat"]
     every = "default,maintenance,deliver,score_fast,score_slow"
     command += ["--queues", every if "STANCHION_BROKER_URL" in env else "default"]
     return Program("worker", command, env, STOP_WORKER, on_parent_death=signal.SIGKILL)
@@ -146,7 +147,8 @@ def worker(env: Mapping[str, str]) -> Program:
 
 def beat(env: Mapping[str, str]) -> Program:
     # In memory: the schedule has no state worth a file, and a stale one would fire everything at once.
-    command = [*celery(), "beat", "--scheduler", "celery.beat.Scheduler", "--pidfile", "", "--loglevel", "warning"]
+    command = [*celery("beat"), "beat", "--scheduler", "celery.beat.Scheduler", "--pidfile", ""]
+    command += ["--loglevel", "warning"]
     return Program("beat", command, env, STOP, on_parent_death=signal.SIGKILL)
 
 
@@ -187,8 +189,8 @@ def python() -> list[str]:
     return [sys.executable, "-P"]  # -P: the working directory is no place for imports
 
 
-def celery() -> list[str]:
-    return [*python(), "-m", "celery", "--quiet", "--app", "stanchion_server.config.celery"]
+def celery(application: str) -> list[str]:
+    return [*python(), "-m", "celery", "--quiet", "--app", f"stanchion_server.config.{application}"]
 
 
 def manage(command: str) -> list[str]:

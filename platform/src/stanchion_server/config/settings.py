@@ -5,10 +5,9 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from celery.schedules import crontab
 from django.core.exceptions import ImproperlyConfigured
 
-from stanchion_server.config import logging
+from stanchion_server.config import logging, schedule
 from stanchion_server.config.env import env
 from stanchion_server.kernel import addresses, broker
 
@@ -187,6 +186,7 @@ CELERY_INCLUDE = [
     "stanchion_server.routes.drift",
     "stanchion_server.routes.gpu_cost",
     "stanchion_server.routes.spending",
+    "stanchion_server.routes.headroom",
     "stanchion_server.routes.savings",
     "stanchion_server.routes.watch_delivery",
     "stanchion_server.routes.watch",
@@ -207,6 +207,8 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.gpu_cost.expire_windows": {"queue": "maintenance"},
         "stanchion_server.routes.spending.remember": {"queue": "maintenance"},
         "stanchion_server.routes.spending.expire_spending": {"queue": "maintenance"},
+        "stanchion_server.routes.headroom.count_peaks": {"queue": "maintenance"},
+        "stanchion_server.routes.headroom.expire_peaks": {"queue": "maintenance"},
         "stanchion_server.routes.savings.plan_savings": {"queue": "maintenance"},
         "stanchion_server.routes.savings.look_for_savings": {"queue": "score_slow"},
         "stanchion_server.routes.watch_delivery.deliver": {"queue": "deliver"},
@@ -218,154 +220,4 @@ CELERY_TASK_ROUTES: dict[str, dict[str, str]] = (
         "stanchion_server.routes.drift.make_drift_report": {"queue": "score_slow"},
     }
 )
-SETTLE_EVERY_S = 2.0
-BACKTEST_EVERY_S = 5.0
-SCORE_FAST_EVERY_S = 1.0
-SCORE_SLOW_EVERY_S = 2.0
-SUM_SCORES_EVERY_S = 5.0
-RESCORE_EVERY_S = 5.0
-DRIFT_EVERY_S = 15.0
-SAVINGS_EVERY_S = 10.0
-GPU_EVERY_S = 10.0
-DELIVER_EVERY_S = 2.0
-WATCH_EVERY_S = 10.0
-STOP_SPENT_EVERY_S = 10.0
-REMEMBER_EVERY_S = 30.0
-CELERY_BEAT_SCHEDULE: dict[str, dict[str, Any]] = {
-    # Wake-ups that nobody took in time are dropped: the next one finds the same work.
-    "settle": {
-        "task": "stanchion_server.routes.telemetry.settle",
-        "schedule": SETTLE_EVERY_S,
-        "options": {"expires": SETTLE_EVERY_S},
-    },
-    "back-tests": {
-        "task": "stanchion_server.routes.backtest.run_backtests",
-        "schedule": BACKTEST_EVERY_S,
-        "options": {"expires": BACKTEST_EVERY_S},
-    },
-    "score fast": {
-        "task": "stanchion_server.routes.scoring.score_fast",
-        "schedule": SCORE_FAST_EVERY_S,
-        "options": {"expires": SCORE_FAST_EVERY_S},
-    },
-    "score slow": {
-        "task": "stanchion_server.routes.scoring.score_slow",
-        "schedule": SCORE_SLOW_EVERY_S,
-        "options": {"expires": SCORE_SLOW_EVERY_S},
-    },
-    "sum scores": {
-        "task": "stanchion_server.routes.scoring.sum_scores",
-        "schedule": SUM_SCORES_EVERY_S,
-        "options": {"expires": SUM_SCORES_EVERY_S},
-    },
-    "open re-scorings": {
-        "task": "stanchion_server.routes.rescoring.open_rescorings",
-        "schedule": RESCORE_EVERY_S,
-        "options": {"expires": RESCORE_EVERY_S},
-    },
-    "expire scores": {
-        "task": "stanchion_server.routes.scoring.expire_scores",
-        "schedule": crontab(minute="57"),
-        "options": {"expires": 1800},
-    },
-    "judge alert rules": {
-        "task": "stanchion_server.routes.watch.judge",
-        "schedule": WATCH_EVERY_S,
-        "options": {"expires": WATCH_EVERY_S},
-    },
-    "expire evaluations": {
-        "task": "stanchion_server.routes.watch.expire_watch",
-        "schedule": crontab(minute="27"),
-        "options": {"expires": 1800},
-    },
-    "sum windows": {
-        "task": "stanchion_server.routes.gpu_cost.sum_windows",
-        "schedule": GPU_EVERY_S,
-        "options": {"expires": GPU_EVERY_S},
-    },
-    "allocate": {
-        "task": "stanchion_server.routes.gpu_cost.allocate",
-        "schedule": GPU_EVERY_S,
-        "options": {"expires": GPU_EVERY_S},
-    },
-    "expire windows": {
-        "task": "stanchion_server.routes.gpu_cost.expire_windows",
-        "schedule": crontab(minute="27"),
-        "options": {"expires": 1800},
-    },
-    "remember spending": {
-        "task": "stanchion_server.routes.spending.remember",
-        "schedule": REMEMBER_EVERY_S,
-        "options": {"expires": REMEMBER_EVERY_S},
-    },
-    "stop what is spent": {
-        "task": "stanchion_server.routes.spending.stop_spent",
-        "schedule": STOP_SPENT_EVERY_S,
-        "options": {"expires": STOP_SPENT_EVERY_S},
-    },
-    "expire spending": {
-        "task": "stanchion_server.routes.spending.expire_spending",
-        "schedule": crontab(minute="22"),
-        "options": {"expires": 1800},
-    },
-    "plan savings": {
-        "task": "stanchion_server.routes.savings.plan_savings",
-        "schedule": crontab(minute="35"),
-        "options": {"expires": 1800},
-    },
-    "savings": {
-        "task": "stanchion_server.routes.savings.look_for_savings",
-        "schedule": SAVINGS_EVERY_S,
-        "options": {"expires": SAVINGS_EVERY_S},
-    },
-    "plan drift": {
-        "task": "stanchion_server.routes.drift.plan_drift",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "drift": {
-        "task": "stanchion_server.routes.drift.run_drift",
-        "schedule": DRIFT_EVERY_S,
-        "options": {"expires": DRIFT_EVERY_S},
-    },
-    "expire drift": {
-        "task": "stanchion_server.routes.drift.expire_drift",
-        "schedule": crontab(minute="17"),
-        "options": {"expires": 1800},
-    },
-    "drift reports": {
-        "task": "stanchion_server.routes.drift.make_drift_report",
-        "schedule": DRIFT_EVERY_S,
-        "options": {"expires": DRIFT_EVERY_S},
-    },
-    "deliver": {
-        "task": "stanchion_server.routes.watch_delivery.deliver",
-        "schedule": DELIVER_EVERY_S,
-        "options": {"expires": DELIVER_EVERY_S},
-    },
-    "alert heartbeat": {
-        "task": "stanchion_server.routes.watch_delivery.beat",
-        "schedule": 60.0,
-        "options": {"expires": 60.0},
-    },
-    "expire deliveries": {
-        "task": "stanchion_server.routes.watch_delivery.expire_deliveries",
-        "schedule": crontab(minute="52"),
-        "options": {"expires": 1800},
-    },
-    "keep partitions": {
-        "task": "stanchion_server.routes.telemetry.keep_partitions",
-        "schedule": crontab(minute="7"),
-        "options": {"expires": 1800},
-    },
-    "expire": {
-        "task": "stanchion_server.routes.telemetry.expire",
-        "schedule": crontab(minute="37"),
-        "options": {"expires": 1800},
-    },
-    "expire ratings": {
-        "task": "stanchion_server.routes.feedback.expire_ratings",
-        "schedule": crontab(minute="47"),
-        "options": {"expires": 1800},
-    },
-}
+CELERY_BEAT_SCHEDULE = schedule.BEAT

@@ -34,6 +34,8 @@ def transport_options(url: str, database: Mapping[str, Any]) -> dict[str, Any]:
             "init_extension": False,  # the bootstrap command installs its SQL
             "wait_time_seconds": 1,  # bounds how long an idle worker needs to stop
             "poll_interval_ms": 20,
+            # How soon a worker that has its fill looks again; kombu's own second makes each message wait that long.
+            "polling_interval": 0.02,
             "visibility_timeout": VISIBILITY_TIMEOUT_S,
             "pool_size": 4,
         }

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from functools import lru_cache
+from itertools import chain
 from typing import Any
 from uuid import UUID
 
@@ -130,10 +131,11 @@ def pack(encoders: Sequence[Encoder], rows: Iterable[Sequence[Any]]) -> bytes:
 
     Raises struct.error for a number that does not fit its column.
     """
-    count = struct.pack(">h", len(encoders))
-    parts = [HEADER]
-    for row in rows:
-        parts.append(count)
-        parts.extend([encode(value) for encode, value in zip(encoders, row, strict=True)])
-    parts.append(TRAILER)
-    return b"".join(parts)
+    packed = (b"".join([encode(value) for encode, value in zip(encoders, row, strict=True)]) for row in rows)
+    return body(len(encoders), packed)
+
+
+def body(fields: int, rows: Iterable[bytes]) -> bytes:
+    """The whole body of one COPY, of rows that hold so many encoded fields each, joined."""
+    count = struct.pack(">h", fields)
+    return b"".join((HEADER, *chain.from_iterable((count, row) for row in rows), TRAILER))

@@ -166,7 +166,9 @@ def _save(backtest: Backtest, tally: comparing.Tally, calls: Sequence[recorded.C
     changes: dict[str, Any] = {"result": tally.as_json(), "calls_done": done, "attempts": 0, "error": ""}
     if calls:
         changes["cursor"] = recorded.place_of(calls[-1])
-    changes |= {"state": State.DONE, "finished_at": clock.now()} if is_over else {"state": State.QUEUED}
+    # Calls of the window that came after the count at the start were replayed, too.
+    over = {"state": State.DONE, "finished_at": clock.now(), "calls_total": done}
+    changes |= over if is_over else {"state": State.QUEUED}
     mine = Backtest.objects.filter(pk=backtest.pk, state=State.RUNNING, calls_done=backtest.calls_done)
     mine.update(**changes)
 

@@ -147,6 +147,7 @@ def _gathered(key: CallKey, row: rows_of.Row, around: _Around) -> Gathered:
     example = Example(
         key=key, prompt=texts.prompt, question=texts.question, response=texts.response, system=texts.system,
         history=texts.history, contexts=texts.contexts, tool_calls=texts.tool_calls,
+        not_text=texts.not_text,
         reference=next((rated.correction for rated in reversed(ratings) if rated.correction), None),
         expected_format=reading.expected_format(json.loads(parameters)) if parameters else None,
         is_error=is_error, facts=dict(zip(FACTS, facts, strict=True)),

@@ -7,14 +7,14 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import PurePath
 from types import TracebackType
+from typing import NamedTuple
 
 from stanchion_server.quality.records import CallKey, Example, Result
 from stanchion_server.quality.sampling import Rule
 from stanchion_server.quality.scorers import Scorer, Unavailable
 
 
-@dataclass(frozen=True, slots=True)
-class Judged:
+class Judged(NamedTuple):
     """One scorer's answer on one call; `elapsed_us` is its share of the batch."""
 
     key: CallKey

@@ -7,29 +7,28 @@ and what was there first stays.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any
 
 from stanchion_server.ingest.messages import clean_text, to_json
 from stanchion_server.kernel import copy, db, money
-from stanchion_server.quality.records import Evidence, Score
+from stanchion_server.quality.records import CallKey, Evidence, Score
 
 MAX_LABEL_CHARS = 100
 MAX_REASON_CHARS = 4_000
 MAX_EVIDENCE = 50
 _INT4 = 2**31 - 1
 DIMENSIONS = ("feature", "provider", "model", "environment", "release", "service", "prompt_name", "prompt_version")
-_ENCODERS: Mapping[str, copy.Encoder] = {
-    "project_id": copy.encoded, "trace_id": copy.uuid, "span_id": copy.bigint, "start_time": copy.timestamptz,
-    "scored_at": copy.timestamptz, "score": copy.float8, "threshold": copy.float8, "cost_usd": copy.numeric,
-    "input_tokens": copy.integer, "output_tokens": copy.integer, "elapsed_us": copy.integer, "is_flagged": copy.boolean,
-    "scorer": copy.label, "scorer_version": copy.label, "source": copy.label, "label": copy.label, "reason": copy.text,
-    **dict.fromkeys(DIMENSIONS, copy.label), "evidence": copy.jsonb,
-}  # fmt: skip
-_COLUMNS = tuple(_ENCODERS)
+_COLUMNS = (
+    "project_id", "trace_id", "span_id", "start_time", *DIMENSIONS, "scorer", "scorer_version", "source", "scored_at",
+    "score", "threshold", "cost_usd", "input_tokens", "output_tokens", "elapsed_us", "is_flagged", "label", "reason",
+    "evidence",
+)  # fmt: skip
+"""In the order in which `_rows` writes them."""
 _NAMES = ", ".join(_COLUMNS)
 
 
@@ -48,8 +47,7 @@ def add(cursor: db.CursorType, project_id: int, scores: Sequence[Score], *, is_n
     change; the partitions must be there."""
     if not scores:
         return 0
-    frame = copy.bigint(project_id)
-    body = copy.pack(tuple(_ENCODERS.values()), (_row(frame, score) for score in sorted(scores, key=_place)))
+    body = copy.body(len(_COLUMNS), _rows(project_id, sorted(scores, key=_place)))
     if is_new:
         db.copy_in(cursor, "scores", _COLUMNS, body)
         fresh = len(scores)
@@ -98,15 +96,38 @@ def _place(score: Score) -> tuple[Any, ...]:
     return score.key.start_time, score.key.trace_id.int, score.key.span_id, score.scorer
 
 
-def _row(frame: bytes, score: Score) -> tuple[Any, ...]:
-    key, result = score.key, score.result
-    return (
-        frame, key.trace_id, key.span_id, key.start_time, score.scored_at, result.score, score.threshold,
-        _usd(result.cost_usd), _integer(result.input_tokens), _integer(result.output_tokens),
-        min(score.elapsed_us, _INT4), result.is_flagged, score.scorer, score.scorer_version, score.source,
-        clean_text(result.label)[:MAX_LABEL_CHARS], clean_text(result.reason)[:MAX_REASON_CHARS],
-        *(score.facts.get(name, "") for name in DIMENSIONS), _evidence(result.evidence),
-    )  # fmt: skip
+def _rows(project_id: int, scores: Iterable[Score]) -> Iterator[bytes]:
+    """What the scores of a call share is encoded once: they follow each other."""
+    project = copy.bigint(project_id)
+    key: CallKey | None = None
+    of_call = b""
+    for score in scores:
+        if score.key is not key:
+            key = score.key
+            of_call = project + _of_call(key, score.facts)
+        yield of_call + _of_score(score)
+
+
+def _of_call(key: CallKey, facts: Mapping[str, str]) -> bytes:
+    place = copy.uuid(key.trace_id) + copy.bigint(key.span_id) + copy.timestamptz(key.start_time)
+    return place + b"".join([copy.label(facts.get(name, "")) for name in DIMENSIONS])
+
+
+def _of_score(score: Score) -> bytes:
+    result = score.result
+    return b"".join((
+        _of_scorer(score.scorer, score.scorer_version, score.source),
+        copy.timestamptz(score.scored_at), copy.float8(result.score), copy.float8(score.threshold),
+        copy.numeric(_usd(result.cost_usd)), copy.integer(_integer(result.input_tokens)),
+        copy.integer(_integer(result.output_tokens)), copy.integer(min(score.elapsed_us, _INT4)),
+        copy.boolean(result.is_flagged), copy.label(clean_text(result.label)[:MAX_LABEL_CHARS]),
+        copy.text(clean_text(result.reason)[:MAX_REASON_CHARS]), copy.jsonb(_evidence(result.evidence)),
+    ))  # fmt: skip
+
+
+@lru_cache(maxsize=1024)
+def _of_scorer(scorer: str, version: str, source: str) -> bytes:
+    return copy.text(scorer) + copy.text(version) + copy.text(source)
 
 
 def _usd(value: Decimal | None) -> Decimal | None:

@@ -21,6 +21,7 @@ class Texts:
     history: tuple[str, ...]
     contexts: tuple[str, ...]
     tool_calls: int
+    not_text: int
 
 
 def texts_of(content: Mapping[str, Any], around: Iterable[Mapping[str, Any]] = ()) -> Texts:
@@ -37,7 +38,16 @@ def texts_of(content: Mapping[str, Any], around: Iterable[Mapping[str, Any]] = (
         history=tuple(text for message in messages[: answered + 1][-MAX_HISTORY:] if (text := _text(message))),
         contexts=_contexts(content, around),
         tool_calls=sum(part.get("type") == "tool_call" for message in answers for part in message.get("parts") or ()),
+        not_text=sum(_not_text(message, is_new=at > answered) for at, message in enumerate(messages)),
     )
+
+
+def _not_text(message: Mapping[str, Any], *, is_new: bool) -> int:
+    """Parts that `prompt` and `history` leave out: media, calls of tools, whatever tools answered, and instructions
+    behind the model's last answer."""
+    parts = message.get("parts") or ()
+    is_whole = message.get("role") == "tool" or (is_new and message.get("role") != "user")
+    return sum(is_whole or part.get("type") not in ("text", "reasoning") for part in parts)
 
 
 def expected_format(parameters: Mapping[str, Any]) -> Any:

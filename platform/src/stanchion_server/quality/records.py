@@ -33,8 +33,10 @@ class Example:
     was all that was new. `question` is the user's last text, new or not. `history` are the texts before `prompt`.
     `contexts` are the documents and tool results that the model was given, those of the trace's retrievals included.
     `reference` is the answer that a person gave instead (a correction), None where there is none. `expected_format` is
-    "json" or a JSON Schema that the request asked for. `facts` holds the call's dimensions: feature, provider, model,
-    environment, release, prompt_name, prompt_version, service, user_id and session_id.
+    "json" or a JSON Schema that the request asked for. `not_text` counts what `prompt` and `history` leave out of the
+    messages: media, calls of tools, their results, and instructions behind the model's last answer. `facts` holds the
+    call's dimensions: feature, provider, model, environment, release, prompt_name, prompt_version, service, user_id and
+    session_id.
     """
 
     key: CallKey
@@ -48,12 +50,19 @@ class Example:
     expected_format: Any = None
     is_error: bool = False
     tool_calls: int = 0
+    not_text: int = 0
     facts: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def asked(self) -> str:
         """What the answer is measured against: the new prompt, else the question that the tools were called for."""
         return self.prompt or self.question
+
+    @property
+    def characters(self) -> int:
+        """Of all texts that a scorer may read."""
+        texts = (self.prompt, self.response, self.question, self.system, self.reference or "")
+        return sum(map(len, (*texts, *self.history, *self.contexts)))
 
 
 @dataclass(frozen=True, slots=True)

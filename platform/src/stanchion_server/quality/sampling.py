@@ -67,6 +67,8 @@ class Rules:
     by_place: Mapping[tuple[str, str], Rule] = field(default_factory=dict)
 
     def of(self, scorer: str, feature: str) -> Rule:
+        if not self.by_place:
+            return _USUAL
         return self.by_place.get((scorer, feature)) or self.by_place.get((scorer, "")) or _USUAL
 
     def parameters(self, feature: str) -> dict[str, Mapping[str, Any]]:
@@ -83,6 +85,9 @@ class Choice:
     now: tuple[str, ...]
     later: tuple[str, ...]
     shed: tuple[str, ...]
+
+
+_NOTHING = Choice((), (), ())
 
 
 def shed_of(waiting: timedelta | None) -> Shed:
@@ -106,21 +111,37 @@ class Place:
 
     project_id: int
     trace_id: UUID
-    feature: str
     is_kept: bool
 
 
-def choose(offers: Iterable[Offer], rules: Rules, place: Place, lane: Lane, shed: Shed) -> Choice:
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """A scorer that is on, and the share of calls that it is to see."""
+
+    offer: Offer
+    ratio: float
+
+
+def wanted(offers: Iterable[Offer], rules: Rules, feature: str) -> tuple[Wanted, ...]:
+    """What the rules want of the calls of one feature."""
+    found = ((offer, rules.of(offer.id, feature)) for offer in offers)
+    return tuple(
+        Wanted(offer, offer.usual_ratio if rule.sample_ratio is None else rule.sample_ratio)
+        for offer, rule in found
+        if rule.is_on
+    )
+
+
+def choose(wanted: Iterable[Wanted], place: Place, lane: Lane, shed: Shed) -> Choice:
     """What to run on one call in this lane; scorers of the slow lane are chosen while the fast job runs."""
     now: list[str] = []
     later: list[str] = []
     left: list[str] = []
-    for offer in offers:
-        rule = rules.of(offer.id, place.feature)
-        ratio = offer.usual_ratio if rule.sample_ratio is None else rule.sample_ratio
-        if not rule.is_on or not (place.is_kept or is_sampled(place.project_id, place.trace_id, offer.id, ratio)):
+    for one in wanted:
+        offer, ratio = one.offer, one.ratio
+        if not (place.is_kept or is_sampled(place.project_id, place.trace_id, offer.id, ratio)):
             continue
-        if not place.is_kept and _is_shed(offer, place, ratio, shed):
+        if shed and not place.is_kept and _is_shed(offer, place, ratio, shed):
             left.append(offer.id)
         else:
             (now if offer.lane == lane else later).append(offer.id)
@@ -137,6 +158,8 @@ def _is_shed(offer: Offer, place: Place, ratio: float, shed: Shed) -> bool:
 
 def asked_for(offers: Iterable[Offer], wanted: Sequence[str], lane: Lane) -> Choice:
     """The scorers of this lane that somebody named, whatever the rules choose."""
+    if not wanted:
+        return _NOTHING
     return Choice(tuple(offer.id for offer in offers if offer.id in wanted and offer.lane == lane), (), ())
 
 

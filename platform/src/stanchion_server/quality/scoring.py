@@ -6,7 +6,7 @@ leaves leased jobs, which are taken again when the lease is over; scores that ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -21,12 +21,15 @@ from stanchion_server.quality.jobs import Claim, Failure, Job
 from stanchion_server.quality.keeping import Unscored
 from stanchion_server.quality.panels import Panel
 from stanchion_server.quality.records import CallKey, Lane, Score
-from stanchion_server.quality.sampling import Choice, Place, Rules, Shed
+from stanchion_server.quality.sampling import Choice, Place, Rules, Shed, Wanted
+from stanchion_server.quality.scorers.texts import MOST_KEPT_CHARACTERS
 from stanchion_server.quality.selectors import settings
 from stanchion_server.quality.selectors.scores import stored_versions
 from stanchion_server.traces import partitions
 
 _TRIES = 3
+MOST_SHARED_CHARACTERS = MOST_KEPT_CHARACTERS // 2
+"""Of the calls that scorers see together: what else is read for them finds room beside them."""
 
 Done = frozenset[tuple[CallKey, str, str]]
 
@@ -65,8 +68,10 @@ def step(panel_of: PanelOf, lane: Lane, project_id: int, shed: Shed, now: dateti
         return 0
     found = gather.gather(project_id, [job.key for job in claim.jobs])
     by_key = {job.key: job for job in claim.jobs}
-    tasks = [_task(by_key[call.example.key], call, by_feature, rules, lane, shed) for call in found.calls]
-    scores = _run(tasks, rules, _done(project_id, claim.jobs))
+    make = _Making(by_feature, rules, lane, shed)
+    tasks = [make.task(by_key[call.example.key], call) for call in found.calls]
+    done = _done(project_id, claim.jobs)
+    scores = [score for some in _together(tasks) for score in _run(some, rules, done)]
     if lane == "fast":
         scores += outside.of_calls(project_id, {task.job.key: task.call.example.facts for task in tasks})
     outcome = _outcome(claim, tasks, found.unreadable, scores)
@@ -74,14 +79,24 @@ def step(panel_of: PanelOf, lane: Lane, project_id: int, shed: Shed, now: dateti
     return len(claim.jobs)
 
 
-def _task(job: Job, call: Gathered, by_feature: Mapping[str, Panel], rules: Rules, lane: Lane, shed: Shed) -> _Task:
-    feature = call.example.facts["feature"]
-    panel = by_feature.get(feature) or by_feature[""]
-    if job.reason == jobs.RESCORE:
-        return _Task(job, call, panel, sampling.asked_for(panel.offers, job.scorers, lane))
-    place = Place(job.key.project_id, job.key.trace_id, feature, call.is_kept)
-    choice = sampling.choose(panel.offers, rules, place, lane, shed)
-    return _Task(job, call, panel, sampling.joined(choice, sampling.asked_for(panel.offers, job.scorers, lane)))
+class _Making:
+    """Chooses what one step does with its calls; what the rules want of a feature is worked out once."""
+
+    def __init__(self, by_feature: Mapping[str, Panel], rules: Rules, lane: Lane, shed: Shed) -> None:
+        self._by_feature, self._rules, self._lane, self._shed = by_feature, rules, lane, shed
+        self._wanted: dict[str, tuple[Wanted, ...]] = {}
+
+    def task(self, job: Job, call: Gathered) -> _Task:
+        feature = call.example.facts["feature"]
+        panel = self._by_feature.get(feature) or self._by_feature[""]
+        asked = sampling.asked_for(panel.offers, job.scorers, self._lane)
+        if job.reason == jobs.RESCORE:
+            return _Task(job, call, panel, asked)
+        if feature not in self._wanted:
+            self._wanted[feature] = sampling.wanted(panel.offers, self._rules, feature)
+        place = Place(job.key.project_id, job.key.trace_id, call.is_kept)
+        choice = sampling.choose(self._wanted[feature], place, self._lane, self._shed)
+        return _Task(job, call, panel, sampling.joined(choice, asked) if asked.now else choice)
 
 
 def _done(project_id: int, claimed: Sequence[Job]) -> Done:
@@ -90,40 +105,51 @@ def _done(project_id: int, claimed: Sequence[Job]) -> Done:
     return stored_versions(project_id, again) if again else frozenset()
 
 
+def _together(tasks: Sequence[_Task]) -> Iterator[Sequence[_Task]]:
+    """The tasks in order, as many at a time as scorers can share readings of: one read by the first scorer must still
+    be there for the last."""
+    some: list[_Task] = []
+    characters = 0
+    for task in tasks:
+        more = task.call.example.characters
+        if some and characters + more > MOST_SHARED_CHARACTERS:
+            yield some
+            some, characters = [], 0
+        some.append(task)
+        characters += more
+    if some:
+        yield some
+
+
 def _run(tasks: Sequence[_Task], rules: Rules, done: Done) -> list[Score]:
     """Scorer by scorer, each with all the calls it is to see at once."""
     groups: dict[tuple[int, str], list[_Task]] = {}
     for task in tasks:
+        panel = task.panel
         for name in task.choice.now:
-            scorer = task.panel.scorers.get(name)
+            scorer = panel.scorers.get(name)
             if scorer is None:
-                task.absent[name] = task.panel.absent[name]
-            elif (task.job.key, name, scorer.version) not in done:
-                groups.setdefault((id(task.panel), name), []).append(task)
-    scores: list[Score] = []
-    for (_panel, name), group in groups.items():
-        scores += _of_group(name, group, rules)
-    return scores
+                task.absent[name] = panel.absent[name]
+            elif not done or (task.job.key, name, scorer.version) not in done:
+                groups.setdefault((id(panel), name), []).append(task)
+    by_key = {task.job.key: task for task in tasks}
+    return [score for (_panel, name), group in groups.items() for score in _of_group(name, group, by_key, rules)]
 
 
-def _of_group(name: str, group: Sequence[_Task], rules: Rules) -> list[Score]:
+def _of_group(name: str, group: Sequence[_Task], by_key: Mapping[CallKey, _Task], rules: Rules) -> Iterator[Score]:
     scorer = group[0].panel.scorers[name]
     verdicts = judging.judge(scorer, [task.call.example for task in group])
-    by_key = {task.job.key: task for task in group}
     for key, reason in verdicts.failed.items():
         by_key[key].failed[name] = reason
     for key, reason in verdicts.absent.items():
         by_key[key].absent[name] = reason
-    scores, now = [], clock.now()
-    for judged in verdicts.judged:
-        facts = by_key[judged.key].call.example.facts
+    now = clock.now()
+    for key, result, elapsed_us in verdicts.judged:
+        facts = by_key[key].call.example.facts
         rule = rules.of(name, facts["feature"])
         threshold = scorer.threshold if rule.threshold is None else rule.threshold
-        result = judging.flagged(judged.result, scorer, rule)
-        scores.append(
-            Score(judged.key, name, scorer.version, result, threshold, judged.elapsed_us, "worker", now, facts)
-        )
-    return scores
+        told = judging.flagged(result, scorer, rule)
+        yield Score(key, name, scorer.version, told, threshold, elapsed_us, "worker", now, facts)
 
 
 def _outcome(claim: Claim, tasks: Sequence[_Task], unreadable: Mapping[CallKey, str], scores: list[Score]) -> _Outcome:
@@ -175,7 +201,9 @@ def _write(cursor: db.CursorType, claim: Claim, outcome: _Outcome, now: datetime
     """Only of jobs that are still this claim's: a worker that lost its lease leaves all of it to the next, and texts
     that arrived during the work are read before anything is said of them."""
     mine = jobs.hold(cursor, claim)
-    keeping.add(cursor, claim.project_id, [score for score in outcome.scores if score.key in mine], is_new=is_new)
+    is_all = len(mine) == len(claim.jobs)
+    scores = outcome.scores if is_all else [score for score in outcome.scores if score.key in mine]
+    keeping.add(cursor, claim.project_id, scores, is_new=is_new)
     done = mine.intersection(outcome.finished)
     jobs.finish(cursor, claim, done)
     failures = [failure for failure in outcome.failures if failure.key in mine]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from celery import shared_task
 
 from stanchion_server.drift import reports, runs, services
-from stanchion_server.kernel import clock
+from stanchion_server.kernel import clock, turns
 
 BUDGET_S = 20.0
 
@@ -18,6 +18,7 @@ def plan_drift() -> None:
 
 
 @shared_task
+@turns.at_most(1)
 def run_drift() -> None:
     """Every few seconds: comparisons until the budget is used up; what is left waits for the next tick."""
     deadline_s = clock.monotonic_s() + BUDGET_S
@@ -26,6 +27,7 @@ def run_drift() -> None:
 
 
 @shared_task
+@turns.at_most(1)
 def make_drift_report() -> None:
     """Every few seconds: one page of Evidently's, in a process of its own."""
     reports.step()

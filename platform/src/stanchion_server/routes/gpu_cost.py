@@ -11,12 +11,13 @@ from django.db import transaction
 
 from stanchion_server.costs import hours
 from stanchion_server.gpu import summing
-from stanchion_server.kernel import clock, db
+from stanchion_server.kernel import clock, db, turns
 
 BUDGET_S = 5.0
 
 
 @shared_task
+@turns.at_most(1)
 def sum_windows() -> None:
     """Every few seconds, for at most five: sums of slots that have closed, or got late points."""
     deadline_s = clock.monotonic_s() + BUDGET_S
@@ -35,6 +36,7 @@ def sum_some() -> bool:
 
 
 @shared_task
+@turns.at_most(1)
 def allocate() -> None:
     """Every few seconds, for at most five: closed hours are split, newest first, and those with late data again."""
     hours.plan(clock.now())

@@ -8,7 +8,7 @@ from celery import shared_task
 from celery.exceptions import SoftTimeLimitExceeded
 
 from stanchion_server.costs import savings
-from stanchion_server.kernel import clock
+from stanchion_server.kernel import clock, turns
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.reports import savings as looking
 
@@ -26,6 +26,7 @@ def plan_savings() -> None:
 
 
 @shared_task(time_limit=TIME_LIMIT_S, soft_time_limit=SOFT_LIMIT_S)
+@turns.at_most(1)
 def look_for_savings() -> None:
     """Every few seconds: one report. A fault of ours puts it aside after three attempts, and is raised again."""
     row = savings.claim()

@@ -7,12 +7,11 @@ that is lost loses nothing: the next one finds the same jobs.
 from __future__ import annotations
 
 import logging
-import threading
 from collections.abc import Sequence
 
 from celery import shared_task
 
-from stanchion_server.kernel import clock
+from stanchion_server.kernel import clock, turns
 from stanchion_server.kernel.db import AWAY
 from stanchion_server.quality import jobs, retention, rollups, sampling, scoring
 from stanchion_server.quality.jobs import Due
@@ -23,33 +22,28 @@ BUDGET_S = {"fast": 4.0, "slow": 10.0}
 TIME_LIMIT_S = {"fast": 120, "slow": 900}
 
 log = logging.getLogger(__name__)
-_turns = {"fast": threading.Lock(), "slow": threading.Lock()}
 _last_served: dict[Lane, int] = {}
 
 
 @shared_task(time_limit=TIME_LIMIT_S["fast"])
+@turns.at_most(1)
 def score_fast() -> None:
     """Every second: what light scorers have to do."""
     work("fast")
 
 
 @shared_task(time_limit=TIME_LIMIT_S["slow"])
+@turns.at_most(1)
 def score_slow() -> None:
     """Every two seconds: embeddings, judges and other heavy scorers."""
     work("slow")
 
 
 def work(lane: Lane) -> None:
-    """Takes a slice of each project in turn until nothing is due or the time is over. One thread of a process works
-    in a lane at a time, so that other tasks keep theirs."""
-    if not _turns[lane].acquire(blocking=False):
-        return
-    try:
-        deadline_s = clock.monotonic_s() + BUDGET_S[lane]
-        while clock.monotonic_s() < deadline_s and _round(lane, deadline_s):
-            pass
-    finally:
-        _turns[lane].release()
+    """Takes a slice of each project in turn until nothing is due or the time is over."""
+    deadline_s = clock.monotonic_s() + BUDGET_S[lane]
+    while clock.monotonic_s() < deadline_s and _round(lane, deadline_s):
+        pass
 
 
 def _round(lane: Lane, deadline_s: float) -> int:
@@ -83,8 +77,9 @@ def _slice(lane: Lane, due: Due) -> int:
 
 
 @shared_task
+@turns.at_most(1)
 def sum_scores() -> None:
-    """Every five seconds, for at most one: sums of the minutes whose scores changed."""
+    """Every five seconds, for at most one: sums of the minutes whose scores changed, later those of their hours."""
     deadline_s = clock.monotonic_s() + 1
     while rollups.run(clock.now()) and clock.monotonic_s() < deadline_s:
         pass

@@ -8,12 +8,13 @@ from __future__ import annotations
 from celery import shared_task
 
 from stanchion_server.costs import remembering, stops
-from stanchion_server.kernel import clock
+from stanchion_server.kernel import clock, turns
 
 BUDGET_S = 5.0
 
 
 @shared_task
+@turns.at_most(1)
 def remember() -> None:
     """Every half minute, for at most five seconds."""
     deadline_s = clock.monotonic_s() + BUDGET_S
@@ -23,6 +24,7 @@ def remember() -> None:
 
 
 @shared_task
+@turns.at_most(1)
 def stop_spent() -> None:
     """Every ten seconds."""
     stops.look(clock.now())

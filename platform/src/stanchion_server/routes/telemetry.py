@@ -21,9 +21,9 @@ from stanchion_server.ingest import clients, decode, ledger, normalise, scrub, w
 from stanchion_server.ingest import selectors as received
 from stanchion_server.ingest.admission import Gate
 from stanchion_server.ingest.records import Batch, Decoded
-from stanchion_server.kernel import clock, db
+from stanchion_server.kernel import clock, db, turns
 from stanchion_server.kernel.errors import SenderError, Unavailable
-from stanchion_server.quality import jobs, outside
+from stanchion_server.quality import jobs, keeping, outside
 from stanchion_server.traces import partitions, retention, store
 
 Signal = Literal["traces", "logs", "metrics"]
@@ -129,11 +129,12 @@ def write_refusals(*, is_forced: bool = False) -> None:
 
 
 @shared_task
+@turns.at_most(1)
 def settle() -> None:
     """Every two seconds, for at most one: charges and sums of the minutes that changed. What is left waits for the next
     tick, so the database gets time for others."""
     deadline_s = clock.monotonic_s() + 1
-    while settling.run(clock.now()).is_more and clock.monotonic_s() < deadline_s:
+    while settling.run(clock.now(), steps=(keeping.mark,)).is_more and clock.monotonic_s() < deadline_s:
         pass
 
 

@@ -16,7 +16,7 @@ from celery import shared_task
 from stanchion_server.alerts import judging, rounds, services, sources
 from stanchion_server.alerts.sources import gaps
 from stanchion_server.alerts.sources.asking import Reader
-from stanchion_server.kernel import clock
+from stanchion_server.kernel import clock, turns
 from stanchion_server.kernel.db import AWAY
 from stanchion_server.reports import guardrails
 
@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 
 @shared_task(time_limit=300)
+@turns.at_most(1)
 def judge() -> None:
     """Every ten seconds, once whoever asks: new projects get the starter pack, then every project is judged."""
     services.ensure_defaults()

@@ -11,16 +11,19 @@ from django.conf import settings
 from stanchion_server.alerts import channel_services, facts, outgoing, sending
 from stanchion_server.alerts.channels.base import Message
 from stanchion_server.alerts.models import WatchRound
-from stanchion_server.kernel import clock, http
+from stanchion_server.kernel import clock, http, turns
 
 BUDGET_S = 20.0
+SENDERS = 3
+"""Messages on their way at a time from one process: as many receivers may stall before the others wait."""
 BEAT_MEANS = timedelta(minutes=3)
 log = logging.getLogger(__name__)
 
 
 @shared_task
+@turns.at_most(SENDERS)
 def deliver() -> None:
-    """Every two seconds: messages that are due, until the budget is used up. Several workers share them."""
+    """Every two seconds: messages that are due, until the budget is used up. Several threads share them."""
     deadline_s = clock.monotonic_s() + BUDGET_S
     outgoing.repeat(clock.now())
     while clock.monotonic_s() < deadline_s and deliver_one():

@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stanchion_server.quality import sampling
-from stanchion_server.quality.sampling import Offer, Place, Rule, Rules, Shed, choose, is_sampled
+from stanchion_server.quality.sampling import Offer, Place, Rule, Rules, Shed, choose, is_sampled, wanted
 
 LIGHT, SAMPLED, HEAVY = Offer("light", "fast", 1.0), Offer("sampled", "fast", 0.5), Offer("judge", "slow", 0.5)
 OFFERS = (LIGHT, SAMPLED, HEAVY)
 
 
-def place(number: int = 1, feature: str = "", *, is_kept: bool = False) -> Place:
-    return Place(7, UUID(int=number), feature, is_kept)
+def place(number: int = 1, *, is_kept: bool = False) -> Place:
+    return Place(7, UUID(int=number), is_kept)
 
 
 def test_a_share_is_met_and_the_same_calls_are_drawn_every_time() -> None:
@@ -48,14 +48,14 @@ def test_shares_of_nothing_and_everything_are_exact() -> None:
 def test_failed_blocked_and_badly_rated_calls_are_seen_by_every_scorer_that_is_on() -> None:
     rules = Rules({("light", ""): Rule(is_on=False), ("judge", ""): Rule(sample_ratio=0.0)})
     for shed in Shed:
-        choice = choose(OFFERS, rules, place(is_kept=True), "fast", shed)
+        choice = choose(wanted(OFFERS, rules, ""), place(is_kept=True), "fast", shed)
         assert (choice.now, choice.later, choice.shed) == (("sampled",), ("judge",), ())
 
 
 def test_a_features_own_rule_stands_before_the_projects() -> None:
     rules = Rules({("light", ""): Rule(is_on=False), ("light", "support"): Rule(parameters={"words": ["x"]})})
-    assert choose([LIGHT], rules, place(), "fast", Shed.NOTHING).now == ()
-    assert choose([LIGHT], rules, place(feature="support"), "fast", Shed.NOTHING).now == ("light",)
+    assert choose(wanted([LIGHT], rules, ""), place(), "fast", Shed.NOTHING).now == ()
+    assert choose(wanted([LIGHT], rules, "support"), place(), "fast", Shed.NOTHING).now == ("light",)
     assert rules.parameters("support") == {"light": {"words": ["x"]}} and rules.parameters("other") == {}
 
 
@@ -65,7 +65,7 @@ def test_load_takes_heavy_scorers_first_then_the_sampled_then_most_of_the_others
         if is_sampled(7, UUID(int=n), "judge", 0.5) and is_sampled(7, UUID(int=n), "sampled", 0.5)
         and not is_sampled(7, UUID(int=n), "light", sampling.SHED_RATIO)
     )  # fmt: skip
-    left = {shed: choose(OFFERS, Rules(), place(number), "fast", shed).shed for shed in Shed}
+    left = {shed: choose(wanted(OFFERS, Rules(), ""), place(number), "fast", shed).shed for shed in Shed}
     assert left == {
         Shed.NOTHING: (),
         Shed.SLOW: ("judge",),

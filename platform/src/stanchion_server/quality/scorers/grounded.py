@@ -8,12 +8,13 @@ from typing import ClassVar
 from stanchion_guard.detectors import detector_class
 from stanchion_guard.detectors.groundedness import MOST_CLAIMS, MOST_EVIDENCE, is_claim, reason_of
 from stanchion_guard.detectors.relevance import off_question
-from stanchion_guard.grounding.features import compare, gather
-from stanchion_guard.grounding.model import unsupported
+from stanchion_guard.grounding.features import gather
+from stanchion_guard.grounding.ledger import Ledger
+from stanchion_guard.grounding.weighing import weigh
 from stanchion_guard.grounding.words import Sentence
 from stanchion_server.quality.records import Evidence, Example, Result
 from stanchion_server.quality.scorers.known import Kind, Known, Parameters, Single, blind_to
-from stanchion_server.quality.scorers.texts import reading_of, sentences_of, tokens_of
+from stanchion_server.quality.scorers.texts import reading_of, said_of, sentences_of, wanted_of
 
 UNSUPPORTED = 0.5
 """From here on the engine's model holds a claim for not supported rather than supported."""
@@ -41,17 +42,17 @@ class Grounded(Single):
         claims = [sentence for sentence in sentences_of(reading) if is_claim(sentence, reading.raw)]
         if not claims or len(claims) > MOST_CLAIMS:
             return None
-        return self._weigh(reading.raw, claims, [one for text in texts for one in sentences_of(reading_of(text))])
+        return self._weigh(reading.raw, claims, texts)
 
-    def _weigh(self, text: str, claims: Sequence[Sentence], sources: Sequence[Sentence]) -> Result:
-        known, against, total = gather(sources), [], 0.0
+    def _weigh(self, text: str, claims: Sequence[Sentence], texts: Sequence[str]) -> Result:
+        known = gather([one for source in texts for one in sentences_of(reading_of(source))])
+        ledger, against, total = Ledger(texts), [], 0.0
         for claim in claims:
-            found = compare(claim.tokens, known)
-            doubt = unsupported(found)
-            total += 1.0 - doubt
-            if doubt >= UNSUPPORTED:
+            found = weigh(text[claim.start : claim.end], claim.tokens, known, ledger)
+            total += 1.0 - found.doubt
+            if found.doubt >= UNSUPPORTED:
                 label, reason = reason_of(found, claim, text)
-                against.append(Evidence("response", claim.start, claim.end, label, round(doubt, 4), reason))
+                against.append(Evidence("response", claim.start, claim.end, label, round(found.doubt, 4), reason))
         reason = f"{len(claims) - len(against)} of {len(claims)} claims are supported"
         return self.result(total / len(claims), _worst(against), reason, against)
 
@@ -75,9 +76,8 @@ class Relevance(Single):
 
     def taken_up(self, question: str, text: str) -> float | None:
         """How much of the question's weight of words the text takes up, 0..1; None where one of them has no words."""
-        wanted = [token for token in tokens_of(reading_of(question)) if token.content]
-        said = tokens_of(reading_of(text))
-        return 1.0 - off_question(wanted, said) if wanted and said else None
+        wanted, said = wanted_of(reading_of(question)), said_of(reading_of(text))
+        return 1.0 - off_question(wanted, said) if wanted and said.stems else None
 
 
 class AnswerRelevance(Relevance):

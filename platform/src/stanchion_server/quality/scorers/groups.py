@@ -116,7 +116,7 @@ def _instead(words: list[str], at: int) -> str | None:
     if lower == "her":
         following = words[at + 1].lower() if at + 1 < len(words) else ""
         return "him" if not following or following in _OBJECT_AFTER else "his"
-    if lower in _BESIDE_PEOPLE | _OF_THINGS_TOO and not _is_of_people(words, at, lower):
+    if (lower in _BESIDE_PEOPLE or lower in _OF_THINGS_TOO) and not _is_of_people(words, at, lower):
         return None
     return _swaps().get(lower)
 

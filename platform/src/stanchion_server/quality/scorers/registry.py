@@ -20,6 +20,7 @@ from stanchion_server.quality.scorers import (
     languages,
     matching,
     plugins,
+    second_looks,
     sentiment,
     text_quality,
 )
@@ -41,6 +42,7 @@ _MODULES = (
     sentiment,
     text_quality,
     detoxified,
+    second_looks,
     embedded,
 )
 

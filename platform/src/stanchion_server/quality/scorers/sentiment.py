@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import cache, lru_cache
 from importlib.resources import files
+from itertools import compress
 from typing import NamedTuple
 
 from stanchion_guard.grounding.lexicon import word_set
@@ -53,6 +54,11 @@ def _strengths() -> tuple[dict[str, int], dict[str, int]]:
     return words, beginnings
 
 
+@cache
+def _heads() -> frozenset[str]:
+    return frozenset(beginning[:_PREFIX] for beginning in _strengths()[1])
+
+
 @lru_cache(maxsize=20_000)
 def strength_of(word: str) -> int:
     """-3 .. 3; 0 for a word that carries no feeling."""
@@ -60,6 +66,8 @@ def strength_of(word: str) -> int:
     lower = word.lower()
     if lower in words:
         return words[lower]
+    if lower[:_PREFIX] not in _heads():
+        return 0
     for length in range(min(len(lower), _LONGEST_BEGINNING), _PREFIX - 1, -1):
         if lower[:length] in beginnings:
             return beginnings[lower[:length]]
@@ -89,9 +97,9 @@ def feelings(words: list[str]) -> list[tuple[int, float]]:
     found: list[tuple[int, float]] = []
     changes: list[tuple[int, float]] = []
     turned_at = -1
-    for place, role in enumerate(map(_role, words)):
-        if role is None:
-            continue
+    roles = list(map(_role, words))
+    for place, role in compress(enumerate(roles), roles):
+        assert role is not None
         if role.strength:
             found.append((place, role.strength * _change(changes, place)))
         elif role.turns:

@@ -97,7 +97,7 @@ def cut_off(text: str, words: list[str]) -> float:
 def mixed_scripts(text: str, words: list[str]) -> float:
     """Twice the share of letters outside the commonest script, and every word that mixes two counts ten letters.
     Japanese and Chinese signs beside Latin names are usual: up to a third of the letters is free."""
-    if not any(letter > _LAST_LATIN and letter.isalpha() for letter in set(text)):
+    if text.isascii() or not any(letter > _LAST_LATIN and letter.isalpha() for letter in set(text)):
         return 0.0
     counts = Counter(_script(letter) for letter in text if letter.isalpha())
     total = counts.total()

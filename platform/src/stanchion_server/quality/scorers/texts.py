@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from threading import Lock
 
-from stanchion_guard.grounding.words import Sentence, Token, sentences, spans, tokens
+from stanchion_guard.detectors import relevance
+from stanchion_guard.grounding.words import Sentence, sentences, spans
 from stanchion_guard.reading import read
 from stanchion_guard.records import Part, Subject
 from stanchion_guard.views import Reading
@@ -19,6 +20,7 @@ MOST_KEPT_CHARACTERS = 500_000
 """Of all texts together whose readings are kept: some 40 MiB with what is derived from them."""
 
 _WORD = re.compile(r"[^\W_]+(?:['’][^\W_]+)*")
+_BETWEEN_WORDS = {code: " " for code in range(128) if not chr(code).isalnum() and chr(code) != "'"}
 
 
 class _Shelf:
@@ -41,12 +43,22 @@ class _Shelf:
                 self._characters -= len(self._kept.popitem(last=False)[0])
             return found
 
+    def forget(self) -> None:
+        with self._lock:
+            self._kept.clear()
+            self._characters = 0
+
 
 _shelf = _Shelf()
 
 
 def reading_of(text: str) -> Reading:
     return _shelf.reading(text)
+
+
+def forget() -> None:
+    """Every text is read anew."""
+    _shelf.forget()
 
 
 def _readable(text: str) -> str:
@@ -70,16 +82,37 @@ def _bounded(text: str) -> str:
 
 def words_of(reading: Reading) -> list[str]:
     """Words as written, in order."""
-    return reading.keep("scorers.words", lambda: _WORD.findall(reading.raw))
+    return reading.keep("scorers.words", lambda: words(reading.raw))
+
+
+def words(text: str) -> list[str]:
+    """What `_WORD` finds, for most texts without asking it."""
+    if not text.isascii() or "''" in text:
+        return _WORD.findall(text)
+    found = text.translate(_BETWEEN_WORDS).split()
+    return found if "'" not in text else [word for one in found if (word := one.strip("'"))]
 
 
 def places_of(reading: Reading) -> list[tuple[int, int]]:
     """Where the words of `words_of` stand."""
-    return reading.keep("scorers.places", lambda: [found.span() for found in _WORD.finditer(reading.raw)])
+    return reading.keep("scorers.places", lambda: list(_places(reading.raw, words_of(reading))))
 
 
-def tokens_of(reading: Reading) -> tuple[Token, ...]:
-    return reading.keep("scorers.tokens", lambda: tokens(reading.raw))
+def _places(text: str, found: Iterable[str]) -> Iterator[tuple[int, int]]:
+    """No word begins between two words, so the next one stands where its letters do."""
+    end = 0
+    for word in found:
+        start = text.index(word, end)
+        end = start + len(word)
+        yield start, end
+
+
+def wanted_of(reading: Reading) -> tuple[relevance.Word, ...]:
+    return reading.keep("scorers.wanted", lambda: relevance.wanted_of(reading.raw))
+
+
+def said_of(reading: Reading) -> relevance.Said:
+    return reading.keep("scorers.said", lambda: relevance.said_of(reading.raw))
 
 
 def sentences_of(reading: Reading) -> Sequence[Sentence]:

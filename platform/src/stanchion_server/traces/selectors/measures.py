@@ -82,7 +82,7 @@ def plan(
 ) -> Plan:
     is_raw = needs_calls(group_by, wanted)
     if is_raw:
-        source = _calls_source(project_id, start, end, step, group_by, wanted)
+        source = _calls_source(project_id, start, end, step, group_by, wanted, histograms)
     else:
         source = _rollups_source(project_id, start, end, step, group_by, wanted, histograms)
     return Plan(_statement(source.sql, is_raw, histograms), source.params, is_raw)
@@ -116,7 +116,7 @@ def _histogram(name: str, is_raw: bool) -> str:
         FROM ({inner} GROUP BY step, g1, g2, b) counted WHERE c > 0 GROUP BY step, g1, g2"""
 
 
-def _step_sql(step: timedelta | None, time: str) -> str:
+def step_sql(step: timedelta | None, time: str) -> str:
     if step is None:
         return EPOCH
     return f"date_bin(interval '{int(step.total_seconds())} seconds', {time}, {MONDAY})"
@@ -135,8 +135,35 @@ def _calls_source(
     step: timedelta | None,
     group_by: Sequence[str],
     wanted: CallFilter,
+    histograms: Sequence[str],
 ) -> Condition:
-    """Single calls. An attribute is looked up on the call's own span."""
+    """Single calls. Without histograms the rows are read once, and not put aside first: a million of them would go to
+    disk."""
+    read = calls_read(project_id, start, end, group_by, wanted)
+    added = ", ".join(f"{OF_CALL[name]} AS {name}" for name in ADDED)
+    buckets = ", ".join(
+        f"CASE WHEN {OF_CALL_HAS[name]} THEN {OF_CALL_BUCKET[name]} END AS {name}_bucket" for name in HISTOGRAMS
+    )
+    sql = f"""source AS {"" if histograms else "NOT "}MATERIALIZED (
+        SELECT {step_sql(step, "c.start_time")} AS step, {read.groups.sql}, {added}, {buckets}
+        FROM llm_calls c {read.join.sql} WHERE {read.where.sql})"""
+    return Condition(sql, (*read.groups.params, *read.join.params, *read.where.params))
+
+
+@dataclass(frozen=True, slots=True)
+class CallsRead:
+    """How single calls `c` are read: the columns g1 and g2, what is joined to them, and which they are. `groups.params`
+    come first in a statement, then those of `join` and of `where`."""
+
+    groups: Condition
+    join: Condition
+    where: Condition
+
+
+def calls_read(
+    project_id: int, start: datetime, end: datetime, group_by: Sequence[str], wanted: CallFilter
+) -> CallsRead:
+    """An attribute is looked up on the call's own span."""
     expression = {name: f"c.{name}" for name in DIMENSIONS}
     expression |= {name: f"c.{column}" for name, column in CALL_DIMENSIONS.items()}
     keys = [name for name in group_by if name.startswith(ATTRIBUTE_PREFIX)]
@@ -145,16 +172,12 @@ def _calls_source(
         "LEFT JOIN spans s ON s.project_id = c.project_id AND s.trace_id = c.trace_id AND s.span_id = c.span_id"
         " AND s.start_time = c.start_time AND s.start_time >= %s AND s.start_time < %s"
     )  # fmt: skip
-    added = ", ".join(f"{OF_CALL[name]} AS {name}" for name in ADDED)
-    buckets = ", ".join(
-        f"CASE WHEN {OF_CALL_HAS[name]} THEN {OF_CALL_BUCKET[name]} END AS {name}_bucket" for name in HISTOGRAMS
-    )
-    where = all_of(_call_conditions(project_id, start, end, wanted))
-    sql = f"""source AS MATERIALIZED (
-        SELECT {_step_sql(step, "c.start_time")} AS step, {_group_columns(group_by, expression)}, {added}, {buckets}
-        FROM llm_calls c {join} WHERE {where.sql})"""
     names = tuple(attribute_key(name) for name in keys)
-    return Condition(sql, (*names, *((start, end) if keys else ()), *where.params))
+    return CallsRead(
+        Condition(_group_columns(group_by, expression), names),
+        Condition(join, (start, end) if keys else ()),
+        all_of(_call_conditions(project_id, start, end, wanted)),
+    )
 
 
 def _call_conditions(project_id: int, start: datetime, end: datetime, wanted: CallFilter) -> list[Condition]:
@@ -197,7 +220,7 @@ def _dimension_conditions(wanted: CallFilter) -> list[Condition]:
 def _rollup_columns(step: timedelta | None, group_by: Sequence[str], sign: str, histograms: Sequence[str]) -> str:
     expression = {name: f"r.{name}" for name in DIMENSIONS}
     added = ", ".join(f"{sign}r.{name} AS {name}" for name in ADDED)
-    columns = f"{_step_sql(step, 'r.bucket')} AS step, {_group_columns(group_by, expression)}, {added}"
+    columns = f"{step_sql(step, 'r.bucket')} AS step, {_group_columns(group_by, expression)}, {added}"
     counts = "ARRAY(SELECT -x FROM unnest(r.{name}_counts) x)" if sign else "r.{name}_counts"
     return columns + "".join(
         f", r.{name}_buckets AS {name}_buckets, {counts.format(name=name)} AS {name}_counts" for name in histograms
@@ -247,7 +270,7 @@ def _unsettled_calls(
 ) -> Condition:
     expression = {name: f"c.{name}" for name in DIMENSIONS}
     added = ", ".join(f"{OF_CALL[name]} AS {name}" for name in ADDED)
-    columns = f"{_step_sql(step, 'c.start_time')} AS step, {_group_columns(group_by, expression)}, {added}"
+    columns = f"{step_sql(step, 'c.start_time')} AS step, {_group_columns(group_by, expression)}, {added}"
     columns += "".join(
         f", CASE WHEN {OF_CALL_HAS[name]} THEN ARRAY[{OF_CALL_BUCKET[name]}] ELSE '{{}}' END,"
         f" CASE WHEN {OF_CALL_HAS[name]} THEN ARRAY[1::bigint] ELSE '{{}}' END"
@@ -264,7 +287,7 @@ def row_of(
 ) -> MetricRow:
     values: dict[str, Any] = dict(zip(ROW_COLUMNS, row, strict=True))
     bucket = None if step is None else values["step"].astimezone(UTC)
-    group = {name: _label(name, values[f"g{place}"]) for place, name in enumerate(group_by, start=1)}
+    group = {name: label(name, values[f"g{place}"]) for place, name in enumerate(group_by, start=1)}
     return _measured(values, bucket, group, _seconds(bucket, start, end, step))
 
 
@@ -309,7 +332,7 @@ def percentiles(buckets: Sequence[int] | None, counts: Sequence[int] | None) -> 
     return Percentiles(*(value_of(pairs[place][0]) for place in places))
 
 
-def _label(name: str, text: str) -> str:
+def label(name: str, text: str) -> str:
     if name == "kind":
         return SpanKind(int(text)).name.lower()
     return Status(int(text)).name.lower() if name == "status" else text

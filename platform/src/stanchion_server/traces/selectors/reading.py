@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Generic, TypeVar
 from uuid import UUID
 
@@ -23,6 +24,7 @@ Row = tuple[Any, ...]
 
 TIMEOUT_MS = 15_000
 MAX_CURSOR_CHARS = 400
+NOTHING_SET: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +36,9 @@ class Page(Generic[Item]):
 
 
 @contextmanager
-def bounded(timeout_ms: int = TIMEOUT_MS) -> Iterator[None]:
-    """Queries inside end after `timeout_ms` with SenderError `query_too_slow`.
+def bounded(timeout_ms: int = TIMEOUT_MS, *, planner: Mapping[str, str] = NOTHING_SET) -> Iterator[None]:
+    """Queries inside end after `timeout_ms` with SenderError `query_too_slow`. `planner`: PostgreSQL's own settings for
+    those whose plan it would guess badly.
 
     JIT is off: compiling costs more than any of these queries, and is paid anew by each.
     """
@@ -44,6 +47,8 @@ def bounded(timeout_ms: int = TIMEOUT_MS) -> Iterator[None]:
             cursor.execute(
                 "SELECT set_config('statement_timeout', %s, true), set_config('jit', 'off', true)", [str(timeout_ms)]
             )
+            for name, value in planner.items():
+                cursor.execute("SELECT set_config(%s, %s, true)", [name, value])
             yield
     except OperationalError as error:
         if not isinstance(error.__cause__, psycopg.errors.QueryCanceled):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 
@@ -51,25 +51,42 @@ def quality(visit: Visit) -> HttpResponse:
     filters, chips = filters_of(visit.request.GET)
     span, project_id = visit.span, visit.project.pk
     found = reports.standings(project_id, span.start, span.end, filters)
-    unscored = queue.unscored(project_id, span.start, span.end)
+    every = reports.standings(project_id, span.start, span.end) if filters else found
+    missed = _missed(queue.unscored(project_id, span.start, span.end), every)
     lanes = queue.lanes(project_id, clock.now())
     return visit.render(
         "pages/quality.html",
         "quality",
         families=_families(found),
         silent=[one for one in found if not one.found and one.state != "absent"],
-        absent=[one for one in found if one.state == "absent"],
+        absent=_by_remedy(found),
         chips=chips,
         labels=LABELS.items(),
         scores=sum(one.found.scores for one in found if one.found),
         flagged=sum(one.found.flagged for one in found if one.found),
         calls=max((one.found.scores for one in found if one.found), default=0),
-        unscored=[(one, OUTCOMES.get(one.outcome, one.outcome)) for one in unscored],
-        unscored_calls=sum(one.calls for one in unscored),
+        unscored=[(one, OUTCOMES.get(one.outcome, one.outcome)) for one in missed],
+        unscored_calls=sum(one.calls for one in missed),
         lanes=lanes,
         quarantined=sum(lane.quarantined_jobs for lane in lanes),
         waiting=max((lane.waiting.total_seconds() * 1000 for lane in lanes if lane.waiting), default=None),
     )
+
+
+def _missed(unscored: Iterable[queue.Unscored], found: Iterable[Standing]) -> list[queue.Unscored]:
+    """Without what nobody has set up here: scorers that cannot run and have no score in the range either. `found` is
+    of all calls, as `unscored` is."""
+    never = {one.scorer for one in found if one.state == "absent" and not one.found}
+    return [one for one in unscored if one.outcome != "unavailable" or one.scorer not in never]
+
+
+def _by_remedy(found: Iterable[Standing]) -> dict[str, list[str]]:
+    """Titles of scorers that cannot run, by what is missing."""
+    titles: dict[str, list[str]] = {}
+    for one in found:
+        if one.state == "absent":
+            titles.setdefault(one.absent, []).append(one.title)
+    return titles
 
 
 def _families(found: Sequence[Standing]) -> list[Family]:

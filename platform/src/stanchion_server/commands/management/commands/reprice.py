@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand, CommandError
 
 from stanchion_server.costs import services, settle
 from stanchion_server.kernel import clock
+from stanchion_server.quality import keeping
 from stanchion_server.tenants.models import Project
 
 
@@ -25,7 +26,7 @@ class Command(BaseCommand):
         if project is None:
             raise CommandError(f"There is no project {options['project']!r}.")
         report = services.reprice(project.pk, _moment(options["since"]), clock.now())
-        while settle.run(clock.now(), project_id=project.pk).is_more:
+        while settle.run(clock.now(), project_id=project.pk, steps=(keeping.mark,)).is_more:
             pass
         delta = report.after_usd - report.before_usd
         self.stdout.write(

@@ -8,6 +8,7 @@ from django.core.management.base import BaseCommand
 
 from stanchion_server.costs import settle
 from stanchion_server.kernel import clock
+from stanchion_server.quality import keeping
 
 
 class Command(BaseCommand):
@@ -16,7 +17,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         is_more = True
         while is_more:
-            report = settle.run(clock.now())
+            report = settle.run(clock.now(), steps=(keeping.mark,))
             is_more = report.is_more
             self.stdout.write(
                 f"settled {report.minutes} minutes, changed {report.changed_calls} calls, {report.duration_s:.2f} s"
