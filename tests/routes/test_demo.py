@@ -10,6 +10,7 @@ import sys
 from collections import Counter
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -17,13 +18,16 @@ import pytest
 from django.core.management import call_command
 from django.urls import resolve
 
-from stanchion_demo import catalogue, storyline
+from kit import traffic
+from stanchion_demo import books, catalogue, storyline
 from stanchion_demo.notebook import Notes
 from stanchion_demo.steps import Kind, ModelCall
 from stanchion_server.commands import up
+from stanchion_server.costs import invoices, selectors_budgets, selectors_headroom
 from stanchion_server.costs import selectors as prices
+from stanchion_server.costs.reconciling import Tolerance
 from stanchion_server.feedback.models import Rating
-from stanchion_server.policies.models import DecisionReview, Policy
+from stanchion_server.policies.models import Backtest, DecisionReview, Policy
 from stanchion_server.tenants.models import ApiKey, Project
 from stanchion_server.traces import partitions
 from stanchion_server.traces.models import GuardDecision, LlmCall, Span
@@ -98,6 +102,25 @@ def test_a_history_is_stored_as_it_was_planned_and_once(demo: Demo) -> None:
     assert len(streamed) == sum(chat.is_streamed and not chat.failure for chat in chats)
     assert all(call.time_to_first_token_ms for call in streamed)
     assert all(call.cost_usd is not None for call in stored if not call.error_type)
+    assert_the_books_are_kept(demo)
+
+
+def assert_the_books_are_kept(demo: Demo) -> None:
+    now = datetime.now(UTC)
+    traffic.settle_all(now)
+    traffic.count_peaks(now)
+    found = {one.reading.name: one for one in selectors_budgets.standings(demo.project_id, now)}
+    assert set(found) == {"Ticket summaries", "Everything", "Staging"} and found["Staging"].budget.is_hard_stop
+    headroom = selectors_headroom.readings(demo.project_id, selectors_headroom.limits(demo.project_id), now)
+    assert [(one.provider, one.model) for one in headroom] == [
+        (limit["provider"], limit.get("model", ""))
+        for limit in sorted(books.LIMITS, key=lambda limit: limit["provider"])
+    ]
+    (bill,) = invoices.invoices(demo.project_id)
+    sums = invoices.reconcile(demo.project_id, bill.pk, Tolerance(Decimal("0.01"), Decimal("0.01"))).totals
+    (replay,) = Backtest.objects.filter(policy__project_id=demo.project_id)
+    assert (replay.number, replay.baseline, replay.features) == (3, 2, ["support-bot"])
+    assert sums.price_usd > 0 and sums.unseen_usd == books.UNSEEN[-1] and sums.unbilled_usd < 0
 
 
 @pytest.mark.slow

@@ -76,6 +76,8 @@ def run(folder: Path, seed: int, scale: float, *, is_live: bool) -> None:
             is_bad = tell_history(notes.story, provider, applications, guards, stop)
             print(f"the cards' history is {'' if telling.result() else 'not '}told", flush=True)
             print(f"people reviewed {office.review(is_bad, _seed(notes.story))} guard decisions", flush=True)
+            office.back_test(notes.story.anchor)
+            office.keep_books(notes.story)
             notebook.history_told(notes_path, notes)
         if is_live:
             threading.Thread(target=machines.go_on, daemon=True).start()

@@ -1,4 +1,5 @@
-"""What people at the shop do over the REST API: publish the guard's versions, put them in force, review decisions."""
+"""What people at the shop do over the REST API: publish the guard's versions, put them in force, review decisions,
+back-test, say what may be spent and what providers allow, and import a bill."""
 
 from __future__ import annotations
 
@@ -6,14 +7,15 @@ import json
 import urllib.error
 import urllib.request
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from random import Random
 from typing import Any
 from urllib.parse import urlencode
 
-from stanchion_demo import cards
+from stanchion_demo import books, cards, catalogue
 from stanchion_demo.guard_policies import NAME, VERSIONS
 from stanchion_demo.guards import ERAS
+from stanchion_demo.storyline import Story
 
 TIMEOUT_S = 30
 DEPLOYMENT = {
@@ -25,6 +27,7 @@ DEPLOYMENT = {
 }  # fmt: skip
 REVIEWED_ACTIONS = (("block", 40), ("fallback", 30), ("redact", 25), ("flag", 15))
 """How many decisions of each action people look at."""
+BACK_TESTED = timedelta(days=3)
 
 
 class Office:
@@ -35,12 +38,8 @@ class Office:
 
     def publish_policy(self) -> bool:
         """All versions, the last era's ones in force; False, and nothing done, where the policy is there already."""
-        try:
-            self._ask("POST", "/api/v1/policies", {"name": NAME, "description": "What the support bot reads and says"})
-        except urllib.error.HTTPError as error:
-            if error.code == 409:
-                return False
-            raise
+        if not self._add("/api/v1/policies", {"name": NAME, "description": "What the support bot reads and says"}):
+            return False
         for note, document in VERSIONS.values():
             self._ask("PUT", f"/api/v1/policies/{NAME}/draft", {"document": document})
             self._ask("POST", f"/api/v1/policies/{NAME}/versions", {"note": note})
@@ -50,13 +49,16 @@ class Office:
 
     def price_deployment(self, effective_from: datetime) -> bool:
         """What the shop's own model costs: made-up rates of a small company's machine room. False where it is known."""
-        try:
-            self._ask("POST", "/api/v1/deployments", {**DEPLOYMENT, "effective_from": effective_from.isoformat()})
-        except urllib.error.HTTPError as error:
-            if error.code == 409:
-                return False
-            raise
-        return True
+        return self._add("/api/v1/deployments", {**DEPLOYMENT, "effective_from": effective_from.isoformat()})
+
+    def keep_books(self, story: Story) -> None:
+        """Budgets, rate limits and a bill, as far as they are not there already."""
+        for budget in books.budgets(story):
+            self._add("/api/v1/budgets", budget)
+        for limit in books.LIMITS:
+            self._add("/api/v1/rate-limits", limit)
+        named = urlencode({"name": f"OpenAI, week from {books.first_billed_day(story)}", "provider": "openai"})
+        self._add(f"/api/v1/invoices?{named}", books.bill(story))
 
     def review(self, is_bad: Mapping[str, bool], seed: str) -> int:
         """Says of a sample of decisions whether the text was really to be caught; `is_bad` knows it by trace."""
@@ -71,12 +73,36 @@ class Office:
                 count += 1
         return count
 
+    def back_test(self, until: datetime) -> None:
+        """Asks for what the version in shadow would have done with the calls before `until`, against the live one."""
+        now = ERAS[-1]
+        wanted = {
+            "number": now.shadow, "baseline": now.live, "features": [catalogue.SUPPORT.feature],
+            "window_start": (until - BACK_TESTED).isoformat(), "window_end": until.isoformat(),
+        }  # fmt: skip
+        self._ask("POST", f"/api/v1/policies/{NAME}/backtests", wanted)
+
+    def _add(self, path: str, body: object) -> bool:
+        """False where it is there already."""
+        try:
+            self._ask("POST", path, body)
+        except urllib.error.HTTPError as error:
+            if error.code == 409:
+                return False
+            raise
+        return True
+
     def _ask(self, method: str, path: str, body: object = None) -> Any:
+        """A text is sent as CSV, anything else as JSON."""
+        is_csv = isinstance(body, str)
         request = urllib.request.Request(  # noqa: S310 - the address of the server that started us
             self._url + path,
             method=method,
-            data=None if body is None else json.dumps(body).encode(),
-            headers={"Authorization": f"Bearer {self._key}", "Content-Type": "application/json"},
+            data=None if body is None else (body if isinstance(body, str) else json.dumps(body)).encode(),
+            headers={
+                "Authorization": f"Bearer {self._key}",
+                "Content-Type": "text/csv" if is_csv else "application/json",
+            },
         )
         with urllib.request.urlopen(request, timeout=TIMEOUT_S) as answer:  # noqa: S310
             return json.loads(answer.read())

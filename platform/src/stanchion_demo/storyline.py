@@ -42,6 +42,11 @@ TROUBLE = (
 GUARD_TROUBLE = frozenset({Kind.GUARD_OUTAGE, Kind.GUARD_LATE})
 DIGEST_HOURS = range(6, 22)
 """One digest in each of these hours of the day (UTC)."""
+IMPORT_AT = (9, 30)
+IMPORTED_AT_FIRST, MOST_IMPORTED = 6, 90
+"""Products of the first day's import at 9:30 UTC, and of any."""
+_MOST_NUMBERED = 99
+"""Of an hour's thousand numbers those from 900 on are the import's, and the last one is the digest's."""
 FAILURES = ((429, 0.022), (408, 0.012), (500, 0.014))
 
 
@@ -190,7 +195,7 @@ def _hour(story: Story, hour: int) -> list[Conversation]:
         _conversation(story, hour * 1000 + place, from_anchor + minute, episode)
         for place, (minute, episode) in enumerate(starts)
     ]
-    return sorted([*told, *_digests(story, hour)], key=lambda each: each.at)
+    return sorted([*told, *_digests(story, hour), *_imports(story, hour)], key=lambda each: each.at)
 
 
 def _digests(story: Story, hour: int) -> list[Conversation]:
@@ -204,6 +209,30 @@ def _digests(story: Story, hour: int) -> list[Conversation]:
     turns, planted = jobs.digest(rng, facts(rng, at))
     app, release = catalogue.DIGEST, release_of(catalogue.DIGEST, minute).name
     return [Conversation(number, at, app, release, "production", f"{app.feature}-{number}", "", turns, planted)]
+
+
+def _imports(story: Story, hour: int) -> list[Conversation]:
+    """The catalogue's daily import, if it falls into this hour: within one minute, and by a product more each day."""
+    begin = story.anchor + timedelta(hours=hour - HISTORY_HOURS)
+    at = begin.astimezone(UTC).replace(hour=IMPORT_AT[0], minute=IMPORT_AT[1], second=0, microsecond=0)
+    at += timedelta(days=at < begin)
+    if at >= begin + timedelta(hours=1):
+        return []
+    first = (story.anchor - timedelta(days=HISTORY_DAYS)).astimezone(UTC).date()
+    count = round(story.scale * min(IMPORTED_AT_FIRST + (at.date() - first).days, MOST_IMPORTED))
+    count = min(count, _MOST_NUMBERED)
+    return [
+        _imported(story, hour * 1000 + 900 + place, at + timedelta(seconds=50 * place / count))
+        for place in range(count)
+    ]
+
+
+def _imported(story: Story, number: int, at: datetime) -> Conversation:
+    rng = Random(f"{story.seed}/conversation/{number}")
+    turns, planted = jobs.copy(rng, facts(rng, at))
+    app = catalogue.COPY
+    release = release_of(app, (at - story.anchor).total_seconds() / 60).name
+    return Conversation(number, at, app, release, "production", f"{app.feature}-{number}", "", tuple(turns), planted)
 
 
 def _touching(hour: int) -> list[Episode]:

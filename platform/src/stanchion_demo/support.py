@@ -8,8 +8,9 @@ from random import Random
 from stanchion_demo import catalogue, planted_texts
 from stanchion_demo.catalogue import Model, Prompt
 from stanchion_demo.other_languages import EXCHANGES
+from stanchion_demo.recall_texts import RECALL
 from stanchion_demo.steps import Embedding, Kind, Message, ModelCall, Rating, Retrieval, Step, Turn
-from stanchion_demo.support_texts import POLICY, RECALL, TOPICS, Topic
+from stanchion_demo.support_texts import POLICY, TOPICS, Topic
 from stanchion_demo.words import Facts, write
 
 MODELS = (catalogue.GPT_41, catalogue.HAIKU, catalogue.GPT_4O_MINI, catalogue.LLAMA)
@@ -123,29 +124,32 @@ def _turn(talk: _Talk, question: str, answer: str, pause_s: float) -> Turn:
 
 def _asked(question: str, documents: tuple[dict[str, object], ...]) -> str:
     excerpts = "\n\n".join(f"[{number}] {found['content']}" for number, found in enumerate(documents, 1))
-    return f"{question}\n\n---\nHandbook excerpts for this question:\n{excerpts}"
+    return f"{question}\n\n---\nThe case, and handbook excerpts for this question:\n{excerpts}"
 
 
 def _documents(talk: _Talk) -> tuple[dict[str, object], ...]:
-    """Two to four excerpts, those of the topic first; an injected one stands among them."""
+    """The case, then two to four excerpts, those of the topic first; an injected one stands among them."""
     rng, topic = talk.rng, talk.topic
     strangers = [document for other in TOPICS if other is not topic for document in other.documents]
     wanted = [*topic.documents, *rng.sample(strangers, rng.randint(0, 1))]
     if talk.setting.trouble is Kind.INJECTION_DOCUMENT:
         wanted.insert(1, rng.choice(planted_texts.INJECTED_DOCUMENTS))
     score = rng.uniform(0.82, 0.93)
-    found = []
+    case = talk.facts["ticket"]
+    found = [_document(f"cases/{case}", 0.95, f"Case {case}", topic.record, talk.facts)]
     for title, text in wanted:
         name = write(rng, title, talk.facts)
         source = f"handbook/{name.lower().replace(' ', '-').replace(':', '')}"
-        content = " ".join(text.split())
-        for key, value in talk.facts.items():
-            content = content.replace("{" + key + "}", value)
-        found.append(
-            {"id": source, "score": round(score, 3), "content": f"{name}. {content}", "metadata": {"title": name}}
-        )
+        found.append(_document(source, score, name, text, talk.facts))
         score -= rng.uniform(0.02, 0.11)
     return tuple(found)
+
+
+def _document(source: str, score: float, name: str, text: str, facts: Facts) -> dict[str, object]:
+    content = " ".join(text.split())
+    for key, value in facts.items():
+        content = content.replace("{" + key + "}", value)
+    return {"id": source, "score": round(score, 3), "content": f"{name}. {content}", "metadata": {"title": name}}
 
 
 def _with_failure(talk: _Talk, reply: ModelCall) -> list[Step]:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Topic:
     """`fits[n]` are the answers that fit question n. `later` are questions of the second turn on, each with its answer
-    in `further`. `documents` are (title, text) of the handbook."""
+    in `further`. `documents` are (title, text) of the handbook, `record` is what the shop's own systems say of the case."""
 
     name: str
     questions: tuple[str, ...]
@@ -18,6 +18,7 @@ class Topic:
     later: tuple[str, ...]
     further: tuple[str, ...]
     documents: tuple[tuple[str, str], ...]
+    record: str
     fits: tuple[tuple[int, ...], ...] = ((0,), (1,), (2,), (3,))
 
 
@@ -46,7 +47,7 @@ POLICY = (
     "need an answer to go on."
 )  # fmt: skip
 
-_HELLO = "[Hi,|Hello,|Good morning,|Hey there,|Hi Birk,|Hello team,||||]"
+HELLO = "[Hi,|Hello,|Good morning,|Hey there,|Hi Birk,|Hello team,||||]"
 _THANKS = "[Thanks!|Thank you.|Cheers|Many thanks, {first}|Thanks in advance.||||]"
 _SURE = "[Thanks for the details.|Happy to help.|I have looked at order {order}.|Good question.||]"
 
@@ -54,12 +55,12 @@ TOPICS = (
     Topic(
         "delivery",
         (
-            f"{_HELLO} [where is|what happened to|any news on] my order {{order}}? It was [meant|supposed] to arrive on {{day}}. {_THANKS}",
-            f"{_HELLO} the tracking for parcel {{parcel}} has not [moved|changed] for {{days}} days. Is it [lost|stuck somewhere]? {_THANKS}",
-            f"{_HELLO} {{carrier}} says the parcel was handed to a neighbour in {{city}} but [nobody here has it|none of them knows anything].",
+            f"{HELLO} [where is|what happened to|any news on] my order {{order}}? It was [meant|supposed] to arrive on {{day}}. {_THANKS}",
+            f"{HELLO} the tracking for parcel {{parcel}} has not [moved|changed] for {{days}} days. Is it [lost|stuck somewhere]? {_THANKS}",
+            f"{HELLO} {{carrier}} says the parcel was handed to a neighbour in {{city}} but [nobody here has it|none of them knows anything].",
             f"I [ordered|bought] the {{product}} on {{ordered}} and still have no delivery date. [Can you check?|When does it ship?] {_THANKS}",
             "[Can I|Is it possible to] change the delivery address of {order} to {city}? [I am moving.|I will be at work that day.]",
-            f"{_HELLO} only one of two boxes of the {{product}} came. [Is the second on its way?|Where is the other one?] {_THANKS}",
+            f"{HELLO} only one of two boxes of the {{product}} came. [Is the second on its way?|Where is the other one?] {_THANKS}",
             "Do you [deliver|ship] the {product} to {city}, and [what does it cost|how long does it take]?",
         ),
         (
@@ -104,16 +105,28 @@ TOPICS = (
                 "neighbour can be named in the carrier's link. Carrying bulky goods to the room of choice costs extra and is booked with the order.",
             ),
         ),
+        (
+            "Order {order}, {product}. It left our warehouse with {carrier}. Parcel {parcel} was last scanned by {carrier} in {city} and is expected for "
+            "{due}; the new delivery date is {due}. The {product} travels in two boxes; {carrier} scanned the second one in {city} this morning, it "
+            "should arrive by {due}. The address of {order} can be changed until it is packed; it is already packed and has been handed over. The "
+            "customer can choose a pick-up point or another day in the {carrier} link of the shipping mail. {carrier} has been asked where parcel "
+            "{parcel} was left in {city} and answers within two working days; if nobody has it by {due}, we send a new one at no cost. We deliver the "
+            "{product} to {city}: it takes two to five working days with {carrier} and costs {fee}. If nobody is home, {carrier} tries once more on the "
+            "next working day and then takes the parcel to a shop nearby for seven days. A safe place is set in the link before {due}; {carrier} then "
+            "leaves the parcel there and takes a photo. Parcels up to 30 kg come to the door; larger goods are delivered to the kerb by the forwarder, "
+            "carrying costs {fee} and can be booked until the day before. The customer gets a mail with each scan; text messages are switched on for "
+            "{order}."
+        ),
         ((0, 1), (0,), (4,), (1,), (3,), (2,), (5,)),
     ),
     Topic(
         "return",
         (
-            f"{_HELLO} I would like to [send back|return] the {{product}} from order {{order}}. [It does not fit|The colour is not what I expected|It is too large]. {_THANKS}",
+            f"{HELLO} I would like to [send back|return] the {{product}} from order {{order}}. [It does not fit|The colour is not what I expected|It is too large]. {_THANKS}",
             "[How|Where] do I get a return label for {order}? The {colour} one [looks different|does not match] {room}.",
-            f"{_HELLO} I [opened|unpacked] the {{product}} {{weeks}} weeks ago. [Can I still return it?|Is it too late to send it back?]",
+            f"{HELLO} I [opened|unpacked] the {{product}} {{weeks}} weeks ago. [Can I still return it?|Is it too late to send it back?]",
             "I want to swap the {product} in {colour} for {othercolour}. [Do I have to pay for that?|How does that work?]",
-            f"{_HELLO} the {{product}} weighs a ton and I have thrown the box away. How [am I supposed to|can I] return it? {_THANKS}",
+            f"{HELLO} the {{product}} weighs a ton and I have thrown the box away. How [am I supposed to|can I] return it? {_THANKS}",
         ),
         (
             f"{_SURE} You can return it within thirty days of delivery, unused and complete. I have sent a free label to your mail address; [drop|bring] the parcel off at any {{carrier}} shop.",
@@ -143,14 +156,23 @@ TOPICS = (
                 "in the certified box that we send on request; they must never be put into an ordinary parcel.",
             ),
         ),
+        (
+            "Order {order}, {product}. It can be returned within thirty days of delivery, until {due}, unused and complete. A free label was sent to the "
+            "customer's mail address; the parcel can be dropped off at any {carrier} shop. The {product} must be packed so that it survives the trip; the "
+            "original box is welcome but not required. Bulky goods like the {product} are picked up by a forwarder; the pick-up costs {fee}, which we "
+            "take off the refund, and could be booked for {due}. An exchange is a return and a new order, so that the {othercolour} one leaves at once; "
+            "the customer pays nothing extra, the difference is €0.00, and the label is free. Refunds go to the original means of payment within fourteen "
+            "days of the goods' arrival in Leipzig, mostly within five. Any sturdy box will do; we find the order by its number {order}. Cushions and "
+            "toppers may be opened as long as they are clean; if in doubt, the customer sends a photo."
+        ),
         ((0, 1, 2), (0, 1), (1,), (3,), (1, 2)),
     ),
     Topic(
         "refund",
         (
-            f"{_HELLO} I sent {{order}} back {{weeks}} weeks ago and have not [seen|received] the {{price}} yet. {_THANKS}",
+            f"{HELLO} I sent {{order}} back {{weeks}} weeks ago and have not [seen|received] the {{price}} yet. {_THANKS}",
             "I was charged twice for {order}, {price} each time. [Please sort this out.|Can one of them be cancelled?]",
-            f"{_HELLO} the refund was only {{half}} instead of {{price}}. [Why?|What happened to the rest?] {_THANKS}",
+            f"{HELLO} the refund was only {{half}} instead of {{price}}. [Why?|What happened to the rest?] {_THANKS}",
             "Can you [pay the refund for|refund] {order} to a different account? [The card has expired.|I changed banks.]",
         ),
         (
@@ -181,13 +203,22 @@ TOPICS = (
                 "not take account or card numbers by chat; a colleague calls the customer if a refund cannot go to the original account.",
             ),
         ),
+        (
+            "Order {order}. The return reached Leipzig on {ordered} and the refund of {price} was booked the same week; banks take up to five working "
+            "days, it should show by {due}. There are two reservations of {price} and only one booking; the second is released by the bank automatically "
+            "by {due}, the customer has been charged once and nothing was paid twice. The refund was reduced because the charger was missing and one leg "
+            "was not in the box; if the customer sends it with the free label we pay the remaining {half}. If a card has expired, the bank usually "
+            "forwards the refund; otherwise a colleague calls, as account numbers may not be taken in the chat. The confirmation for {order} was sent to "
+            "the mail address; it names the amount and the date. If nothing has arrived by {due}, a colleague asks our bank for the reference and answers "
+            "within one working day. A voucher over {price} is possible and arrives within minutes."
+        ),
     ),
     Topic(
         "warranty",
         (
-            f"{_HELLO} after {{months}} months {{part}} of my {{product}} {{fault}}. Is that [covered|a warranty case]? {_THANKS}",
+            f"{HELLO} after {{months}} months {{part}} of my {{product}} {{fault}}. Is that [covered|a warranty case]? {_THANKS}",
             "The {product} {fault}. [It is|I bought it] {months} months ago, order {order}. [What do you need from me?|How do I claim?]",
-            f"{_HELLO} I [need|am looking for] a spare part: {{part}} for the {{product}}. [Do you sell it?|Is it available?]",
+            f"{HELLO} I [need|am looking for] a spare part: {{part}} for the {{product}}. [Do you sell it?|Is it available?]",
             "[How long is|What is] the warranty on the {product}, and does it [also cover|include] {part}?",
         ),
         (
@@ -225,15 +256,24 @@ TOPICS = (
                 "parts of e-bikes are fitted by partner workshops only.",
             ),
         ),
+        (
+            "Order {order}, {product}. {months} months are within the two years of legal warranty. The customer sends a photo of {part} and the serial "
+            "number on the sticker or from the invoice; we then send the part, or repair or replace it, at no cost. Claim {ticket} is open; a technician "
+            "looks at it within two working days, and the product should not be used until then. Spare parts for the {product} are kept for ten years; we "
+            "ship {part} free of charge within the warranty, it should arrive by {due}. Wear, such as scratches in the varnish, is not covered. On the "
+            "{product} the serial number is on a white sticker on the underside: two letters and eight digits. Within the warranty shipping both ways is "
+            "on us; a label for {carrier} is attached. For goods over 30 kg we send a technician; in {city} the next free date is {due}. A repaired part "
+            "has a new warranty of two years; after two failed repairs the customer may return it or ask for the money."
+        ),
         ((0, 1), (0, 1), (2,), (3,)),
     ),
     Topic(
         "invoice",
         (
-            f"{_HELLO} [could you|can you] send me the invoice for {{order}} [again|as a PDF]? {_THANKS}",
+            f"{HELLO} [could you|can you] send me the invoice for {{order}} [again|as a PDF]? {_THANKS}",
             "Our company needs the VAT number on the invoice for {order}. [Can that be changed?|Is that possible after the fact?]",
             "[Why is there|What is] a fee of {fee} on my invoice for the {product}?",
-            f"{_HELLO} I paid {{order}} by bank transfer on {{ordered}} and [got a reminder|was sent a reminder] today. {_THANKS}",
+            f"{HELLO} I paid {{order}} by bank transfer on {{ordered}} and [got a reminder|was sent a reminder] today. {_THANKS}",
         ),
         (
             "I have sent the invoice for {order} to the mail address of your account. You also find it under [Orders, then Documents|My orders].",
@@ -262,14 +302,23 @@ TOPICS = (
                 "The bulky goods surcharge of €29.00 is shown before ordering. Bank transfers take up to three working days; reminders that crossed with a payment can be ignored.",
             ),
         ),
+        (
+            "Order {order}, {product}. The invoice for {order} was sent to the mail address of the account; it is also found under Orders, then "
+            "Documents. A VAT number can be added within thirty days of the order under Account, Company details; a corrected invoice is made overnight. "
+            "The fee of {fee} is the bulky goods surcharge or pick-up fee for the {product}; it is shown before ordering and stands on the confirmation "
+            "of {ordered}. The transfer crossed with the reminder: the {price} arrived yesterday and {order} is settled, so the reminder can be ignored. "
+            "Invoices of the last ten years are under Orders, Documents; the customer chooses the year at the top. If the old company name is shown, it "
+            "is corrected under Account, Company details, and the invoice is made again. Nothing else is to be done; the confirmation for {order} is on "
+            "its way."
+        ),
     ),
     Topic(
         "advice",
         (
-            f"{_HELLO} [which|what] desk would you [recommend|suggest] for {{room}}? I am 1.{{days}}0 m tall.",
+            f"{HELLO} [which|what] desk would you [recommend|suggest] for {{room}}? I am 1.{{days}}0 m tall.",
             "Is the {product} [easier to clean|sturdier] than the {other}? [We have two cats.|We have a toddler.|It will stand outside.]",
             "Does the {product} come in {colour}, and [does it match|does it go with] the {other}?",
-            f"{_HELLO} what is the difference between the {{product}} and the {{other}}? [On the site they look the same.|I cannot find the sizes.]",
+            f"{HELLO} what is the difference between the {{product}} and the {{other}}? [On the site they look the same.|I cannot find the sizes.]",
         ),
         (
             "For {room} I would look at the {product}: it is the narrower of the two and costs {price}. The {other} is heavier and [needs|wants] more space.",
@@ -298,17 +347,25 @@ TOPICS = (
                 "forest green, white, slate blue and natural ash.",
             ),
         ),
+        (
+            "{product} and {other}. For {room} the {product} is the narrower of the two and costs {price}; the {other} is heavier and needs more space. "
+            "Both can be wiped with a damp cloth. The {product} has an oiled surface, which takes scratches well and can be sanded, while the {other} is "
+            "varnished. The {product} is available in {colour} and {othercolour}; the finish is the same as on the {other}, so they match and go well "
+            "together. The main difference is the material: the {product} is solid wood, the {other} is veneer on board. The sizes are under Measurements "
+            "on each product page. The {product} weighs 31 kg and is 74 cm wide; please measure the door and check the stairs before ordering. No future "
+            "offers are planned; the price today is {price}. It takes about sixty minutes with two people to put together; the tools are in the box."
+        ),
     ),
     Topic(
         "account",
         (
-            f"{_HELLO} I cannot [log in|sign in] any more. The reset mail [never comes|does not arrive]. {_THANKS}",
+            f"{HELLO} I cannot [log in|sign in] any more. The reset mail [never comes|does not arrive]. {_THANKS}",
             "Please [delete|close] my account and [all my data|everything you have stored].",
             "How do I [change|update] my mail address? It is still the one of my old job.",
             "I [keep getting|still get] your newsletter although I have unsubscribed [twice|three times].",
         ),
         (
-            "The reset mail comes from service@birchwood.example and often lands in spam. [I have sent a new one|A new one is on its way]; the link is valid for one hour.",
+            "The reset mail comes from our service address and often lands in spam. [I have sent a new one|A new one is on its way]; the link is valid for one hour.",
             "I can start the deletion. Invoices must be kept for ten years by law; everything else is erased within thirty days. Please confirm with the link [we mail you|in the mail].",
             "Under Account, Personal details. Both addresses get a mail, and the change is valid once you confirm the new one.",
             "I have taken your address off the list. Mails that are already [on their way|planned] may still arrive until {due}.",
@@ -329,46 +386,13 @@ TOPICS = (
                 "Deletion is confirmed by a link. Invoices are kept for ten years by law; everything else is erased within 30 days. Newsletter addresses are removed at once.",
             ),
         ),
-    ),
-)
-
-RECALL = Topic(
-    "recall",
-    (
-        "[I read|I have read|My neighbour told me] that the battery of the Aurora e-bike is being recalled. Mine is from {ordered}, order {order}, and it [gets warm|gets very warm] when charging, mostly in the "
-        "last half hour. [Should I stop using it?|Is it safe to charge it indoors?] What do I have to do to get a new one, how long does that take, and may I ride without it until then?",
-        "Recall notice for the Aurora battery: how do I [find|check] whether my serial number is affected? The bike [stands|is] in {city}, I bought it {months} months ago, and the sticker is [scratched|hard to read]. "
-        "I also have a second battery from a friend; does that one count as well?",
-        f"{_HELLO} I filled in the recall form {{weeks}} weeks ago and have heard nothing. I need the bike for [work|the school run] every day and the bus takes {{days}}0 minutes longer. Is there a [loan battery|replacement], "
-        "and who pays for the tickets in the meantime? Order {order}.",
-        "The partner workshop in {city} says it knows nothing about the Aurora recall and wants {fee} to look at the battery. [Who pays for that?|That cannot be right.] They also said I must not post it. So how does it get to you?",
-    ),
-    (
-        "Please stop charging the battery and keep it [away from anything that burns|in a cool place outdoors]. Batteries with a serial number from AU23-04 to AU23-11 are replaced free of charge: register order {order} on the recall page and we send a "
-        "certified box. The replacement leaves within ten working days of the registration. You may ride with the motor off.",
-        "The serial number is on the underside of the battery, beside the lock: AU, two digits for the year and two for the month. Affected are AU23-04 to AU23-11. If it cannot be read, a partner workshop reads it from the controller at no cost to you, in {city} too.",
-        "Your registration for {order} is in the list with number {ticket}. The certified box is planned for {due}. There are no loan batteries, but we refund tickets of up to €40.00 a week until the new battery has arrived; please keep the receipts.",
-        "The check is free for you: the workshop bills us under recall number R-17. Please do not post the battery in an ordinary parcel; {carrier} brings a certified box and takes it away. I have noted the workshop in {city} for a call.",
-    ),
-    (
-        "How long [does it take|will it take] in all?",
-        "And if it [starts to smoke|smells burnt]?",
-        "Does the recall change my warranty?",
-    ),
-    (
-        "From the registration: about ten working days for the box and ten more for the new battery.",
-        "Then leave the room, call the fire brigade and do not touch the battery. I am handing you over to a technician now under {ticket}.",
-        "No. The new battery has its own warranty of two years or 500 full charges.",
-    ),
-    (
         (
-            "Recall R-17: Aurora e-bike battery",
-            "Batteries with serial numbers AU23-04 to AU23-11 may overheat while charging. Customers stop charging, register on the recall page and receive a certified box; the replacement leaves within ten working days. "
-            "Riding with the motor off is safe.",
-        ),
-        (
-            "Recall R-17: costs",
-            "Checks at partner workshops are billed to Birchwood under recall number R-17. Tickets for public transport are refunded up to €40.00 a week against receipts. There are no loan batteries.",
+            "The reset mail comes from our service address and often lands in spam; a new one was sent, and the link is valid for one hour. The "
+            "deletion is started and confirmed with the link in the mail; invoices must be kept for ten years by law, everything else is erased within "
+            "thirty days. The mail address is changed under Account, Personal details; both addresses get a mail, and the change is valid once the new "
+            "one is confirmed. The address was taken off the list of the newsletter; mails that are already planned may still arrive until {due}. Wish "
+            "list and points stay as they are. Each link works for one hour and once; the newest mail counts. It takes a few minutes at most, until "
+            "tomorrow morning."
         ),
     ),
 )

@@ -11,9 +11,10 @@ from itertools import takewhile
 import pytest
 
 from stanchion_demo import catalogue, storyline
+from stanchion_demo.recall_texts import RECALL
 from stanchion_demo.steps import Conversation, Kind, ModelCall, Retrieval
 from stanchion_demo.storyline import EPISODES, LIVE_EPISODES, Episode, Story
-from stanchion_demo.support_texts import RECALL, TOPICS, Topic
+from stanchion_demo.support_texts import TOPICS, Topic
 
 ANCHOR = datetime(2026, 11, 20, 15, 30, tzinfo=UTC)
 STORY = Story(ANCHOR)
