@@ -50,7 +50,8 @@ def made(sort: str, calls: int, dimensions: int) -> tuple[Traffic, Rows]:
 
 
 def told(outcome: Outcome) -> str:
-    return f"{outcome.hits:>8,} hits, at most {outcome.entries:>7,} kept: {outcome.setting}"
+    assert outcome.kept is not None
+    return f"{outcome.hits:>8,} hits, at most {outcome.kept.entries:>7,} kept: {outcome.setting}"
 
 
 def measure(sort: str, calls: int, dimensions: int, settings: int) -> None:
@@ -71,7 +72,7 @@ def check(sort: str, calls: int, dimensions: int) -> None:
     """The same hits as a loop over all pairs finds, for every setting, on fewer calls of the same sort."""
     traffic, rows = made(sort, calls, dimensions)
     for setting in sweep.SETTINGS:
-        served = replay(traffic, rows, [setting]).served
+        served = replay(traffic, rows, [setting]).served[0]
         hits, _evicted, _expired = by_all_pairs(traffic, rows, setting)
         assert list(zip(served.asked.tolist(), served.answered.tolist(), strict=True)) == hits, setting
     print(f"{sort}: the hits of {calls:,} calls are those of a loop over all pairs, for every setting", flush=True)

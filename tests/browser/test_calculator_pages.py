@@ -63,6 +63,21 @@ def test_a_price_is_computed_from_the_projects_own_traffic_and_then_from_other_v
     assert [one for one in signed_in.complaints if refused not in one] == []
 
 
+def test_a_text_is_counted_and_stands_in_no_address(signed_in, shop, scheme) -> None:  # type: ignore[no-untyped-def]
+    page = signed_in.page
+    page.emulate_media(color_scheme=scheme)
+    page.goto(shop.page("calculators/text-tokens"))
+    page.get_by_label("Text", exact=True).fill("a very private sentence")
+    with page.expect_navigation():
+        page.get_by_role("button", name="Calculate").click()
+    expect(page.get_by_label("Text", exact=True)).to_have_value("a very private sentence")
+    expect(page.get_by_role("table", name="Each number with its formula")).to_be_visible()
+    assert "private" not in page.url and "?" not in page.url
+    assert complaints_of_axe(page) == []
+    keep_picture(page, f"calculator-text-{scheme}")
+    assert signed_in.complaints == []
+
+
 def test_a_model_is_tried_on_the_cards_there_are(signed_in, shop, scheme) -> None:  # type: ignore[no-untyped-def]
     page = signed_in.page
     page.emulate_media(color_scheme=scheme)

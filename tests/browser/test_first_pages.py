@@ -10,6 +10,7 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import expect
 
 from kit import otlp, traffic
+from kit.looking import is_sound, keep_picture
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -173,3 +174,25 @@ def test_pages_work_without_javascript(chromium, shop):
     page.goto(shop.page("setup") + "?with=curl")
     expect(page.locator("#code-curl")).to_be_visible()
     context.close()
+
+
+def test_on_a_phone_the_menu_opens_when_asked_for_and_the_page_stands_on_the_first_screen(signed_in, shop):
+    page = signed_in.page
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.goto(shop.page("overview"))
+    heading = page.get_by_role("heading", level=1)
+    assert heading.bounding_box()["y"] < 300
+    expect(page.get_by_role("navigation", name="Main")).to_be_hidden()
+    menu = page.get_by_role("button", name="Menu")
+    expect(menu).to_have_attribute("aria-expanded", "false")
+    keep_picture(page, "menu-shut")
+    menu.click()
+    expect(menu).to_have_attribute("aria-expanded", "true")
+    assert is_sound(page)
+    keep_picture(page, "menu-open")
+    page.get_by_role("link", name="Budgets").click()
+    expect(heading).to_have_text("Budgets")
+    page.set_viewport_size({"width": 1280, "height": 900})
+    expect(page.get_by_role("navigation", name="Main")).to_be_visible()
+    expect(menu).to_be_hidden()
+    assert signed_in.complaints == []

@@ -56,6 +56,11 @@ def test_limits_are_said_and_held_against_the_calls(signed_in, shop, at_noon, sc
     page.get_by_label("Requests a minute").fill("10")
     page.get_by_label("Requests at a time").fill("40")
     page.get_by_role("button", name="Add the limits").click()
+    expect(page.get_by_text("are being counted, newest first")).to_be_visible()
+    assert complaints_of_axe(page) == []
+    keep_picture(page, f"rate-limits-counting-{scheme}")
+    traffic.count_peaks(NOW)
+    page.reload()
     table = page.get_by_role("table", name="Limits of acme")
     expect(table.get_by_role("row", name="Requests a minute")).to_contain_text("about 2026-11-22")
     expect(table.get_by_role("row", name="Requests at a time")).to_contain_text("not predictable")

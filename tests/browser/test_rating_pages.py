@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from uuid import UUID
@@ -67,6 +68,12 @@ def test_a_rating_by_hand_is_read_changed_and_found(signed_in, shop):
     page.get_by_role("button", name="Filter", exact=True).click()
     expect(page.locator("tbody tr")).to_have_count(1)
     expect(page.locator("tbody tr")).to_contain_text("1 negative")
+    assert complaints_of_axe(page) == []
+    keep_picture(page, "calls-rated")
+    with page.expect_download() as started:
+        page.get_by_role("link", name="prompt and completion").click()
+    [line] = started.value.path().read_text("utf-8").splitlines()
+    assert json.loads(line)["completion"] == "It arrives on Friday."
     assert signed_in.complaints == []
 
 

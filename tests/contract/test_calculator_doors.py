@@ -173,6 +173,21 @@ def test_an_example_is_shown_and_never_taken_for_a_value_that_was_left_out(pages
     assert asked(api, "headroom", {"peaks_rpm": "5,6"}).json()["lines"][0]["value"] is None
 
 
+def test_texts_are_sent_with_the_form_and_other_values_in_an_address_that_can_be_sent_on(pages: Client) -> None:
+    text = "a very private sentence"
+    form = pages.get("/p/shop/calculators/text-tokens").content.decode()
+    assert '<form method="post"' in form and "csrfmiddlewaretoken" in form
+    assert '<form method="get"' in pages.get("/p/shop/calculators/api-cost").content.decode()
+    found = pages.post("/p/shop/calculators/text-tokens", {"text": text})
+    assert found.status_code == 200 and text in found.content.decode()
+    assert f"?text={text[:1]}" not in found.content.decode()
+    long = pages.post("/p/shop/calculators/text-tokens", {"text": "x" * 4_001})
+    assert long.status_code == 400 and "at most 4000" in long.content.decode()
+    trial = pages.post("/p/shop/calculators/team-roles", {"roles": "data scientist"})
+    assert trial.status_code == 200 and "Link without the texts" not in trial.content.decode()
+    assert Client(enforce_csrf_checks=True).post("/p/shop/calculators/text-tokens", {"text": text}).status_code == 403
+
+
 def test_an_emptied_field_shows_the_default_that_is_taken(pages: Client) -> None:
     text = pages.get("/p/shop/calculators/api-cost", {"input_tokens": "7", "sessions": ""}).content.decode()
     assert 'name="sessions"' in text

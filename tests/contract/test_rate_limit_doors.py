@@ -6,6 +6,7 @@ import csv
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -72,14 +73,19 @@ def sent(client: Client, method: str, path: str, body: Any = None) -> Any:
 
 
 def made(project: Project, **more: Any) -> RateLimit:
-    return rate_limits.add(project, {"provider": "openai", "rpm": Decimal(10), **more}, "ann")
+    row = rate_limits.add(project, {"provider": "openai", "rpm": Decimal(10), **more}, "ann")
+    traffic.count_peaks(NOON)
+    return row
 
 
 def test_limits_are_said_read_with_their_headroom_changed_and_deleted(shop: Shop) -> None:
     door = api(shop.project)
     answer = sent(door, "post", "rate-limits", {**NEW, "concurrency": 2})
     assert answer.status_code == 201
-    told = answer.json()
+    waiting = answer.json()
+    assert (waiting["counted_from"], waiting["throttled_calls_24h"], waiting["limiting_24h"]) == (None, None, "")
+    traffic.count_peaks(NOON)
+    told = sent(door, "get", f"rate-limits/{waiting['id']}").json()
     parts = {part["dimension"]: part for part in told["dimensions"]}
     assert (parts["rpm"]["limit"], parts["rpm"]["peak_24h"], parts["rpm"]["used_24h_ratio"]) == ("10", 3, 0.3)
     assert (parts["rpm"]["outlook"], parts["rpm"]["throttled_on"]) == ("not_predictable", None)
@@ -93,6 +99,22 @@ def test_limits_are_said_read_with_their_headroom_changed_and_deleted(shop: Shop
     assert sent(door, "delete", here).status_code == 204
     assert sent(door, "get", here).status_code == 404
     assert sent(door, "get", "rate-limits").json() == {"items": []}
+
+
+def test_a_queue_that_is_stuck_is_told_on_the_page_and_over_rest(shop: Shop, monkeypatch: pytest.MonkeyPatch) -> None:
+    row = made(shop.project)
+    warning = "Peaks are counted until 2"
+    assert warning not in client_of("vera").get("/p/shop/rate-limits").content.decode()
+    stored.deliver(shop.project.pk, call(after_s=-90))
+    traffic.settle_all(NOON)
+    told = sent(api(shop.project), "get", f"rate-limits/{row.pk}").json()
+    since = NOON - timedelta(minutes=2)
+    assert (told["settled_until"], told["waiting_minutes"]) == (since.isoformat().replace("+00:00", "Z"), 1)
+    assert warning not in client_of("vera").get("/p/shop/rate-limits").content.decode()
+    monkeypatch.setattr(clock, "now", lambda: NOON + timedelta(minutes=5))
+    for path in ("/p/shop/rate-limits", f"/p/shop/rate-limits/{row.pk}"):
+        page = client_of("ada").get(path).content.decode()
+        assert f"Peaks are counted until {since:%Y-%m-%d %H:%M} UTC; 1 minute is waiting" in page
 
 
 def test_the_list_is_a_table_for_spreadsheets_that_starts_no_formula(shop: Shop) -> None:
@@ -152,6 +174,8 @@ def test_a_person_says_changes_and_deletes_limits_on_the_pages(shop: Shop) -> No
     assert "No rate limit yet" in page
     assert ada.post("/p/shop/rate-limits", NEW).status_code == 302
     row = RateLimit.objects.get()
+    assert "are being counted, newest first" in ada.get("/p/shop/rate-limits").content.decode()
+    traffic.count_peaks(NOON)
     page = " ".join(ada.get("/p/shop/rate-limits").content.decode().split())
     assert "1 recorded call was refused for the rate (429)" in page
     assert "not predictable" in page and "30 %" in page and "not known" in page

@@ -86,6 +86,12 @@ class Product:
         """Until no minute is waiting for its sums."""
         wait_until(lambda: self.number("SELECT count(*) FROM dirty_minutes") == 0, SETTLE_LIMIT_S, "settling")
 
+    def wait_until_scored(self) -> None:
+        """Until no recorded call is waiting for its scores."""
+        wait_until(
+            lambda: self.number("SELECT count(*) FROM score_jobs WHERE state = 0") == 0, SETTLE_LIMIT_S, "scoring"
+        )
+
 
 def web_answers(port: int) -> bool:
     try:
@@ -97,12 +103,18 @@ def web_answers(port: int) -> bool:
 
 
 @contextmanager
-def running(folder: Path, variables: Mapping[str, str] | None = None, *, port: int | None = None) -> Iterator[Product]:
+def running(
+    folder: Path,
+    variables: Mapping[str, str] | None = None,
+    *,
+    port: int | None = None,
+    python: str = sys.executable,
+) -> Iterator[Product]:
     """Starts the product in `folder`, on `port` or a free one, and stops it; its output goes to `folder`/test.log."""
     port = port or free_port()
     left_out = ("DATABASE_URL", "DJANGO_SETTINGS_MODULE", "STANCHION_ALLOW_EPHEMERAL_SECRET", "PYTHONPATH")
     env = {name: value for name, value in os.environ.items() if name not in left_out}
-    command = [sys.executable, str(ROOT / "manage.py"), "up", "--port", str(port), "--data-dir", str(folder)]
+    command = [python, str(ROOT / "manage.py"), "up", "--port", str(port), "--data-dir", str(folder)]
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "test.log").open("wb") as log:
         process = subprocess.Popen(

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from kit import otlp
-from stanchion_server.costs import pricing, selectors, settle
+from stanchion_server.costs import peaks, pricing, selectors, settle
 from stanchion_server.ingest import decode, normalise
 from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import Batch
@@ -47,6 +47,11 @@ def send(project_id: int, api_key_id: int, request: otlp.Json, now: datetime, cl
 
 def settle_all(now: datetime) -> None:
     while settle.run(now).minutes:
+        pass
+
+
+def count_peaks(now: datetime) -> None:
+    for _project in peaks.work(now):
         pass
 
 

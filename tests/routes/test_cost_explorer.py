@@ -13,11 +13,12 @@ from django.db import connection
 from kit import fleet, traffic
 from kit.calls import trace
 from kit.stored import deliver
+from stanchion_server.costs import breakdown
 from stanchion_server.feedback.models import Rating
 from stanchion_server.ingest.records import CallRecord
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.reports import cost_details, costs
+from stanchion_server.reports import cost_calls, cost_details, costs
 from stanchion_server.reports.costs import CostQuery, CostReport, CostRow
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
@@ -107,6 +108,47 @@ def test_the_parts_add_up_to_the_whole_whatever_is_grouped_by(project: Project) 
             assert sum((one.usd or Decimal(0) for one in amounts), Decimal(0)) == found.total.amounts.usd, group_by
             assert (sum(one.calls for one in amounts), found.total.amounts.calls) == (5, 5), group_by
             assert sum(one.input_tokens for one in amounts) == 3 * MEGA + 8_000, group_by
+
+
+def test_the_dearest_groups_are_the_same_however_many_are_put_together(project: Project) -> None:
+    """With GPU dollars: a group may be dear though its calls are cheap."""
+    a_mixed_hour(project)
+    for group_by in GROUPINGS:
+        whole = [row for row in explore(project, *group_by).rows if row.kind == breakdown.USE]
+        cut = explore(project, *group_by, limit=1)
+        assert [row for row in cut.rows if row.kind == breakdown.USE] == whole[:1], group_by
+        assert cut.groups_left_out == len(whole) - 1, group_by
+
+
+SINGLE: tuple[tuple[str, ...], ...] = (
+    ("user",), ("session",), ("attribute:team",), ("user", "attribute:team"), ("status", "dialect"),
+    ("session", "model"),
+)  # fmt: skip
+
+
+def test_what_is_read_from_single_calls_at_once_is_what_was_read_one_by_one(project: Project) -> None:
+    """Details and steps have statements of their own, for what rollups hold and for the API."""
+    a_mixed_hour(project)
+    rate(project, "1", 1.0, trace_id=trace(1))
+    rate(project, "2", 0.0, session_id="s2", name="resolved")
+    for group_by in SINGLE:
+        for limit in (1, 100):
+            found, steps = costs.with_steps(project.pk, CostQuery(TEN, TEN + HOUR, group_by, limit=limit), "day", limit)
+            details = cost_details.read(project.pk, TEN, TEN + HOUR, group_by, CallFilter())
+            told = {tuple(row.group.values()): row.details for row in found.rows if row.kind == breakdown.USE}
+            assert told
+            assert {key: details.get(key, cost_details.UNREAD) for key in told} == told, group_by
+            assert found.total.details == details[None]
+            assert steps == explore(project, *group_by, step="day", limit=limit), group_by
+
+
+def test_more_steps_than_a_chart_can_hold_leave_the_sums(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
+    a_mixed_hour(project)
+    monkeypatch.setattr(cost_calls, "MOST_STEPS", 1)
+    found, steps = costs.with_steps(project.pk, CostQuery(TEN, TEN + HOUR, ("session",)), "hour", 6)
+    assert isinstance(steps, SenderError)
+    assert steps.code == "too_many_rows"
+    assert found.total.amounts.api_usd == 3 * DIME
 
 
 def test_self_hosted_hours_are_not_told_apart_by_what_they_do_not_know(project: Project) -> None:
@@ -211,7 +253,8 @@ def test_hours_that_wait_to_be_split_are_told(project: Project) -> None:
 def test_strangers_money_is_in_no_sum(project: Project) -> None:
     a_mixed_hour(project)
     other = tenants.create_project(tenants.create_organisation("Elsewhere"), "Other")
-    assert explore(other, "feature").rows == ()
+    for dimension in ("feature", "session", "attribute:team"):
+        assert explore(other, dimension).rows == (), dimension
 
 
 REFUSED: tuple[tuple[dict[str, Any], str], ...] = (
@@ -245,14 +288,16 @@ def test_sums_are_told_even_when_conversations_take_too_long_to_read(
     project: Project, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     a_mixed_hour(project)
-    monkeypatch.setattr(cost_details, "PATIENCE_MS", 200)
+    for module in (cost_details, cost_calls):
+        monkeypatch.setattr(module, "PATIENCE_MS", 200)
     holder = connection.copy()
     try:
         holder.set_autocommit(False)
         with holder.cursor() as cursor:
             cursor.execute("LOCK TABLE ratings IN ACCESS EXCLUSIVE MODE")
-        found = explore(project, "feature")
+        answers = explore(project, "feature"), explore(project, "session")
     finally:
         holder.close()
-    assert (found.total.amounts.calls, found.total.amounts.api_usd) == (5, 3 * DIME)
-    assert found.total.details.sessions is None
+    for found in answers:
+        assert (found.total.amounts.calls, found.total.amounts.api_usd) == (5, 3 * DIME)
+        assert found.total.details == cost_details.UNREAD

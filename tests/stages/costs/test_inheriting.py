@@ -15,7 +15,7 @@ from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import Batch, CallRecord, SpanKind, SpanRecord
 from stanchion_server.traces import store
 
-_projects = itertools.count(700_000)
+_projects = itertools.count(800_000)
 CALL = call(span_id=3, parent_span_id=2)
 AGENT = replace(span_of(CALL), span_id=2, parent_span_id=1, kind=SpanKind.AGENT)
 ROOT = replace(AGENT, span_id=1, parent_span_id=None, feature="support", user_id="ada", session_id="s-1")

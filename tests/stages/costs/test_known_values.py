@@ -82,6 +82,29 @@ def test_a_price_and_a_deployment_of_ones_own_come_first(project: Project) -> No
     assert (Decimal(found.values["usd_per_instance_hour"]), found.values["instances"]) == (Decimal("2.5"), "3")
 
 
+def test_a_model_that_costs_per_token_comes_before_one_that_is_called_more_and_costs_nothing(project: Project) -> None:
+    for place in range(3):
+        record = calls.call(
+            trace_id=calls.trace(770 + place), after_s=-60, provider="vllm", request_model="own-model",
+            response_model="own-model", model="own-model", input_tokens=900, output_tokens=90,
+        )  # fmt: skip
+        stored.deliver(project.pk, record)
+    PriceOverride.objects.create(
+        project=project, provider="", model="own-model", effective_from=NOON - timedelta(days=1),
+        input_usd_per_mtok=Decimal(0), output_usd_per_mtok=Decimal(0),
+    )  # fmt: skip
+    selectors.forget()
+    traffic.settle_all(NOON)
+    alone = known.known(project.pk, NOON)
+    assert alone is not None
+    assert alone.model == "own-model"
+
+    called(project, (100, 50))
+    found = known.known(project.pk, NOON)
+    assert found is not None
+    assert (found.model, found.calls, found.values["input_tokens"]) == ("gpt-4o-mini", 1, "100")
+
+
 def test_another_projects_calls_and_prices_are_not_known(project: Project) -> None:
     other = tenants.create_project(tenants.create_organisation("Elsewhere"), "Other")
     called(other, (100, 50))

@@ -47,6 +47,7 @@ def deliver(project: Project, *records: Any) -> None:
 
 
 def readings(project: Project) -> list[LimitReading]:
+    traffic.count_peaks(NOON)
     return selectors_headroom.readings(project.pk, selectors_headroom.limits(project.pk), NOON)
 
 
@@ -147,7 +148,8 @@ def test_a_project_without_calls_has_no_peaks(project: Project) -> None:
     limit(project)
     (one,) = readings(project)
     assert {part.peak_7d for part in one.dimensions} == {None}
-    assert (one.limiting_24h, one.throttled_calls_7d, one.is_seconds_known) == ("", 0, True)
+    assert (one.limiting_24h, one.throttled_calls_7d) == ("", 0)
+    assert one.counted_from == NOON.replace(hour=0) - timedelta(days=14)
 
 
 @pytest.mark.parametrize(

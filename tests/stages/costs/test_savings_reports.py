@@ -71,14 +71,6 @@ def test_a_report_tells_its_window_its_calls_and_what_each_finding_rests_on(proj
     assert not SavingsReport.objects.filter(project=other).exists()
 
 
-def test_of_too_many_calls_the_newest_are_looked_at(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
-    seed(project)
-    monkeypatch.setattr(looking, "MOST_CALLS", 20)
-    made = looking.look(project.pk, NOW)
-    assert (made.calls, made.known_calls) == (20, 60)
-    assert made.start > NOW - 2 * DAY and made.body["cache"]["questions"] == 20
-
-
 def test_a_project_without_calls_gets_an_empty_report_and_not_a_fault(project: Project) -> None:
     savings.request(project.pk, "ada")
     look_for_savings()

@@ -61,8 +61,9 @@ def test_hits_are_those_of_a_loop_over_all_pairs(
     found = replay.replay(made, rows, [setting, *others], replay.Portions(block, tile, pairs, fewest=1))
     hits, evicted, expired = by_all_pairs(made, rows, setting)
     outcome = found.outcomes[0]
-    assert list(zip(found.served.asked.tolist(), found.served.answered.tolist(), strict=True)) == hits
-    assert (outcome.hits, outcome.evicted, outcome.expired) == (len(hits), evicted, expired)
+    assert list(zip(found.served[0].asked.tolist(), found.served[0].answered.tolist(), strict=True)) == hits
+    assert outcome.kept is not None
+    assert (outcome.hits, outcome.kept.evicted, outcome.kept.expired) == (len(hits), evicted, expired)
     asked = [asked for asked, _answered in hits]
     assert outcome.saved_usd == pytest.approx(float(made.usd[asked].sum()))
     assert outcome.saved_s == pytest.approx(float(made.duration_s[asked].sum()))
@@ -91,7 +92,7 @@ ALIKE = np.array([[1, 0], [0.96, 0.28], [0, 1]], dtype=np.float32)
 
 
 def hits_of(made: Traffic, setting: Setting, rows: Rows = ALIKE) -> list[int]:
-    return replay.replay(made, rows, [setting]).served.asked.tolist()
+    return replay.replay(made, rows, [setting]).served[0].asked.tolist()
 
 
 def test_an_answer_is_served_only_once_it_is_there() -> None:
@@ -121,7 +122,7 @@ def test_models_share_answers_only_where_they_are_told_to() -> None:
 
 def test_of_several_alike_the_likest_is_served() -> None:
     rows = np.array([[1, 0], [0.8, 0.6], [0.96, 0.28]], dtype=np.float32)
-    served = replay.replay(calls_of([0, 1, 2], [0, 1, 2]), rows, [Setting(0.9, None)]).served
+    served = replay.replay(calls_of([0, 1, 2], [0, 1, 2]), rows, [Setting(0.9, None)]).served[0]
     assert (served.asked.tolist(), served.answered.tolist()) == ([2], [0])
 
 

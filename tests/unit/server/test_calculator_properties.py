@@ -291,6 +291,42 @@ def test_every_preset_divides_its_heads() -> None:
         assert shape.hidden % shape.heads == shape.heads % shape.kv_heads == 0, shape.name
 
 
+CONFIGURATIONS = {
+    # vocabulary, width of the feed-forward part, its matrices, experts, embeddings: LitGPT 0.5.13's config.py,
+    # transformers 5.24.0's GPTNeoXConfig and public copies of OPT's, read 2026-11-26
+    "meta-llama/Llama-3.1-8B": (128_256, 14_336, 3, 1, 2),
+    "meta-llama/Llama-3.1-70B": (128_256, 28_672, 3, 1, 2),
+    "mistralai/Mistral-7B-v0.3": (32_768, 14_336, 3, 1, 2),
+    "mistralai/Mixtral-8x7B-v0.1": (32_000, 14_336, 3, 8, 2),
+    "Qwen/Qwen2.5-7B": (152_064, 18_944, 3, 1, 2),
+    "Qwen/Qwen2.5-32B": (152_064, 27_648, 3, 1, 2),
+    "Qwen/Qwen2.5-72B": (152_064, 29_568, 3, 1, 2),
+    "meta-llama/Llama-2-7b": (32_000, 11_008, 3, 1, 2),
+    "meta-llama/Llama-2-13b": (32_000, 13_824, 3, 1, 2),
+    "meta-llama/Llama-2-70b": (32_000, 28_672, 3, 1, 2),
+    "tiiuae/falcon-40b": (65_024, 32_768, 2, 1, 1),
+    "microsoft/phi-2": (51_200, 10_240, 2, 1, 2),
+    "EleutherAI/gpt-neox-20b": (50_432, 24_576, 2, 1, 2),
+    "facebook/opt-13b": (50_272, 20_480, 2, 1, 1),
+}
+
+
+@pytest.mark.parametrize("shape", capacity.PRESETS, ids=lambda shape: shape.name)
+def test_every_presets_parameters_follow_from_its_configuration(shape: capacity.Shape) -> None:
+    vocabulary, width, matrices, experts, embeddings = CONFIGURATIONS[shape.name]
+    attention = shape.hidden * (2 * shape.hidden + 2 * int(shape.kv_width))
+    layer = attention + matrices * experts * shape.hidden * width
+    computed = shape.layers * layer + embeddings * vocabulary * shape.hidden
+    # norms, biases and positions are left out here
+    assert float(shape.parameters_billion) * 1e9 == pytest.approx(computed, rel=0.006)
+
+
+def test_a_cards_memory_is_what_its_driver_reports_and_not_what_is_printed() -> None:
+    told = {card.name: card.memory_bytes / 2**30 for card in capacity.CARD_TYPES}
+    assert told["L4 or A10G, 24 GB"] < Decimal("22.5")
+    assert all(gib <= int(name.rpartition(", ")[2].removesuffix(" GB")) for name, gib in told.items())
+
+
 # Showing
 
 

@@ -31,22 +31,50 @@ def test_the_documented_columns_are_read_and_rows_of_one_day_and_model_are_one_l
     )
 
 
-OPENAI = """start_time,end_time,start_time_iso,amount_value,amount_currency,line_item
-1764028800,1764115200,2026-11-25T00:00:00+00:00,4.2,usd,"gpt-4o, input"
+OPENAI = """start_time,end_time,start_time_iso,end_time_iso,amount_value,amount_currency,quantity,quantity_unit,\
+line_item,user_id,api_key_id,project_id,organization_id,project_name,organization_name,user_email,api_source
+1763942400,1764028800,2026-11-24T00:00:00+00:00,2026-11-25T00:00:00+00:00,,,,,,,,,,,,,
+1764028800,1764115200,2026-11-25T00:00:00,2026-11-26T00:00:00,4.200000000000000000000000000000,usd,1000,tokens,\
+"gpt-4o, input",,key_1,proj_a,org-a,A,Org,a@example.com,
 """
-ANTHROPIC = """usage_date_utc,model,workspace,token_type,cost_usd
-2026-11-25,gpt-4o,Default,uncached_input,4.2
+ANTHROPIC = """usage_date_utc,model,workspace,api_key,usage_type,context_window,token_type,cost_usd,list_price_usd,\
+cost_type,inference_geo,speed,api_key_id,api_key_status
+2026-11-25,gpt-4o,Default,demo,message,≤ 200k,input_no_cache,4.00,4.00,token,not_available,,apikey_01,active
+2026-11-25,gpt-4o,Default,demo,message,≤ 200k,output,0.20,0.20,token,not_available,,apikey_01,active
 """
 AWS = """lineItem/UsageStartDate,lineItem/UsageType,lineItem/UnblendedCost,lineItem/CurrencyCode
 2026-11-25T13:00:00Z,gpt-4o,4.2000000000,USD
+"""
+AWS_2 = """line_item_currency_code,line_item_unblended_cost,line_item_usage_start_date,line_item_usage_type
+USD,4.2000000000,2026-11-25 13:00:00.000,gpt-4o
+"""
+FOCUS = """BilledCost,BillingAccountId,BillingCurrency,ChargeDescription,ChargePeriodEnd,ChargePeriodStart,ServiceName
+4.2,999,USD,gpt-4o,2026-11-26T00:00:00Z,2026-11-25T00:00:00Z,Azure OpenAI
+"""
+AZURE = """date,meterName,meterCategory,billingCurrency,costInBillingCurrency,costInPricingCurrency,costInUsd
+2026-11-25,gpt-4o,Cognitive Services,EUR,3.9,4.2,4.2
+"""
+GOOGLE = """service.description,sku.description,usage_start_time,usage_end_time,cost,currency
+Vertex AI,gpt-4o,2026-11-25 08:00:00 UTC,2026-11-25 09:00:00 UTC,4.2,USD
 """
 SEMICOLONS = "\ufeffDay;Model;USD\n2026-11-25;gpt-4o;$4.20\n"
 TABS = "\r\nDate\tModel name\tAmount\tCost (USD)\r\n2026-11-25\tgpt-4o\tn/a\t4.2\r\n\r\n"
 
 
-@pytest.mark.parametrize("text", [OPENAI, ANTHROPIC, AWS, SEMICOLONS, TABS])
+@pytest.mark.parametrize("text", [OPENAI, ANTHROPIC, AWS, AWS_2, FOCUS, AZURE, GOOGLE, SEMICOLONS, TABS])
 def test_exports_of_several_kinds_are_read_as_they_are(text: str) -> None:
     assert read(text) == (Billed(DAY, "gpt-4o", Decimal("4.2")),)
+
+
+def test_an_export_that_is_not_grouped_is_refused_with_the_remedy() -> None:
+    row = "1764028800,1764115200,2026-11-25T00:00:00,2026-11-26T00:00:00,4.2,usd,,,,,,,org-a,,Org,a@example.com,\n"
+    with pytest.raises(SenderError, match=r"Line 2: the model is empty; .* grouped by model or line item"):
+        read(OPENAI.partition("\n")[0] + "\n" + row)
+
+
+def test_an_amount_in_another_currency_is_refused_where_no_column_has_dollars() -> None:
+    with pytest.raises(SenderError, match="Line 2: the currency is 'EUR'"):
+        read(AZURE.replace(",costInUsd", "").replace(",4.2,4.2", ",4.2"))
 
 
 def test_every_bad_row_is_named_with_its_line_and_a_remedy() -> None:

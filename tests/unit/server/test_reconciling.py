@@ -94,6 +94,7 @@ def test_names_of_bills_and_requests_find_each_other() -> None:
         "anthropic/claude-sonnet-4-5", " claude-sonnet-4-5-2025-09-29 ",
     ):  # fmt: skip
         assert canonical(name) == "claude-sonnet-4-5"
+    assert canonical("Claude 3.5 Sonnet 2024-10-22") == canonical("claude-3-5-sonnet-20241022") == "claude-3-5-sonnet"
     assert canonical("gpt-4.1-mini") != canonical("gpt-4.1")
     assert canonical("2025/") == "2025/"
 

@@ -208,6 +208,23 @@ def test_failures_count_what_they_cost_and_say_whose_cost_is_not_known() -> None
     assert waste.failures(calls(60)) == []
 
 
+def test_failures_of_more_features_than_are_told_are_counted_together() -> None:
+    many = [
+        replace(
+            calls(1)[0],
+            feature=f"f{place}",
+            status=int(Status.ERROR),
+            usd=Decimal(place + 1),
+            trace_id=UUID(int=place + 1),
+        )
+        for place in range(60)
+    ]
+    found = waste.failing(many)
+    assert [one.feature for one in found.findings] == [f"f{place}" for place in range(59, 9, -1)]
+    assert (found.left_features, found.left_calls, found.left_usd) == (10, 10, 55)
+    assert waste.failing(many[:50]).left_features == 0
+
+
 def test_traffic_nobody_waits_for_can_be_batched_for_half_and_other_traffic_cannot() -> None:
     (found,) = waste.batchable(calls(40, has_user=False))
     assert (found.usd, found.confidence) == (Decimal(28_000), "low")
@@ -244,13 +261,33 @@ def test_a_long_shared_beginning_is_cheaper_from_the_providers_cache_unless_it_i
 
 
 def test_only_a_provider_whose_smallest_cached_prompt_is_known_is_told_with_medium_confidence() -> None:
-    other = ModelName("anthropic", "claude-haiku-4-5")
+    other = ModelName("gcp.gemini", "gemini-2.5-pro")
     some = [*calls(60, input_tokens=4_000), *calls(60, input_tokens=4_000, model=other)]
     shared = {prefixes.group_of(call): prefixes.Beginning(10, 5_000, 10_000) for call in some}
     known, unknown = prefixes.find(some, shared, {**PRICES, other: PRICES[DEAR]})
     assert (known.confidence, unknown.confidence) == ("medium", "low")
     assert any("not known here" in one for one in unknown.assumptions)
     assert not any("not known here" in one for one in known.assumptions)
+
+
+@pytest.mark.parametrize(
+    ("name", "tokens"),
+    [
+        ("claude-opus-4-6", 4096), ("claude-haiku-4-5-20251001", 4096), ("claude-3-5-haiku-20241022", 2048),
+        ("claude-sonnet-4-6", 2048), ("claude-sonnet-4-5-20250929", 1024), ("claude-opus-4-20250514", 1024),
+        ("claude-opus-5-5", None), ("other", None),
+    ],
+)  # fmt: skip
+def test_the_smallest_prompt_that_anthropic_caches_is_that_of_the_model(name: str, tokens: int | None) -> None:
+    assert prefixes.smallest_cached_tokens(ModelName("anthropic", name)) == tokens
+
+
+def test_a_beginning_that_its_model_is_too_short_for_is_no_saving() -> None:
+    haiku, sonnet = ModelName("anthropic", "claude-haiku-4-5"), ModelName("anthropic", "claude-sonnet-4-5")
+    some = [*calls(60, input_tokens=4_000, model=haiku), *calls(60, input_tokens=4_000, model=sonnet)]
+    shared = {prefixes.group_of(call): prefixes.Beginning(10, 5_000, 10_000) for call in some}
+    (found,) = prefixes.find(some, shared, {haiku: PRICES[DEAR], sonnet: PRICES[DEAR]})
+    assert (found.where["model"], found.confidence) == ("claude-sonnet-4-5", "medium")
 
 
 def prompt(text: str) -> dict[str, object]:
@@ -283,7 +320,7 @@ def test_prompts_that_are_kept_stay_within_the_budget_whatever_clients_send(monk
 
 
 def outcome(setting: object, hits: int, equal: int, usd: float) -> sweep.Worth:
-    told = Outcome(setting, 100, hits, equal, usd, 0, 9.0, None, None, 0, 0, 5)  # type: ignore[arg-type]
+    told = Outcome(setting, 100, hits, equal, usd, 0, 9.0, None, None, None)  # type: ignore[arg-type]
     return sweep.worth(told, 4_000)
 
 
@@ -298,17 +335,6 @@ def test_a_cache_is_advised_where_it_is_worth_its_upkeep_and_by_likeness_only_wh
     assert caches.find(looked(0, 0)) == []
     like = caches.find(looked(3, 2))[1]
     assert like.confidence == "low" and any("cannot see meaning" in one for one in like.assumptions)
-
-
-@given(st.lists(st.tuples(st.floats(0.9, 1), st.booleans()), max_size=80))
-def test_pairs_to_read_are_unequal_bounded_and_hold_the_least_alike(hits: list[tuple[float, bool]]) -> None:
-    likeness, equal = [one for one, _equal in hits], [equal for _one, equal in hits]
-    chosen = caches.sampled(likeness, equal)
-    unequal = [place for place in range(len(hits)) if not equal[place]]
-    assert len(chosen) == len(set(chosen)) == min(len(unequal), caches.SAMPLED_PAIRS)
-    assert not any(equal[place] for place in chosen)
-    if unequal:
-        assert likeness[chosen[0]] == min(likeness[place] for place in unequal)
 
 
 def test_prices_per_token_are_those_of_the_price_list() -> None:

@@ -45,3 +45,28 @@ class SavingsReport(models.Model):
 
     def __str__(self) -> str:
         return f"savings, {self.state}"
+
+
+class PairVerdict(models.Model):
+    """What a person says of a pair of questions: would the answer to the one have done for the other? `pair` stands for
+    their content (`caching.pairs`), so it is the same pair in every look. A later word replaces an earlier one."""
+
+    class Says(models.TextChoices):
+        SAME = "same"
+        WRONG = "wrong"
+        UNSURE = "unsure"
+
+    project = models.ForeignKey("tenants.Project", on_delete=models.CASCADE, related_name="+")
+    pair = models.CharField(max_length=32)
+    says = models.CharField(max_length=6, choices=Says.choices)
+    judged_at = models.DateTimeField()
+    judged_by = models.CharField(max_length=150)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["project", "pair"], name="one_verdict_per_pair"),
+            models.CheckConstraint(condition=Q(says__in=["same", "wrong", "unsure"]), name="verdict_is_known"),
+        ]
+
+    def __str__(self) -> str:
+        return self.says

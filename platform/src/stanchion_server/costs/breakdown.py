@@ -18,7 +18,7 @@ KINDS = (USE, OTHERS, UNATTRIBUTED, IDLE)
 
 Key = tuple[str | None, ...]
 """A value per dimension: "" where calls carry none, None where this money is not told apart by the dimension."""
-_ZERO = Decimal(0)
+ZERO = Decimal(0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +162,7 @@ def largest(rows: Sequence[Row], most: int) -> list[Row]:
 
 def _rank(group: tuple[str, Key], amounts: Amounts) -> tuple[object, ...]:
     usd = amounts.usd
-    return usd is None, -(usd or _ZERO), -amounts.calls, group[0], _sortable(group[1])
+    return usd is None, -(usd or ZERO), -amounts.calls, group[0], _sortable(group[1])
 
 
 def _sortable(key: Key) -> tuple[tuple[bool, str], ...]:

@@ -1,7 +1,12 @@
 """What stands in a provider's bill as CSV: day, model, dollars and, where told, tokens. Pure.
 
-Headings are read without regard to case and punctuation, so that exports like those of OpenAI, Anthropic and AWS can be
-taken as they are; `ALIASES` is the list. Every bad row is named by its line with what to write instead.
+Headings are read without regard to case and punctuation, so that exports can be taken as they are; `ALIASES` is the
+list. Every bad row is named by its line with what to write instead.
+
+Where the headings are from, all read 2026-11-26: OpenAI's cost export and the cost export of Anthropic's console, the
+head lines in public programs that read them (aiecon, axigate-finops; the vendors document none); AWS Cost and Usage
+Report, legacy and 2.0 (docs.aws.amazon.com/cur); FOCUS 1.2 of AWS, Azure and Google (focus.finops.org's column names);
+Azure's own cost details (the head line in a program that reads it); Google's BigQuery export (its standard schema).
 """
 
 from __future__ import annotations
@@ -28,12 +33,15 @@ PLACES = Decimal("0.000000000001")
 
 ALIASES: Mapping[str, tuple[str, ...]] = {
     "day": ("day", "date", "usage_date", "usage_date_utc", "start_time_iso", "start_time", "start_date",
-            "usage_start_date", "line_item_usage_start_date", "lineitem_usagestartdate", "timestamp"),
+            "usage_start_date", "line_item_usage_start_date", "lineitem_usagestartdate", "chargeperiodstart",
+            "usage_start_time", "timestamp"),
     "model": ("model", "model_name", "model_id", "line_item", "sku", "usage_type", "line_item_usage_type",
-              "lineitem_usagetype", "description"),
-    "usd": ("usd", "cost_usd", "amount_usd", "amount_value", "cost_in_usd", "total_usd", "amount", "cost",
-            "unblended_cost", "line_item_unblended_cost", "lineitem_unblendedcost"),
-    "currency": ("currency", "amount_currency", "currency_code", "line_item_currency_code", "lineitem_currencycode"),
+              "lineitem_usagetype", "metername", "sku_description", "skumeter", "chargedescription", "description"),
+    "usd": ("usd", "cost_usd", "amount_usd", "amount_value", "cost_in_usd", "costinusd", "total_usd", "amount", "cost",
+            "unblended_cost", "line_item_unblended_cost", "lineitem_unblendedcost", "costinbillingcurrency",
+            "billedcost"),
+    "currency": ("currency", "amount_currency", "currency_code", "line_item_currency_code", "lineitem_currencycode",
+                 "billingcurrency"),
     "input_tokens": ("input_tokens", "prompt_tokens", "usage_input_tokens"),
     "cached_input_tokens": ("cached_input_tokens", "input_cached_tokens", "cache_read_tokens"),
     "output_tokens": ("output_tokens", "completion_tokens", "usage_output_tokens"),
@@ -65,7 +73,7 @@ def read(raw: bytes) -> tuple[Billed, ...]:
     found: dict[tuple[date, str], Billed] = {}
     problems: list[str] = []
     for line, row in rows[1:]:
-        if not any(cell.strip() for cell in row):
+        if not any(cell.strip() for cell in row) or _says_nothing(row, columns):
             continue
         try:
             billed = _billed(row, columns, delimiter)
@@ -133,12 +141,20 @@ def _columns(head: Sequence[str]) -> dict[str, int]:
         known = [places[alias] for alias in aliases if alias in places]
         if known:
             found[name] = known[0]
+    if "costinusd" in places and found["usd"] == places["costinusd"]:
+        found.pop("currency", None)  # Azure's is that of another column
     missing = [name for name in NEEDED if name not in found]
     if missing:
         ways = "; ".join(f"{name}: {', '.join(ALIASES[name][:4])} …" for name in missing)
         given = ", ".join(heading.strip()[:30] for heading in head[:12]) or "nothing"
         raise SenderError("missing_columns", f"No column for {', '.join(missing)}. Headings are: {given}. Use {ways}")
     return found
+
+
+def _says_nothing(row: Sequence[str], columns: Mapping[str, int]) -> bool:
+    """OpenAI's export has a row for each day without costs: the day and nothing else."""
+    others = (place for name, place in columns.items() if name != "day")
+    return not any(row[place].strip() for place in others if place < len(row))
 
 
 def _billed(row: Sequence[str], columns: Mapping[str, int], delimiter: str) -> Billed:
@@ -151,7 +167,7 @@ def _billed(row: Sequence[str], columns: Mapping[str, int], delimiter: str) -> B
     tokens = {name: _count(name, cells.get(name, ""), delimiter) for name in TOKENS}
     model = cells["model"].partition(",")[0].strip()
     if not model:
-        raise ValueError("the model is empty; write one, or “other” for what belongs to none")
+        raise ValueError("the model is empty; write one, or “other”; an export must be grouped by model or line item")
     return Billed(_day(cells["day"]), model, _usd(cells["usd"], delimiter), **tokens)
 
 
@@ -162,7 +178,7 @@ def _day(text: str) -> date:
         if re.fullmatch(r"[0-9]{9,11}", text):
             found = datetime.fromtimestamp(int(text), UTC).date()
         else:
-            moment = datetime.fromisoformat(text)
+            moment = datetime.fromisoformat(text.removesuffix(" UTC"))  # as BigQuery writes times
             found = (moment if moment.tzinfo is None else moment.astimezone(UTC)).date()
     except (ValueError, OverflowError, OSError):
         raise ValueError(f"the day {text[:40]!r} is not readable; {remedy}") from None

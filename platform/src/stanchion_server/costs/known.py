@@ -13,6 +13,7 @@ from stanchion_server.traces import selectors as traces
 from stanchion_server.traces.selectors import MetricRow
 
 LOOK_BACK = timedelta(days=7)
+MODELS_LOOKED_AT = 10
 HOURS = 168
 MONTH_HOURS = 720
 _MILLION = Decimal(1_000_000)
@@ -20,7 +21,8 @@ _MILLION = Decimal(1_000_000)
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """`values` by the names of calculators' fields, as texts; `model` is the one most called."""
+    """`values` by the names of calculators' fields, as texts; `model` is the one most called that costs per token, if
+    any does."""
 
     model: str
     calls: int
@@ -28,16 +30,20 @@ class Known:
 
 
 def known(project_id: int, now: datetime) -> Known | None:
-    """Of the language model that was called most in LOOK_BACK; None where none was called."""
+    """Of the language model that was called most in LOOK_BACK, those first that cost per token: beside a price of 0
+    most calculators have nothing to say. None where none was called."""
     query = traces.MetricQuery(
         now - LOOK_BACK, now, group_by=("provider", "model"), filters=traces.CallFilter(kind=SpanKind.LLM),
-        percentiles=(), limit=1,
+        percentiles=(), limit=MODELS_LOOKED_AT,
     )  # fmt: skip
-    rows = traces.metrics(project_id, query).rows
-    if not rows or not rows[0].calls or not rows[0].group["model"]:
+    rows = [row for row in traces.metrics(project_id, query).rows if row.calls and row.group["model"]]
+    if not rows:
         return None
-    row = rows[0]
-    values = {**_of_traffic(row), **_of_prices(project_id, row, now), **_of_hosting(project_id, now)}
+    prices = [_of_prices(project_id, row, now) for row in rows]
+    row, price = next(
+        ((row, price) for row, price in zip(rows, prices, strict=True) if any(price.values())), (rows[0], prices[0])
+    )
+    values = {**_of_traffic(row), **price, **_of_hosting(project_id, now)}
     return Known(row.group["model"], row.calls, {name: f"{value:f}" for name, value in values.items()})
 
 

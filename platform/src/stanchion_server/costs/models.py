@@ -6,15 +6,15 @@ from typing import ClassVar
 
 from django.db import models
 
-from stanchion_server.costs.advised import SavingsReport
+from stanchion_server.costs.advised import PairVerdict, SavingsReport
 from stanchion_server.costs.budgeted import Budget, BudgetHour
 from stanchion_server.costs.invoiced import Invoice, InvoiceLine
-from stanchion_server.costs.limited import RateLimit
+from stanchion_server.costs.limited import CallPeak, DirtyPeak, RateLimit
 from stanchion_server.costs.self_hosted import AllocatedHour, Allocation, AllocationLine, Deployment, DirtyHour
 
 __all__ = [
-    "AllocatedHour", "Allocation", "AllocationLine", "Budget", "BudgetHour", "Deployment", "DirtyHour", "Invoice",
-    "InvoiceLine", "PriceOverride", "RateLimit", "SavingsReport",
+    "AllocatedHour", "Allocation", "AllocationLine", "Budget", "BudgetHour", "CallPeak", "Deployment", "DirtyHour",
+    "DirtyPeak", "Invoice", "InvoiceLine", "PairVerdict", "PriceOverride", "RateLimit", "SavingsReport",
 ]  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 
 from stanchion_server.costs import selectors_headroom
 from stanchion_server.costs.headroom import DIMENSIONS
-from stanchion_server.costs.models import RateLimit
+from stanchion_server.costs.models import CallPeak, RateLimit
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Project
@@ -32,15 +32,26 @@ def add(project: Project, values: Mapping[str, Any], actor: str) -> RateLimit:
 @transaction.atomic
 def change(project_id: int, number: int, values: Mapping[str, Any], actor: str) -> RateLimit:
     """The fields that are given."""
-    selectors_headroom.rate_limit(project_id, number)
-    row = RateLimit.objects.select_for_update().get(project_id=project_id, pk=number)
-    return _save(row, values, actor)
+    row = _held(project_id, number)
+    told = (row.provider, row.model)
+    row = _save(row, values, actor)
+    if (row.provider, row.model) != told:
+        CallPeak.objects.filter(project_id=project_id, rate_limit=row).delete()
+        RateLimit.objects.filter(pk=row.pk).update(counted_from=None)
+    return row
 
 
+@transaction.atomic
 def delete(project_id: int, number: int) -> RateLimit:
-    row = selectors_headroom.rate_limit(project_id, number)
+    row = _held(project_id, number)
     RateLimit.objects.filter(project_id=project_id, pk=number).delete()
     return row
+
+
+def _held(project_id: int, number: int) -> RateLimit:
+    """Locked first of all: nobody counts peaks for it in the meantime."""
+    selectors_headroom.rate_limit(project_id, number)
+    return RateLimit.objects.select_for_update().get(project_id=project_id, pk=number)
 
 
 def _save(row: RateLimit, values: Mapping[str, Any], actor: str) -> RateLimit:
@@ -60,7 +71,7 @@ def _save(row: RateLimit, values: Mapping[str, Any], actor: str) -> RateLimit:
 
 def _check(row: RateLimit) -> None:
     try:
-        row.full_clean(exclude={"project", "changed_at", "changed_by"}, validate_unique=False,
+        row.full_clean(exclude={"project", "counted_from", "changed_at", "changed_by"}, validate_unique=False,
                        validate_constraints=False)  # fmt: skip
     except ValidationError as error:
         field, reasons = next(iter(error.message_dict.items()))

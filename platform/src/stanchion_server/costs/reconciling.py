@@ -101,9 +101,12 @@ class Sums:
 def canonical(model: str) -> str:
     """The name without what bills and requests write differently: routes, regions, vendors, versions and dates.
 
-    `us.anthropic.claude-sonnet-4-5-20250929-v1:0` and `claude-sonnet-4-5` are one model.
+    `us.anthropic.claude-sonnet-4-5-20250929-v1:0`, `claude-sonnet-4-5` and `Claude Sonnet 4.5`, as Anthropic's console
+    writes it, are one model.
     """
     name = model.strip().lower().rpartition("/")[2]
+    if name.startswith("claude "):
+        name = re.sub(r"[ .]+", "-", name)
     name = re.sub(r"^(us|eu|apac|global)\.", "", name)
     name = re.sub(r"^(anthropic|amazon|meta|mistral|cohere|openai|google)\.", "", name)
     name = re.sub(r"-v[0-9]+(:[0-9]+)?$", "", name)

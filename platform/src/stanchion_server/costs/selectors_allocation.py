@@ -146,14 +146,16 @@ class Progress:
     newest: datetime | None
 
 
-def progress(project_id: int, start: datetime, end: datetime) -> Progress:
+def progress(project_id: int, start: datetime, end: datetime, now: datetime) -> Progress:
+    """An hour that is not over at `now` does not wait: nothing of it is missing yet."""
     done = reading.rows(
         "SELECT count(*), max(hour) FROM costs_allocatedhour WHERE project_id = %s AND hour >= %s AND hour < %s",
         [project_id, start, end],
     )[0]
     waiting = reading.rows(
-        "SELECT count(DISTINCT hour) FROM costs_dirtyhour WHERE project_id = %s AND hour >= %s AND hour < %s",
-        [project_id, start, end - timedelta(hours=1)],
+        "SELECT count(DISTINCT hour) FROM costs_dirtyhour WHERE project_id = %s AND hour >= %s AND hour < %s"
+        " AND hour <= %s",
+        [project_id, start, end, now - timedelta(hours=1)],
     )[0]
     return Progress(int(done[0]), int(waiting[0]), done[1].astimezone(UTC) if done[1] else None)
 

@@ -7,7 +7,7 @@ transaction takes marks away and writes what follows from them: a process that d
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -15,13 +15,16 @@ from uuid import UUID
 
 from django.db import connection, transaction
 
-from stanchion_server.costs import charging, hours, selectors, stored
+from stanchion_server.costs import charging, hours, peaks, selectors, stored
 from stanchion_server.costs.charging import RECORDS_PER_RESPONSE, RESPONSE_WINDOW, Key
 from stanchion_server.costs.pricing import ROLLUP_FALLBACK
 from stanchion_server.kernel import clock, db
 from stanchion_server.traces import labels, partitions, previews, rollups
 
 MINUTES_AT_ONCE = 200
+
+Step = Callable[[db.CursorType, int, Iterable[datetime]], None]
+"""What follows in the same transaction: a project, and the minutes with calls that are charged otherwise now."""
 
 _LOCK = 0x5354_4E02
 _ROUNDS = 5
@@ -47,7 +50,9 @@ class _Neighbourhood:
     rows: list[tuple[Any, ...]] = field(default_factory=list)
 
 
-def run(now: datetime, limit: int = MINUTES_AT_ONCE, project_id: int | None = None) -> SettleReport:
+def run(
+    now: datetime, limit: int = MINUTES_AT_ONCE, project_id: int | None = None, steps: Sequence[Step] = ()
+) -> SettleReport:
     """Settles up to `limit` minutes of each project (or of one), newest first. A project that another process is
     settling is left to it."""
     began = clock.monotonic_s()
@@ -55,7 +60,7 @@ def run(now: datetime, limit: int = MINUTES_AT_ONCE, project_id: int | None = No
     minutes = changed = 0
     is_more = False
     for marked in [project_id] if project_id is not None else _marked_projects():
-        done = _settle_project(marked, limit, oldest)
+        done = _settle_project(marked, limit, oldest, steps)
         if done is not None:
             minutes += done[0]
             changed += done[1]
@@ -75,7 +80,9 @@ def _oldest_day() -> datetime | None:
     return datetime(days[0].year, days[0].month, days[0].day, tzinfo=UTC) if days else None
 
 
-def _settle_project(project_id: int, limit: int, oldest: datetime | None) -> tuple[int, int] | None:
+def _settle_project(
+    project_id: int, limit: int, oldest: datetime | None, steps: Sequence[Step]
+) -> tuple[int, int] | None:
     with transaction.atomic(), db.raw_cursor() as cursor:
         cursor.execute("SET LOCAL jit = off")
         cursor.execute("SELECT pg_try_advisory_xact_lock(%s, %s)", (_LOCK, project_id & 0x7FFF_FFFF))
@@ -87,9 +94,14 @@ def _settle_project(project_id: int, limit: int, oldest: datetime | None) -> tup
             return len(claimed), 0
         previews.fill(cursor, project_id, minutes)
         changed = _charge(cursor, project_id, minutes)
-        labels.settle(cursor, project_id, minutes | {stored.minute_of(key) for key in changed})
-        rollups.recompute(cursor, project_id, minutes | {stored.minute_of(key) for key in changed})
-        hours.mark(cursor, project_id, minutes | {stored.minute_of(key) for key in changed})
+        touched = minutes | {stored.minute_of(key) for key in changed}
+        labels.settle(cursor, project_id, touched)
+        rollups.recompute(cursor, project_id, touched)
+        hours.mark(cursor, project_id, touched)
+        peaks.mark(cursor, project_id, touched)
+        recharged = {stored.minute_of(key) for key, is_recharged in changed.items() if is_recharged}
+        for step in steps if recharged else ():
+            step(cursor, project_id, recharged)
     return len(claimed), len(changed)
 
 
@@ -108,12 +120,12 @@ def _claim(cursor: db.CursorType, project_id: int, limit: int) -> set[datetime]:
     return {row[0].astimezone(UTC) for row in cursor.fetchall()}
 
 
-def _charge(cursor: db.CursorType, project_id: int, minutes: set[datetime]) -> list[Key]:
-    """Decides anew for every trace that the touched calls reach; returns the calls that changed."""
+def _charge(cursor: db.CursorType, project_id: int, minutes: set[datetime]) -> dict[Key, bool]:
+    """Decides anew for every trace that the touched calls reach; which calls changed, and whether their charge did."""
     window = {"first": min(minutes) - RESPONSE_WINDOW, "last": max(minutes) + RESPONSE_WINDOW}
     traces = _undecided(cursor, project_id, minutes, window)
     if not traces:
-        return []
+        return {}
     calls = stored.load(
         cursor,
         project_id,
@@ -126,7 +138,7 @@ def _charge(cursor: db.CursorType, project_id: int, minutes: set[datetime]) -> l
     changes = [(call, stored.changes_of(call, decisions[call.facts.key], book)) for call in calls]
     changes = [(call, changed) for call, changed in changes if changed]
     stored.write(cursor, project_id, changes)
-    return [call.facts.key for call, _changed in changes]
+    return {call.facts.key: "charge" in changed for call, changed in changes}
 
 
 def _undecided(

@@ -1,4 +1,4 @@
-"""Ratings at rest."""
+"""Ratings at rest, and who took files of reviewed calls."""
 
 from __future__ import annotations
 
@@ -44,3 +44,20 @@ class Rating(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} {self.label or self.score}"
+
+
+class TuningDownload(models.Model):
+    """Who took a file for fine-tuning, when, and what was asked for. `lines` have been sent; None where the server
+    ended before the file did."""
+
+    project = models.ForeignKey("tenants.Project", on_delete=models.CASCADE, related_name="+")
+    at = models.DateTimeField()
+    actor = models.CharField(max_length=150)
+    asked = models.JSONField()
+    lines = models.PositiveIntegerField(null=True)
+
+    class Meta:
+        indexes: ClassVar = [models.Index(fields=["project", "-at"], name="tuning_downloads_recent")]
+
+    def __str__(self) -> str:
+        return f"file for fine-tuning by {self.actor}"

@@ -13,7 +13,7 @@ from datetime import datetime
 from enum import Enum
 from uuid import UUID
 
-from django.db.models import Count, Q
+from django.db.models import Count, Min, Q
 
 from stanchion_server.feedback import models
 from stanchion_server.feedback.ratings import Rating, Source, Tone
@@ -22,6 +22,9 @@ from stanchion_server.traces.filters import Condition
 from stanchion_server.traces.selectors import CallSummary, reading
 
 MAX_PAGE = 500
+TRACES_AT_ONCE = 2_000
+_Said = tuple[datetime | None, datetime | None, int]
+"""When the first good rating and the first correction came, and how many bad ratings there are."""
 
 
 class Rated(Enum):
@@ -186,6 +189,55 @@ def _tally_of(trace: UUID, spans: Iterable[int | None], counted: Mapping[tuple[U
         if (part := counted.get((trace, span))) is not None:
             total = Tally(total.positive + part.positive, total.negative + part.negative, total.other + part.other)
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """Since when people hold an answer for good; `is_corrected` where they wrote it anew."""
+
+    since: datetime
+    is_corrected: bool
+
+
+def approvals(project_id: int, spans: Sequence[tuple[UUID, int, int | None]]) -> dict[tuple[UUID, int], Approval]:
+    """Of calls as (trace, span, parent), in order of time: those with a correction, from the first on, and those with
+    good ratings and no bad one. What is said of a whole trace, or of the span above, is said of the last call there:
+    the earlier ones routed, searched or rewrote. A bad word takes the approval of all of them."""
+    said: dict[tuple[UUID, int | None], _Said] = {}
+    traces = list(dict.fromkeys(trace for trace, _span, _parent in spans))
+    for first in range(0, len(traces), TRACES_AT_ONCE):
+        said.update(_said(project_id, traces[first : first + TRACES_AT_ONCE]))
+    last = {(trace, place): span for trace, span, parent in spans for place in (None, parent)}
+    found = {}
+    for trace, span, parent in spans:
+        words = {place: said[trace, place] for place in (None, span, parent) if (trace, place) in said}
+        own = [word for place, word in words.items() if place == span or last[trace, place] == span]
+        is_bad = any(bad for *_times, bad in words.values())
+        if (approval := _approval(own, is_bad=is_bad)) is not None:
+            found[trace, span] = approval
+    return found
+
+
+def _said(project_id: int, traces: Sequence[UUID]) -> dict[tuple[UUID, int | None], _Said]:
+    good, corrected = Q(tone=Tone.POSITIVE), ~Q(correction="")
+    rows = models.Rating.objects.filter(good | corrected | Q(tone=Tone.NEGATIVE), project_id=project_id)
+    counted = rows.filter(trace_id__in=traces).order_by().values_list("trace_id", "span_id")
+    with reading.bounded():
+        return {
+            (trace, span): (first_good, first_corrected, bad)
+            for trace, span, first_good, first_corrected, bad in counted.annotate(
+                first_good=Min("rated_at", filter=good), first_corrected=Min("rated_at", filter=corrected),
+                bad=Count("rating_id", filter=Q(tone=Tone.NEGATIVE)),
+            )
+        }  # fmt: skip
+
+
+def _approval(words: Sequence[_Said], *, is_bad: bool) -> Approval | None:
+    corrected = [at for _good, at, _bad in words if at is not None]
+    if corrected:
+        return Approval(min(corrected), is_corrected=True)
+    good = [at for at, _corrected, _bad in words if at is not None]
+    return Approval(min(good), is_corrected=False) if good and not is_bad else None
 
 
 def of_sessions(project_id: int, session_ids: Sequence[str]) -> dict[str, Tally]:

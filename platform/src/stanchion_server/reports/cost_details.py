@@ -51,7 +51,14 @@ def read(
         Condition("c.start_time >= %s AND c.start_time < %s", (start, end)),
         *call_conditions(wanted),
     ])  # fmt: skip
-    params = (*columns[0].params, *columns[1].params, CostConfidence.LOW.value, *where.params)
+    params = (
+        *columns[0].params,
+        *columns[1].params,
+        CostConfidence.LOW.value,
+        *where.params,
+        project_id,
+        *where.params,
+    )
     sql = _SQL.format(first=columns[0].sql, second=columns[1].sql, where=where.sql)
     with reading.bounded(PATIENCE_MS):
         found = reading.rows(sql, [*params, project_id, project_id, MOST_GROUPS])
@@ -87,31 +94,35 @@ def _details(row: reading.Row) -> Details:
 
 _WORD = "coalesce(r.tone, CASE lower(r.label) WHEN 'resolved' THEN 1 WHEN 'unresolved' THEN -1 END)"
 _IS_OUTCOME = f"(lower(r.name) IN {OUTCOMES} OR lower(r.label) IN {OUTCOMES})"
-_SQL = f"""
-WITH calls AS MATERIALIZED (
-    SELECT {{first}} AS g1, {{second}} AS g2, c.session_id, c.trace_id,
-        CASE WHEN c.cost_price <> '' THEN concat_ws(' ', split_part(c.cost_price, ' ', 1),
-            split_part(c.cost_price, ' ', 2)) END AS price,
-        c.cost_usd IS NOT NULL AND c.cost_confidence = %s AS is_low
-    FROM llm_calls c WHERE {{where}}
-), sessions AS MATERIALIZED (SELECT DISTINCT session_id, trace_id FROM calls WHERE session_id <> ''),
-words AS (
+PRICE = """CASE WHEN c.cost_price <> '' THEN concat_ws(' ', split_part(c.cost_price, ' ', 1),
+        split_part(c.cost_price, ' ', 2)) END"""
+SAID = f"""rated AS MATERIALIZED (
+    SELECT DISTINCT c.session_id, c.trace_id FROM llm_calls c
+    WHERE c.session_id <> '' AND c.trace_id IN (SELECT trace_id FROM ratings WHERE project_id = %s) AND {{where}}
+), words AS (
     SELECT k.session_id, {_WORD} AS word, {_IS_OUTCOME} AS is_outcome
-    FROM sessions k JOIN ratings r ON r.project_id = %s AND r.trace_id = k.trace_id
+    FROM rated k JOIN ratings r ON r.project_id = %s AND r.trace_id = k.trace_id
     UNION ALL
-    SELECT k.session_id, {_WORD}, {_IS_OUTCOME}
-    FROM (SELECT DISTINCT session_id FROM sessions) k
-    JOIN ratings r ON r.project_id = %s AND r.session_id = k.session_id AND r.trace_id IS NULL
+    SELECT r.session_id, {_WORD}, {_IS_OUTCOME}
+    FROM ratings r WHERE r.project_id = %s AND r.session_id <> '' AND r.trace_id IS NULL
 ), said AS MATERIALIZED (
     SELECT session_id, CASE
         WHEN bool_or(is_outcome) THEN bool_or(is_outcome AND word = 1) AND NOT bool_or(is_outcome AND word = -1)
         ELSE bool_or(word = 1) AND NOT bool_or(word = -1) END AS is_resolved
     FROM words WHERE word <> 0 GROUP BY session_id
-)
+)"""
+"""How conversations of the calls `{{where}}` ended; parameters: the project, those of `where`, twice the project."""
+
+_SQL = f"""
+WITH calls AS MATERIALIZED (
+    SELECT {{first}} AS g1, {{second}} AS g2, c.session_id, {PRICE} AS price, count(*) AS calls,
+        count(*) FILTER (WHERE c.cost_usd IS NOT NULL AND c.cost_confidence = %s) AS low
+    FROM llm_calls c WHERE {{where}} GROUP BY 1, 2, 3, 4
+), {SAID}
 SELECT grouping(g1), g1, g2, count(DISTINCT session_id) FILTER (WHERE session_id <> ''),
     count(DISTINCT session_id) FILTER (WHERE is_resolved IS NOT NULL),
-    count(DISTINCT session_id) FILTER (WHERE is_resolved), count(*) FILTER (WHERE is_low), array_agg(DISTINCT price)
+    count(DISTINCT session_id) FILTER (WHERE is_resolved), coalesce(sum(low), 0)::bigint, array_agg(DISTINCT price)
         FILTER (WHERE price IS NOT NULL)
 FROM calls LEFT JOIN said USING (session_id) GROUP BY GROUPING SETS ((), (g1, g2))
-ORDER BY 1 DESC, count(*) DESC LIMIT %s
+ORDER BY 1 DESC, sum(calls) DESC NULLS LAST LIMIT %s
 """

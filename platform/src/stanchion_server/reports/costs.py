@@ -16,9 +16,11 @@ from stanchion_server.costs import breakdown, selectors_allocation
 from stanchion_server.costs.breakdown import Amounts, Key, Row, per
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.reports import cost_details
+from stanchion_server.reports import cost_calls, cost_details
+from stanchion_server.reports.cost_calls import CallsQuery, Group
 from stanchion_server.reports.cost_details import Details
-from stanchion_server.traces.filters import CallFilter
+from stanchion_server.traces.filters import CallFilter, Condition
+from stanchion_server.traces.rollups import SUMS
 from stanchion_server.traces.selectors import MetricQuery, grains, measures, reading
 from stanchion_server.traces.selectors.metrics import GROUPS as CALL_GROUPS
 from stanchion_server.traces.selectors.metrics import checked
@@ -101,21 +103,92 @@ class CostReport:
 def explore(project_id: int, query: CostQuery) -> CostReport:
     """SenderError says what of the query cannot be answered."""
     query = _checked(query)
-    foreign = _foreign_filters(query.filters)
-    bought = _bought(project_id, query)
-    hosted = [] if foreign else _hosted(project_id, query)
-    all_rows = breakdown.merged([*_less_hosted(query, bought, hosted), *hosted])
+    if not query.step and measures.needs_calls(_of_calls(query), query.filters):
+        return _from_calls(project_id, query, None)[0]
+    hosted = _hosted(project_id, query)
+    return _report(project_id, query, hosted, _bought(project_id, query, hosted), _details(project_id, query))
+
+
+def with_steps(project_id: int, query: CostQuery, step: str, limit: int) -> tuple[CostReport, CostReport | SenderError]:
+    """The answer, and that to the same question by `step` with `limit` groups, or why there is none: steps may be too
+    much to read where sums are not. Single calls are read once for both."""
+    by_step = replace(query, step=step, limit=limit)
+    if measures.needs_calls(_of_calls(query), query.filters):
+        found, steps = _from_calls(project_id, _checked(query), _checked(by_step))
+        if steps is not None:
+            return found, steps
+    found = explore(project_id, query)
+    try:
+        return found, explore(project_id, by_step)
+    except SenderError as error:
+        if error.code not in _TOO_MUCH:
+            raise
+        return found, error
+
+
+_TOO_MUCH = ("too_many_rows", "query_too_slow")
+
+
+@dataclass(frozen=True, slots=True)
+class _Bought:
+    """Rows of calls; `folded` groups, the cheaper ones, are one of them: without steps there may be a session for each
+    call."""
+
+    rows: list[Row]
+    folded: int = 0
+
+
+def _from_calls(
+    project_id: int, query: CostQuery, by_step: CostQuery | None
+) -> tuple[CostReport, CostReport | SenderError | None]:
+    hosted = _hosted(project_id, query)
+    length, limit = (STEPS[by_step.step], by_step.limit) if by_step else (None, 0)
+    found = cost_calls.read(
+        project_id,
+        CallsQuery(
+            query.start,
+            query.end,
+            _of_calls(query),
+            query.filters,
+            query.limit,
+            _with_hours(query, hosted),
+            length,
+            limit,
+        ),
+    )
+    bought = _Bought([_called_row(group, query) for group in found.groups], found.folded)
+    report = _report(project_id, query, hosted, bought, found.details)
+    if by_step is None:
+        return report, None
+    if isinstance(found.steps, SenderError):
+        return report, found.steps
+    steps = _Bought([_called_row(group, query) for group in found.steps], found.folded_steps)
+    return report, _report(project_id, by_step, _hosted(project_id, by_step), steps, {})
+
+
+def _called_row(group: Group, query: CostQuery) -> Row:
+    """By deployment, calls that no deployment served stand under ""."""
+    if group.key is None:
+        return Row(group.bucket, breakdown.OTHERS, (), group.amounts)
+    told = {**dict(zip(_of_calls(query), group.key, strict=True)), DEPLOYMENT: ""}
+    return Row(group.bucket, breakdown.USE, tuple(told[name] for name in query.group_by), group.amounts)
+
+
+def _report(
+    project_id: int, query: CostQuery, hosted: Sequence[Row], bought: _Bought, details: Mapping[Key | None, Details]
+) -> CostReport:
+    all_rows = breakdown.merged([*_less_hosted(query, bought.rows, hosted), *hosted])
     rows = breakdown.largest(all_rows, query.limit)
-    details = _details(project_id, query)
-    groups = {(row.kind, row.key) for row in all_rows}
+    groups = {(row.kind, row.key) for row in all_rows if row.kind != breakdown.OTHERS}
     kept = {(row.kind, row.key) for row in rows if row.kind != breakdown.OTHERS}
+    foreign = _foreign_filters(query.filters)
     return CostReport(
         query.start,
         query.end,
         tuple(_row(row, query, details) for row in rows),
-        CostRow(None, breakdown.USE, {}, _whole(all_rows, bought), details.get(None, cost_details.UNREAD)),
+        CostRow(None, breakdown.USE, {}, _whole(all_rows, bought.rows), details.get(None, cost_details.UNREAD)),
         breakdown.nameless_usd(all_rows),
-        len(groups) - len(kept),
+        len(groups) - len(kept) + bought.folded,
         foreign,
         0 if foreign else _waiting_hours(project_id, query),
         measures.unread_minutes(project_id, query.start, query.end),
@@ -130,9 +203,7 @@ def _whole(all_rows: Sequence[Row], bought: Sequence[Row]) -> Amounts:
 
 
 def _waiting_hours(project_id: int, query: CostQuery) -> int:
-    """Closed hours only: `progress` leaves out the hour before its end."""
-    closed = min(query.end, grains.floor_to(clock.now(), grains.HOUR))
-    return selectors_allocation.progress(project_id, query.start, closed + grains.HOUR).waiting
+    return selectors_allocation.progress(project_id, query.start, query.end, clock.now()).waiting
 
 
 def _checked(query: CostQuery) -> CostQuery:
@@ -171,28 +242,68 @@ def _foreign_filters(wanted: CallFilter) -> tuple[str, ...]:
     return tuple(one.name for one in fields(CallFilter) if getattr(wanted, one.name) != getattr(plain, one.name))
 
 
-def _bought(project_id: int, query: CostQuery) -> list[Row]:
+def _bought(project_id: int, query: CostQuery, hosted: Sequence[Row]) -> _Bought:
     step = STEPS[query.step] if query.step else None
     of_calls = _of_calls(query)
     plan = measures.plan(project_id, query.start, query.end, step, of_calls, query.filters, histograms=())
+    if step is None:
+        known = _with_hours(query, hosted)
+        sql = _FOLDED_SQL.format(plan=plan.sql, known=known.sql)
+        values = [*known.params, *plan.params, query.limit, query.limit]
+    else:
+        sql, values = _STEPS_SQL.format(plan=plan.sql), list(plan.params)
     with reading.bounded():
-        found = reading.rows(f"{plan.sql} LIMIT {MOST_ROWS + 1}", plan.params)
+        found = reading.rows(sql, values)
     if len(found) > MOST_ROWS:
         raise SenderError("too_many_rows", f"That are more than {MOST_ROWS} rows. Ask for less at once.", 422)
-    return [_bought_row(row, query, step, of_calls) for row in found]
+    folded = sum(row[-1] for row in found if row[1] is None)
+    return _Bought([_bought_row(row[:-1], query, step, of_calls) for row in found], folded)
+
+
+def _with_hours(query: CostQuery, hosted: Sequence[Row]) -> Condition:
+    """Which groups may have dollars of self-hosted hours: their own do not say how dear they are."""
+    of_calls = _of_calls(query)
+    if not of_calls or any(name not in _ALLOCATED for name in of_calls):
+        return Condition("false", ())
+    places = [query.group_by.index(name) for name in of_calls]
+    values = [sorted({row.key[place] or "" for row in hosted if row.kind == breakdown.USE}) for place in places]
+    return Condition(" AND ".join(f"g{number} = ANY (%s)" for number in range(1, len(values) + 1)), tuple(values))
+
+
+_SUMMED = ", ".join(
+    f"least(sum({name}), 9223372036854775807)::bigint" if name in SUMS else f"sum({name})" for name in measures.ADDED
+)
+_PLANNED = ", ".join((*measures.ROW_COLUMNS[:3], *measures.ADDED, "d_buckets", "d_counts", "t_buckets", "t_counts"))
+_STEPS_SQL = f"SELECT *, 1 FROM ({{plan}}) AS q LIMIT {MOST_ROWS + 1}"  # noqa: S608 - names of our own
+_FOLDED_SQL = f"""
+WITH told AS MATERIALIZED (
+    SELECT *, row_number() OVER (PARTITION BY is_known ORDER BY cost_usd DESC NULLS LAST, calls DESC) AS place
+    FROM (SELECT *, (g1 = '' OR ({{known}})) AS is_known
+        FROM ({{plan}}) AS q({_PLANNED})) each_group
+)
+SELECT step, g1, g2, {", ".join(measures.ADDED)}, NULL, NULL, NULL, NULL, 1 FROM told WHERE is_known OR place <= %s
+UNION ALL
+SELECT NULL, NULL, NULL, {_SUMMED}, NULL, NULL, NULL, NULL, count(*) FROM told
+WHERE NOT is_known AND place > %s HAVING count(*) > 0"""  # noqa: S608 - names of our own
 
 
 def _bought_row(row: reading.Row, query: CostQuery, step: timedelta | None, of_calls: tuple[str, ...]) -> Row:
-    """By deployment, calls that no deployment served stand under ""."""
-    told = measures.row_of(row, query.start, query.end, step, of_calls)
+    """By deployment, calls that no deployment served stand under "". A row without groups is what was put together."""
+    is_folded = row[1] is None
+    told = measures.row_of(row, query.start, query.end, step, () if is_folded else of_calls)
     group = {**told.group, DEPLOYMENT: ""}
     counts: dict[str, Any] = {name: getattr(told, name) or 0 for name in breakdown.COUNTS}
     amounts = Amounts(**counts, api_usd=told.cost_usd)
+    if is_folded:
+        return Row(None, breakdown.OTHERS, (), amounts)
     return Row(told.bucket, breakdown.USE, tuple(group[name] for name in query.group_by), amounts)
 
 
 def _hosted(project_id: int, query: CostQuery) -> list[Row]:
-    """Of self-hosted hours. Their calls and tokens are those of rollups already, except by deployment."""
+    """Of self-hosted hours, none with filters that they do not know. Their calls and tokens are those of rollups
+    already, except by deployment."""
+    if _foreign_filters(query.filters):
+        return []
     known = [name for name in query.group_by if name == DEPLOYMENT or name in _ALLOCATED]
     only = {name: getattr(query.filters, told) for name, told in _ALLOCATED.items()}
     chosen = {name: value for name, value in only.items() if value is not None}

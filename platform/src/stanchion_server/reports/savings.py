@@ -1,100 +1,128 @@
 """Where a project's recorded calls cost more than they had to: reads them, bounded, and asks the advice of `costs`."""
 
-# ruff: noqa: S608 - every name in these statements is our own; what came from outside is a parameter
-
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from decimal import Decimal
+from datetime import datetime
 from typing import Any
 
-import numpy as np
-
-from stanchion_server.costs import savings, selectors
-from stanchion_server.costs.advice import caches, history, lengths, prefixes, tariffs, waste, whatif
+from stanchion_server.costs import savings, selectors, selectors_hosted
+from stanchion_server.costs.advice import (
+    asking_back,
+    condensing,
+    forms,
+    history,
+    hosted,
+    lengths,
+    prefixes,
+    several,
+    tariffs,
+    templates,
+    waste,
+    whatif,
+)
 from stanchion_server.costs.advice.kinds import KINDS
-from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, Graded, ModelName, PromptName, Tariff
-from stanchion_server.costs.caching import embedding, replay, sweep
+from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, Graded, ModelName, Tariff
 from stanchion_server.costs.caching.asked import Question, question_of
-from stanchion_server.costs.caching.records import Served, Traffic
-from stanchion_server.ingest.records import Charge, SpanKind
-from stanchion_server.kernel.ids import digest64, span_id_to_hex
+from stanchion_server.feedback import selectors as feedback
 from stanchion_server.policies import recorded
+from stanchion_server.reports import halving, savings_approved, savings_caches, savings_read, savings_scaled
+from stanchion_server.reports.savings_scaled import Months
 from stanchion_server.traces.selectors import reading
 
-MOST_CALLS = 20_000
-LOOKED_BACK = timedelta(days=30)
 DAY_S, DAYS_OF_A_MONTH = 86_400.0, 30
+MOST_SHARES = 100
 TIMEOUT_MS = 60_000
-_COLUMNS = (
-    "trace_id", "span_id", "start_time", "parent_span_id", "duration_ns", "feature", "provider", "model", "service",
-    "prompt_name", "prompt_version", "session_id", "user_id <> ''", "is_streamed", "status", "tool_call_count",
-    "input_tokens", "output_tokens", "cached_input_tokens", "cost_usd",
-)  # fmt: skip
-_WHERE = "project_id = %s AND start_time >= %s AND start_time < %s AND charge = %s AND kind = %s"
+SESSIONS_AT_ONCE = 2_000
 
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What the texts of calls add: questions and carried history by the place of their call, and how prompts begin."""
+    """What the texts of calls add, by the place of their call: questions, carried history, turns of conversations and
+    forms of answers; and how prompts begin."""
 
     questions: Mapping[int, Question]
     carried: Mapping[int, history.Carried]
+    turns: Mapping[int, asking_back.Turn]
+    forms: Mapping[int, forms.Form]
     beginnings: Mapping[prefixes.Group, prefixes.Beginning]
 
 
 def look(project_id: int, now: datetime) -> savings.Made:
-    """The newest MOST_CALLS calls of the last 30 days. Writes nothing."""
-    start = now - LOOKED_BACK
-    known, rows = _read(project_id, start, now)
-    if not rows:
-        return savings.Made(start, now, 0, 0, {})
-    start = rows[0][2] if known > len(rows) else start
-    calls = [_fact(row) for row in rows]
+    """The calls of the last 30 days, or hours of them where there are too many. Writes nothing."""
+    found = savings_read.read(project_id, now)
+    cards = selectors_hosted.read(project_id, now)
+    if not found.calls and not cards:
+        return savings.Made(found.start, now, 0, 0, {})
+    return savings.Made(found.start, now, len(found.calls), found.known, _body(project_id, found, cards, now))
+
+
+def _body(
+    project_id: int, found: savings_read.Calls, cards: Sequence[hosted.Hosted], now: datetime
+) -> dict[str, Any]:  # fmt: skip
+    calls, rows, start = found.calls, found.rows, found.start
     told = _told(project_id, rows, calls)
     prices = _prices(project_id, calls, now)
+    asked = savings_caches.asked_of(calls, told.questions)
+    cached = savings_caches.replayed(calls, asked)
+    failing = waste.failing(calls)
     findings = [
-        *whatif.find(whatif.used(calls), prices, _graded(project_id, start, now)), *lengths.find(calls, prices),
-        *prefixes.find(calls, told.beginnings, prices), *waste.batchable(calls),
-        *history.find(calls, told.carried, prices), *waste.failures(calls),
+        *savings_approved.find(project_id, rows, asked),
+        *_found(calls, told, prices, _graded(project_id, start, now)), *hosted.find(cards), *failing.findings,
+        *asking_back.find(calls, told.turns, _resolved(project_id, calls, told.turns)),
     ]  # fmt: skip
-    cached = _cached(calls, told.questions)
-    days = max(1.0, (now - min(calls[0].start_time, now)).total_seconds() / DAY_S)
-    body = {
-        "days": days,
+    months = savings_scaled.Months(_days(found.first, now), found.sample)
+    first = selectors_hosted.first_hour(project_id, start, now) or now
+    hosted_ratios = hosted.month_ratios(selectors_hosted.uses(project_id, start, now, now), min(first, now), now)
+    older = {place: history.older_tokens(calls[place], one) for place, one in told.carried.items()}
+    cache = _cache(cached, months)
+    looked = halving.Looked(project_id, calls, prices, older, cached, cache, cards, months, hosted_ratios)
+    return {
+        "days": months.days,
         "spend_usd": str(sum((call.usd or ZERO for call in calls), ZERO)),
         "unpriced_calls": sum(call.usd is None for call in calls),
-        "findings": [_plain(finding, days) for finding in _largest_first([*cached.findings, *findings])],
-        "cache": cached.body,
+        "read": months.read(),
+        "failing_left": _failing_left(failing),
+        "findings": [_plain(finding, months) for finding in _largest_first([*cached.findings, *findings], months)],
+        "feature_costs": halving.by_feature(looked, findings, start, now),
+        "cache": cache,
+        "templates": [_template(one) for one in templates.told(calls, told.beginnings, prices)],
     }
-    return savings.Made(start, now, len(calls), known, body)
 
 
-def _read(project_id: int, start: datetime, end: datetime) -> tuple[int, list[reading.Row]]:
-    """How many calls there are, and the newest of them in order of time."""
-    params = [project_id, start, end, int(Charge.CHARGED), int(SpanKind.LLM)]
-    with reading.bounded(TIMEOUT_MS):
-        known = int(reading.rows(f"SELECT count(*) FROM llm_calls WHERE {_WHERE}", params)[0][0])
-        sql = f"""SELECT {", ".join(_COLUMNS)} FROM llm_calls WHERE {_WHERE}
-            ORDER BY start_time DESC, trace_id DESC, span_id DESC LIMIT %s"""
-        rows = reading.rows(sql, [*params, MOST_CALLS])
-    return known, rows[::-1]
+def _failing_left(failing: waste.Failing) -> dict[str, Any] | None:
+    """None where every feature with failed calls is among the findings."""
+    if not failing.left_features:
+        return None
+    return {
+        "features": failing.left_features, "calls": failing.left_calls, "usd": str(failing.left_usd),
+    }  # fmt: skip
 
 
-def _fact(row: reading.Row) -> CallFact:
-    trace_id, span_id, at, _parent, duration_ns, feature, provider, model, service, name, version, *rest = row
-    return CallFact(
-        trace_id, span_id, at, duration_ns / 1e9, feature, ModelName(provider, model), service,
-        PromptName(name, version), *rest,
-    )  # fmt: skip
+def _days(start: datetime, now: datetime) -> float:
+    """At least one."""
+    return max(1.0, (now - min(start, now)).total_seconds() / DAY_S)
+
+
+def _found(
+    calls: Sequence[CallFact], told: Told, prices: Mapping[ModelName, Tariff | None], graded: Sequence[Graded]
+) -> list[Finding]:
+    return [
+        *whatif.find(whatif.used(calls), prices, graded), *lengths.find(calls, prices),
+        *prefixes.find(calls, told.beginnings, prices), *several.find(calls, told.beginnings, prices),
+        *waste.batchable(calls), *history.find(calls, told.carried, prices),
+        *forms.find(calls, told.forms, prices),
+        *condensing.find(calls, told.beginnings, told.carried, prices, graded),
+    ]  # fmt: skip
 
 
 def _told(project_id: int, rows: Sequence[reading.Row], calls: Sequence[CallFact]) -> Told:
     """Texts are read a few at a time and let go again, but for questions and the first prompts of each group."""
     questions: dict[int, Question] = {}
     carried: dict[int, history.Carried] = {}
+    turns: dict[int, asking_back.Turn] = {}
+    shapes: dict[int, forms.Form] = {}
     conversations = history.Conversations()
     samples = prefixes.Samples(calls)
     for place, (call, found) in enumerate(zip(calls, _texts(project_id, rows), strict=True)):
@@ -103,16 +131,28 @@ def _told(project_id: int, rows: Sequence[reading.Row], calls: Sequence[CallFact
         asked = question_of(found.content, call.prompt.name, call.prompt.version)
         if asked is not None:
             questions[place] = asked
-        told = conversations.carried(call, found.content)
-        if told is not None:
+            if (turn := asking_back.turn_of(call, asked.characters, found.content)) is not None:
+                turns[place] = turn
+        if (told := conversations.carried(call, found.content)) is not None:
             carried[place] = told
+        if (form := forms.form_of(found.content)) is not None:
+            shapes[place] = form
         samples.add(call, found.content)
-    return Told(questions, carried, samples.beginnings())
+    return Told(questions, carried, turns, shapes, samples.beginnings())
 
 
 def _texts(project_id: int, rows: Sequence[reading.Row]) -> Iterator[recorded.Texts]:
     for _call, texts in recorded.with_texts(project_id, [recorded.Call(*row[:4]) for row in rows]):
         yield texts
+
+
+def _resolved(project_id: int, calls: Sequence[CallFact], turns: Mapping[int, asking_back.Turn]) -> dict[str, bool]:
+    """Of the sessions that people rated as a whole: whether all that read either way were good."""
+    sessions = list(dict.fromkeys(calls[place].session_id for place in turns))
+    tallies: dict[str, feedback.Tally] = {}
+    for first in range(0, len(sessions), SESSIONS_AT_ONCE):
+        tallies.update(feedback.of_sessions(project_id, sessions[first : first + SESSIONS_AT_ONCE]))
+    return {session: not tally.negative for session, tally in tallies.items() if tally.positive or tally.negative}
 
 
 def _prices(project_id: int, calls: Sequence[CallFact], now: datetime) -> dict[ModelName, Tariff | None]:
@@ -134,90 +174,42 @@ def _graded(project_id: int, start: datetime, end: datetime) -> list[Graded]:
     return [Graded(feature, ModelName(provider, model), *rest) for feature, provider, model, *rest in rows]
 
 
-@dataclass(frozen=True, slots=True)
-class _Cached:
-    findings: list[Finding]
-    body: Mapping[str, Any]
+def _cache(cached: savings_caches.Cached, months: Months) -> dict[str, Any]:
+    parts = [
+        {**part.body, "findings": [_plain(finding, months) for finding in part.findings]} for part in cached.of_features
+    ]
+    return {**cached.body, "features": parts} if cached.body else {}
 
 
-def _cached(calls: Sequence[CallFact], questions: Mapping[int, Question]) -> _Cached:
-    """Calls that asked for tools are left out: their answer is something to do."""
-    places = [place for place in questions if not calls[place].tool_call_count]
-    if not places:
-        return _Cached([], {})
-    embedder = embedding.installed()
-    texts = list(dict.fromkeys(questions[place].text for place in places))
-    asking = [calls[place] for place in places]
-    traffic = _traffic(asking, [questions[place] for place in places], texts)
-    found = replay.replay(traffic, embedder.rows(texts), sweep.SETTINGS)
-    characters = sum(questions[place].characters for place in places)
-    worths = tuple(sweep.worth(outcome, characters) for outcome in found.outcomes)
-    spend = sum((call.usd or ZERO for call in calls), ZERO)
-    looked = caches.Looked(worths, len(places), len(calls), spend, embedder.name, embedder.weakness)
-    body = {
-        "embedder": embedder.name, "weakness": embedder.weakness, "questions": len(places),
-        "settings": [_setting(worth) for worth in worths], "pairs": _pairs(found.served, asking),
-    }  # fmt: skip
-    return _Cached(caches.find(looked), body)
+def _largest_first(findings: Sequence[Finding], months: Months) -> list[Finding]:
+    """By dollars a month."""
+    return sorted(
+        findings,
+        key=lambda one: (-one.usd * months.of(one), -(one.seconds or 0), one.kind, one.feature, one.subject),
+    )
 
 
-def _traffic(calls: Sequence[CallFact], questions: Sequence[Question], texts: Sequence[str]) -> Traffic:
-    """A feature keeps its answers to itself."""
-    keys: dict[tuple[str, int], int] = {}
-    models: dict[ModelName, int] = {}
-    numbers = {text: number for number, text in enumerate(texts)}
-    return Traffic(
-        at_s=np.array([call.start_time.timestamp() for call in calls]),
-        duration_s=np.array([call.duration_s for call in calls]),
-        key=np.array([
-            keys.setdefault((call.feature, asked.key), len(keys)) for call, asked in zip(calls, questions, strict=True)
-        ]),
-        text=np.array([numbers[asked.text] for asked in questions]),
-        model=np.array([models.setdefault(call.model, len(models)) for call in calls]),
-        usd=np.array([float(call.usd or 0) for call in calls]),
-        is_priced=np.array([call.usd is not None for call in calls]),
-        is_answered=np.array([not call.is_failed for call in calls]),
-    )  # fmt: skip
-
-
-def _setting(worth: sweep.Worth) -> dict[str, Any]:
-    outcome, setting = worth.outcome, worth.outcome.setting
-    return {
-        "threshold": setting.threshold, "ttl_s": setting.ttl_s, "capacity": setting.capacity,
-        "is_shared": setting.is_shared, "hits": outcome.hits, "hit_ratio": outcome.hit_ratio,
-        "equal_hits": outcome.equal_hits, "saved_usd": str(worth.saved_usd), "upkeep_usd": str(worth.upkeep_usd),
-        "net_usd": str(worth.net_usd), "net_s": worth.net_s, "entries": outcome.entries, "evicted": outcome.evicted,
-        "expired": outcome.expired, "age_p50_s": outcome.age_p50_s, "age_p95_s": outcome.age_p95_s,
-    }  # fmt: skip
-
-
-def _pairs(served: Served, calls: Sequence[CallFact]) -> list[dict[str, Any]]:
-    chosen = caches.sampled(served.similarity.tolist(), served.is_equal.tolist())
-    return [
-        {
-            "similarity": float(served.similarity[place]), "asked": _key(calls[int(served.asked[place])]),
-            "answered": _key(calls[int(served.answered[place])]),
-        }
-        for place in chosen
-    ]  # fmt: skip
-
-
-def _key(call: CallFact) -> dict[str, str]:
-    return {"trace_id": call.trace_id.hex, "span_id": span_id_to_hex(call.span_id)}
-
-
-def _largest_first(findings: Sequence[Finding]) -> list[Finding]:
-    return sorted(findings, key=lambda one: (-one.usd, -(one.seconds or 0), one.kind, one.feature, one.subject))
-
-
-def _plain(finding: Finding, days: float) -> dict[str, Any]:
+def _plain(finding: Finding, looked: Months) -> dict[str, Any]:
     title, how = KINDS[finding.kind]
-    month = finding.usd * Decimal(repr(DAYS_OF_A_MONTH / days))
+    months = looked.of(finding)
     return {
-        "id": f"{digest64(repr((finding.kind, finding.feature, finding.subject)).encode()) & (2**63 - 1):x}",
-        "kind": finding.kind, "title": title, "how": how, "feature": finding.feature, "subject": finding.subject,
-        "usd": str(finding.usd), "usd_per_month": str(round(month, 6)), "spend_usd": str(finding.spend_usd),
-        "seconds": finding.seconds, "calls": finding.calls, "confidence": finding.confidence,
-        "assumptions": list(finding.assumptions), "figures": [list(pair) for pair in finding.figures],
-        "where": dict(finding.where),
+        "id": finding.id, "kind": finding.kind, "title": title, "how": how, "feature": finding.feature,
+        "subject": finding.subject, "usd": str(finding.usd), "usd_per_month": str(round(finding.usd * months, 6)),
+        "spend_usd": str(finding.spend_usd), "seconds": finding.seconds, "calls": finding.calls,
+        "confidence": finding.confidence, "month_ratio": str(months),
+        "assumptions": [*finding.assumptions, *looked.basis(finding)],
+        "figures": [list(pair) for pair in finding.figures], "where": dict(finding.where), "page": finding.page,
+        "shares": [
+            {"feature": feature, "usd_per_month": str(round(usd * months, 6))}
+            for feature, usd in sorted(finding.shares.items(), key=lambda one: (-one[1], one[0]))[:MOST_SHARES]
+        ],
+    }  # fmt: skip
+
+
+def _template(one: templates.Template) -> dict[str, Any]:
+    return {
+        "feature": one.feature, "provider": one.model.provider, "model": one.model.name, "prompt": one.prompt.name,
+        "prompt_version": one.prompt.version, "calls": one.calls, "sampled": one.sampled, "tokens": one.tokens,
+        "fixed_tokens": one.fixed_tokens, "fixed_ratio": one.fixed_ratio,
+        "fixed_usd": None if one.fixed_usd is None else str(one.fixed_usd), "twins": list(one.twins),
     }  # fmt: skip

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from stanchion_server.costs.advice.records import ZERO, Finding
+from stanchion_server.costs.advice.records import ZERO, Finding, Served
 from stanchion_server.costs.caching.embedding import LONGEST
-from stanchion_server.costs.caching.sweep import DEFAULT, EXACT, Worth
+from stanchion_server.costs.caching.sweep import DEFAULT, DEFAULT_THRESHOLD, EXACT, Worth
 
-SAMPLED_PAIRS = 20
+KINDS = ("exact_cache", "semantic_cache")
 
 
 @dataclass(frozen=True, slots=True)
 class Looked:
     """All calls of the time looked at: those that a cache was asked about, and what all of them cost. `embedder` is
-    what texts are compared by, `weakness` what it cannot see."""
+    what texts are compared by, `weakness` what it cannot see. `feature` is None for all features together."""
 
     worths: tuple[Worth, ...]
     questions: int
@@ -24,6 +23,7 @@ class Looked:
     spend_usd: Decimal
     embedder: str
     weakness: str
+    feature: str | None = None
 
 
 def find(looked: Looked) -> list[Finding]:
@@ -39,8 +39,10 @@ def find(looked: Looked) -> list[Finding]:
 def _finding(kind: str, worth: Worth, looked: Looked) -> Finding:
     outcome = worth.outcome
     return Finding(
-        kind=kind, feature="", subject="", usd=worth.net_usd, spend_usd=looked.spend_usd, seconds=worth.net_s,
-        calls=outcome.hits, confidence="medium" if kind == "exact_cache" else "low",
+        kind=kind, feature=looked.feature or "",
+        subject="" if kind == "exact_cache" else f"cosine {DEFAULT_THRESHOLD:.2f}",
+        usd=worth.net_usd, spend_usd=looked.spend_usd, seconds=worth.net_s,
+        calls=outcome.hits, effect=Served(), confidence="medium" if kind == "exact_cache" else "low",
         assumptions=(*(_EQUAL if kind == "exact_cache" else _like(looked)), *_SHARED),
         figures=(
             ("Would have been served", f"{outcome.hits:,} of {outcome.lookups:,} questions"),
@@ -49,6 +51,7 @@ def _finding(kind: str, worth: Worth, looked: Looked) -> Finding:
             ("Served calls without a known price", f"{outcome.unpriced_hits:,}"),
             ("Calls whose question is not recorded as text", f"{looked.calls - looked.questions:,}"),
         ),
+        where={} if looked.feature is None else {"feature": looked.feature or "(none)"},
     )  # fmt: skip
 
 
@@ -58,23 +61,17 @@ _EQUAL = (
 _SHARED = (
     "The newest 10,000 answers are kept, each for 7 days; models serve each other's answers within a feature.",
     "An answer may be the one of somebody else: questions about a person's own things must be kept out of a cache.",
-    "Which calls would have been served is not listed: the link leads to all calls of the time looked at.",
+    "Which calls would have been served is not listed: the link leads to all calls that were looked at.",
 )
+
+
+NOT_JUDGED = "Some of these answers would be wrong. How many is not known until people judge the pairs below."
 
 
 def _like(looked: Looked) -> tuple[str, ...]:
     return (
-        f"Questions are compared by {looked.embedder}; a cosine of 0.90 is served. {looked.weakness}",
+        f"Questions are compared by {looked.embedder}. {looked.weakness}",
         f"What follows a question's first {LONGEST:,} characters, its instructions and earlier turns must be equal.",
-        "Some of these answers would be wrong. How many is not known until people read the pairs below.",
+        NOT_JUDGED,
         "Includes what the exact cache saves.",
     )
-
-
-def sampled(similarities: Sequence[float], is_equal: Sequence[bool]) -> list[int]:
-    """Places of hits for people to read: of those that are not equal, spread evenly from the least alike on."""
-    unequal = [place for place, equal in enumerate(is_equal) if not equal]
-    unequal.sort(key=lambda place: (similarities[place], place))
-    if len(unequal) <= SAMPLED_PAIRS:
-        return unequal
-    return [unequal[place * (len(unequal) - 1) // (SAMPLED_PAIRS - 1)] for place in range(SAMPLED_PAIRS)]

@@ -10,7 +10,7 @@ from typing import Any
 
 import orjson
 
-from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, ModelName, PromptName, Tariff
+from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, History, ModelName, PromptName, Tariff
 from stanchion_server.kernel.ids import digest64
 
 KEPT_EXCHANGES = 2
@@ -123,7 +123,12 @@ def find(
 
 
 def _turn(call: CallFact, tokens: int, told: Carried) -> _Turn:
-    return _Turn(call, tokens * told.history // told.characters, tokens * told.older // told.characters)
+    return _Turn(call, tokens * told.history // told.characters, older_tokens(call, told))
+
+
+def older_tokens(call: CallFact, told: Carried) -> int:
+    """Of exchanges older than the last two; 0 where a call's tokens are not known."""
+    return (call.input_tokens or 0) * told.older // told.characters if told.characters else 0
 
 
 def _finding(
@@ -153,7 +158,7 @@ def _finding(
             ("of them history sent again", f"{history / conversations:,.0f}"),
             ("of that older than two exchanges", f"{older / conversations:,.0f}"),
         ),
-        where={"feature": feature or "(none)"},
+        where={"feature": feature or "(none)"}, effect=History(),
     )  # fmt: skip
 
 

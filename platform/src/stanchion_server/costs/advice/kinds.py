@@ -11,7 +11,7 @@ KINDS: Mapping[str, tuple[str, str]] = {
     ),
     "semantic_cache": (
         "Keep answers for like questions",
-        "As with equal questions, with the most alike earlier question served from a cosine of 0.90 on.",
+        "As with equal questions, but the most alike earlier question is served, from the named cosine on.",
     ),
     "cheaper_model": (
         "Ask a cheaper model",
@@ -29,6 +29,34 @@ KINDS: Mapping[str, tuple[str, str]] = {
     "history": (
         "Send less history",
         "Input tokens of exchanges older than the last two, in calls that send a conversation's earlier answers again.",
+    ),
+    "replicas": (
+        "Run fewer instances",
+        "Instances beyond those that the busy hours need, by what they cost in the hours looked at.",
+    ),
+    "idle_hours": (
+        "Stop cards while they are idle",
+        "What the cards cost in hours of the day that were idle on nearly all days, less a start after each such time.",
+    ),
+    "approved": (
+        "Answer from what people approved",
+        "Later questions like one whose answer people rated well or corrected; their calls are saved.",
+    ),
+    "asking_back": (
+        "Get the context with the first message",
+        "What the calls cost in which the model asked back and the person went on.",
+    ),
+    "several": (
+        "Ask several questions in one prompt",
+        "The shared beginning of questions that came within a minute, sent once for several of them.",
+    ),
+    "format": (
+        "Answer as data instead of prose",
+        "Output tokens of prose beyond those of JSON answers to the same prompt, at the model's output price.",
+    ),
+    "condense": (
+        "Shorten long context before it is read",
+        "Three quarters of the changing input at its price, less what a smaller model takes to shorten it.",
     ),
     "failures": ("Stop paying for failures", "What calls cost and took that ended in an error, retries included."),
 }

@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 
-from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, ModelName, PromptName, Tariff
+from stanchion_server.costs.advice.records import ZERO, CallFact, Cap, Finding, ModelName, PromptName, Tariff
 
 PERCENTILES = (75, 90, 95, 99)
 PROPOSED = 95
@@ -53,6 +53,7 @@ def _finding(
             "feature": feature or "(none)", "prompt": prompt.name or "(none)",
             "prompt_version": prompt.version or "(none)",
         },
+        effect=Cap(prompt, caps[PROPOSED]),
     )  # fmt: skip
 
 

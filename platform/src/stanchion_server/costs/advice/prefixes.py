@@ -8,7 +8,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, ModelName, PromptName, Tariff
+import orjson
+
+from stanchion_server.costs.advice.records import ZERO, CallFact, Finding, ModelName, Prefix, PromptName, Tariff
 from stanchion_server.costs.pricing import SMALLEST_CACHED_PROMPT_TOKENS
 
 CACHE_LIFETIME_S = 300.0
@@ -23,10 +25,14 @@ MOST_GROUPS = 50
 BUDGET = 24_000_000
 """Characters of all prompts that are kept, whatever clients send: 12,000 each, some 3,000 tokens, of 40 prompts in 50
 groups."""
-MINIMUM_KNOWN = frozenset({"openai"})
-"""Providers whose smallest cached prompt is SMALLEST_CACHED_PROMPT_TOKENS for every model. Others' differ by model:
-Google's guide "Context caching" tells 2,048 and 4,096 tokens (ai.google.dev/gemini-api/docs/caching, stored copies of
-2026), Anthropic's is quoted with 1,024 to 4,096 (its anthropic-sdk-python issue 1194, 2026-02)."""
+SMALLEST_OF_CLAUDE = (
+    (("opus-4-5", "opus-4-6", "haiku-4-5"), 4096),
+    (("sonnet-4-6", "3-5-haiku", "3-haiku"), 2048),
+    (("sonnet-4-5", "opus-4-1", "opus-4-2", "sonnet-4-2", "3-7-sonnet"), 1024),
+)
+"""Smallest cached prompts in tokens, by the beginning of the name after `claude-`; `opus-4-2` is Opus 4 with its date.
+Anthropic's guide "Prompt caching" as quoted in its anthropic-sdk-python issue 1194 (2026-02) and by docs.orq.ai; they
+differ in Sonnet 4.6 (1,024 and 2,048; the issue observed 2,048). Read 2026-11-26. Later models are not known."""
 ALIKE_RATIO = 0.8
 """So many of the prompts must begin alike: a few odd ones do not hide what the others share."""
 
@@ -35,11 +41,20 @@ Group = tuple[str, ModelName, PromptName]
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """In characters. `mean_characters` are of whole prompts."""
+    """In characters. `mean_characters` are of the texts of whole prompts; `text` is what they begin with.
+    `data_characters` of JSON are sent with a prompt beside its texts: definitions of tools, arguments and results."""
 
     sampled: int
     characters: int
     mean_characters: float
+    text: str = ""
+    data_characters: float = 0.0
+
+    @property
+    def text_ratio(self) -> float:
+        """Of what is sent, the share that is text."""
+        whole = self.mean_characters + self.data_characters
+        return self.mean_characters / whole if whole else 1.0
 
 
 def group_of(call: CallFact) -> Group:
@@ -57,17 +72,27 @@ def _words(parts: Sequence[Mapping[str, Any]]) -> str:
     return "\n".join(str(part.get("text") or "") for part in parts if part.get("type") == "text")
 
 
+def data_of(content: Mapping[str, Any]) -> int:
+    """Characters of JSON beside the texts."""
+    told = (part for one in content.get("input") or () for part in one.get("parts") or ())
+    parts = [part for part in told if part.get("type") not in ("text", "media", "reasoning")]
+    return sum(len(orjson.dumps(one)) for one in (content.get("tools"), *parts) if one)
+
+
 def beginning(texts: Sequence[str]) -> Beginning | None:
     """None for fewer than FEWEST_TEXTS. By halving: what begins alike up to a place does so before it, too."""
     if len(texts) < FEWEST_TEXTS:
         return None
     least = ALIKE_RATIO * len(texts)
-    low, high = 0, max(map(len, texts))
+    low, high, shared = 0, max(map(len, texts)), ""
     while low < high:
         middle = (low + high + 1) // 2
-        alike = Counter(text[:middle] for text in texts if len(text) >= middle)
-        low, high = (middle, high) if max(alike.values(), default=0) >= least else (low, middle - 1)
-    return Beginning(len(texts), low, sum(map(len, texts)) / len(texts))
+        alike = Counter(text[:middle] for text in texts if len(text) >= middle).most_common(1)
+        if alike and alike[0][1] >= least:
+            low, shared = middle, alike[0][0]
+        else:
+            high = middle - 1
+    return Beginning(len(texts), low, sum(map(len, texts)) / len(texts), shared)
 
 
 class Samples:
@@ -80,6 +105,7 @@ class Samples:
         found.sort(key=lambda one: sum(call.input_tokens or 0 for call in one[1]), reverse=True)
         self._texts: dict[Group, list[str]] = {group: [] for group, _some in found[:MOST_GROUPS]}
         self._characters = dict.fromkeys(self._texts, 0)
+        self._data = dict.fromkeys(self._texts, 0)
         if self._texts:
             self._longest = min(LONGEST, BUDGET // (MOST_TEXTS * len(self._texts)))
 
@@ -95,6 +121,7 @@ class Samples:
         text = text_of(content)
         some.append(text[: self._longest])
         self._characters[group] += len(text)
+        self._data[group] += data_of(content)
 
     def beginnings(self) -> dict[Group, Beginning]:
         """Of a prompt that was too long to be kept whole, the length still counts."""
@@ -102,7 +129,8 @@ class Samples:
         for group, some in self._texts.items():
             shared = beginning(some)
             if shared is not None:
-                found[group] = replace(shared, mean_characters=self._characters[group] / len(some))
+                means = (self._characters[group] / len(some), self._data[group] / len(some))
+                found[group] = replace(shared, mean_characters=means[0], data_characters=means[1])
         return found
 
 
@@ -129,8 +157,8 @@ def find(
 
 def _finding(group: Group, calls: Sequence[CallFact], shared: Beginning, tariff: Tariff) -> Finding | None:
     feature, model, prompt = group
-    tokens = prefix_tokens(calls, shared)
-    if tokens < SMALLEST_CACHED_PROMPT_TOKENS or tariff.cached_usd >= tariff.input_usd:
+    tokens, least = prefix_tokens(calls, shared), smallest_cached_tokens(model)
+    if tokens < (least or SMALLEST_CACHED_PROMPT_TOKENS) or tariff.cached_usd >= tariff.input_usd:
         return None
     warm = warm_calls(calls)
     used = sum(min(call.cached_input_tokens or 0, tokens) for call in calls)
@@ -142,7 +170,7 @@ def _finding(group: Group, calls: Sequence[CallFact], shared: Beginning, tariff:
     return Finding(
         kind="prompt_cache", feature=feature, subject=f"{prompt}, {model.name}", usd=usd,
         spend_usd=sum((call.usd or ZERO for call in calls), ZERO), seconds=None, calls=len(calls),
-        confidence="medium" if model.provider in MINIMUM_KNOWN else "low",
+        confidence="medium" if least is not None else "low",
         assumptions=(
             (f"Calls within {CACHE_LIFETIME_S:.0f} s of the one before find the beginning in the provider's cache;"
              " the others write it."),
@@ -161,18 +189,31 @@ def _finding(group: Group, calls: Sequence[CallFact], shared: Beginning, tariff:
             "feature": feature or "(none)", "model": model.name, "prompt": prompt.name or "(none)",
             "prompt_version": prompt.version or "(none)",
         },
+        effect=Prefix(model, prompt, tokens),
     )  # fmt: skip
+
+
+def smallest_cached_tokens(model: ModelName) -> int | None:
+    """The shortest prompt that the provider caches; None where not known. Google's guide "Context caching" tells 2,048
+    and 4,096 by model (ai.google.dev/gemini-api/docs/caching, stored copies of 2026)."""
+    if model.provider == "openai":
+        return SMALLEST_CACHED_PROMPT_TOKENS
+    if model.provider != "anthropic":
+        return None
+    name = model.name.removeprefix("claude-")
+    return next((tokens for names, tokens in SMALLEST_OF_CLAUDE if name.startswith(names)), None)
 
 
 def _minimum(model: ModelName) -> tuple[str, ...]:
     """What is assumed of the smallest prompt that is cached."""
-    least = f"{SMALLEST_CACHED_PROMPT_TOKENS:,} tokens"
-    if model.provider in MINIMUM_KNOWN:
-        return (f"Beginnings from {least} on are cached.",)
+    least = smallest_cached_tokens(model)
+    if least is not None:
+        asked = " Calls must ask for caching." if model.provider == "anthropic" else ""
+        return (f"Beginnings from {least:,} tokens on are cached.{asked}",)
     return (
-        (f"The smallest beginning that this model's provider caches is taken to be {least}, which is not known here:"
-         " some models of Anthropic and Google are reported to need 2,048 or 4,096. Check it, and whether calls must"
-         " ask for caching."),
+        (f"The smallest beginning that this model's provider caches is taken to be {SMALLEST_CACHED_PROMPT_TOKENS:,}"
+         " tokens, which is not known here: some models of Anthropic and Google need 2,048 or 4,096. Check it, and"
+         " whether calls must ask for caching."),
     )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from typing import Literal, NamedTuple
 from uuid import UUID
 
 from stanchion_server.ingest.records import Status
+from stanchion_server.kernel.ids import digest64
 
 Confidence = Literal["medium", "low"]
 ZERO = Decimal(0)
@@ -84,7 +85,10 @@ class Graded:
 class Finding:
     """One way to spend less. `usd` is saved of `spend_usd`, both in the time looked at; `seconds` that people or jobs
     would have waited less, None where that is not known. `calls` are those it would change. `where` are parameters of
-    the calls list that lead to them and their neighbours; none lead to all calls that were looked at."""
+    the calls list that lead to them and their neighbours; none lead to all calls that were looked at.
+
+    `days` is the time looked at where it is not that of the calls, `page` where the evidence stands. `shares` is `usd`
+    by feature for what is about several, `effect` what it does to single calls, None where nobody has said."""
 
     kind: str
     feature: str
@@ -97,3 +101,77 @@ class Finding:
     assumptions: tuple[str, ...]
     figures: tuple[tuple[str, str], ...] = ()
     where: Mapping[str, str] = field(default_factory=dict)
+    days: float | None = None
+    page: Literal["calls", "hosting"] = "calls"
+    shares: Mapping[str, Decimal] = field(default_factory=dict)
+    effect: Effect | None = None
+
+    @property
+    def id(self) -> str:
+        return f"{digest64(repr((self.kind, self.feature, self.subject)).encode()) & (2**63 - 1):x}"
+
+
+@dataclass(frozen=True, slots=True)
+class Swap:
+    """Answered calls of `model` with known price and tokens go to `to`."""
+
+    model: ModelName
+    to: ModelName
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """Answers of `prompt` end at so many tokens."""
+
+    prompt: PromptName
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Prefix:
+    """The first so many tokens of this prompt come from the provider's cache in calls soon after another."""
+
+    model: ModelName
+    prompt: PromptName
+    tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    service: str
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Exchanges older than the last two are left out."""
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """Calls that a cache of answers serves; the finding's kind says which cache."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failures:
+    """Failed calls are not made."""
+
+
+@dataclass(frozen=True, slots=True)
+class Replicas:
+    """`needed` of the deployment's `count` instances run, which saves `usd` in the hours looked at."""
+
+    deployment: str
+    needed: int
+    count: int
+    usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """All instances of the deployment are stopped in some hours, which saves `usd` in the hours looked at."""
+
+    deployment: str
+    usd: Decimal
+
+
+Effect = Swap | Cap | Prefix | Batch | History | Served | Failures | Replicas | Idle

@@ -4,16 +4,40 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from dataclasses import dataclass
 from decimal import Decimal
 
-from stanchion_server.costs.advice.records import ZERO, CallFact, Finding
+from stanchion_server.costs.advice.records import ZERO, Batch, CallFact, Failures, Finding
 
 BATCH_RATIO = Decimal("0.5")
 BATCH_PROVIDERS = frozenset({"openai", "anthropic", "gcp.gemini"})
-"""Whose batch interfaces charge half within 24 hours, as their guides are reported in 2026-11. Others may, too."""
+"""Whose batch interfaces charge half within 24 hours: Google (developers.googleblog.com, 2025-07-07), Anthropic (its
+batch page as quoted in 2026), OpenAI (its forum); read 2026-11-26. Others may, too."""
 FEWEST_CALLS = 20
 MOST_WATCHED_RATIO = 0.05
 """Traffic counts as offline when at most this share of it has a user, a session, a stream or calls of tools."""
+
+
+MOST_FAILING = 50
+"""Features: a client may name one anew with every call."""
+
+
+@dataclass(frozen=True, slots=True)
+class Failing:
+    """The features whose failed calls cost, or else took, most, and how much the others have."""
+
+    findings: list[Finding]
+    left_features: int = 0
+    left_calls: int = 0
+    left_usd: Decimal = ZERO
+
+
+def failing(calls: Iterable[CallFact]) -> Failing:
+    found = sorted(failures(calls), key=lambda one: (-one.usd, -(one.seconds or 0), one.feature))
+    left = found[MOST_FAILING:]
+    return Failing(
+        found[:MOST_FAILING], len(left), sum(one.calls for one in left), sum((one.usd for one in left), ZERO)
+    )
 
 
 def failures(calls: Iterable[CallFact]) -> list[Finding]:
@@ -41,7 +65,7 @@ def _failed(feature: str, calls: list[CallFact], failed: list[CallFact]) -> Find
             *((f"The cost of {unknown:,} of them is not known, and not counted.",) if unknown else ()),
         ),
         figures=(("Failed calls", f"{len(failed):,} of {len(calls):,}, {len(failed) / len(calls):.1%}"),),
-        where={"feature": feature or "(none)", "status": "error"},
+        where={"feature": feature or "(none)", "status": "error"}, effect=Failures(),
     )  # fmt: skip
 
 
@@ -59,10 +83,10 @@ def batchable(calls: Iterable[CallFact]) -> list[Finding]:
 
 
 def _watched_ratio(calls: list[CallFact]) -> float:
-    return sum(_is_watched(call) for call in calls) / len(calls)
+    return sum(is_watched(call) for call in calls) / len(calls)
 
 
-def _is_watched(call: CallFact) -> bool:
+def is_watched(call: CallFact) -> bool:
     """Agents count too: their next step waits."""
     return bool(call.has_user or call.session_id or call.is_streamed or call.tool_call_count)
 
@@ -85,5 +109,5 @@ def _offline(feature: str, service: str, calls: list[CallFact]) -> Finding:
             "Cached tokens may get no further discount in a batch.",
         ),
         figures=(("Calls with a user, a session, a stream or tools", f"{_watched_ratio(calls):.1%}"),),
-        where={"feature": feature or "(none)", "service": service},
+        where={"feature": feature or "(none)", "service": service}, effect=Batch(service),
     )  # fmt: skip

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
-from stanchion_server.costs.advice.records import ZERO, CallFact, Confidence, Finding, Graded, ModelName, Tariff
+from stanchion_server.costs.advice.records import ZERO, CallFact, Confidence, Finding, Graded, ModelName, Swap, Tariff
 
 SHELF: Mapping[str, tuple[str, ...]] = {
     "openai": ("gpt-4.1-mini", "gpt-4o-mini"),
@@ -170,5 +170,5 @@ def _swap(one: Used, options: Sequence[_Option], seconds: Mapping[ModelName, flo
             ("Cost per 1,000 calls now", f"${one.usd / one.calls * 1000:.4f}"),
             (f"with {best.model.name}", f"${best.usd / one.calls * 1000:.4f}"), *best.standing.figures,
         ),
-        where={"feature": one.feature or "(none)", "model": one.model.name},
+        where={"feature": one.feature or "(none)", "model": one.model.name}, effect=Swap(one.model, best.model),
     )  # fmt: skip

@@ -59,9 +59,19 @@ class Served:
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """Answers of one cache that made way for others, that became too old, and the most there were at a time."""
+
+    evicted: int
+    expired: int
+    entries: int
+
+
+@dataclass(frozen=True, slots=True)
 class Outcome:
     """`saved_usd` and `saved_s` are what the served calls had cost and taken, before any upkeep; `unpriced_hits` add
-    nothing to the dollars. Ages are those of served answers, None without a hit. `entries` is the most there were."""
+    nothing to the dollars. Ages are those of served answers, None without a hit. `kept` is None for some calls of a
+    cache that others use, too."""
 
     setting: Setting
     lookups: int
@@ -72,9 +82,7 @@ class Outcome:
     saved_s: float
     age_p50_s: float | None
     age_p95_s: float | None
-    evicted: int
-    expired: int
-    entries: int
+    kept: Kept | None
 
     @property
     def hit_ratio(self) -> float | None:

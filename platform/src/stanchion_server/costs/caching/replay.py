@@ -43,10 +43,10 @@ def together(parts: Sequence[Near]) -> Near:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """Outcomes in the order of the settings; `served` are the hits of the first."""
+    """Outcomes and hits in the order of the settings."""
 
     outcomes: tuple[Outcome, ...]
-    served: Served
+    served: tuple[Served, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +172,7 @@ class _Run:
 
     def result(self) -> Replayed:
         outcomes = tuple(cache.account.outcome(cache.store) for cache in self._caches)
-        first = self._caches[0].account
-        asked, answered = np.array(first.asked, dtype=np.int64), np.array(first.answered, dtype=np.int64)
-        is_equal = self._traffic.text[asked] == self._traffic.text[answered]
-        return Replayed(outcomes, Served(asked, answered, np.array(first.similarity, dtype=np.float64), is_equal))
+        return Replayed(outcomes, tuple(cache.account.served() for cache in self._caches))
 
 
 @dataclass(frozen=True, slots=True)

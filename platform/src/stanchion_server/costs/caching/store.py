@@ -6,7 +6,9 @@ import heapq
 from collections import OrderedDict, deque
 from collections.abc import Callable
 
-from stanchion_server.costs.caching.records import Outcome, Setting, Traffic
+import numpy as np
+
+from stanchion_server.costs.caching.records import Kept, Outcome, Served, Setting, Traffic, Truths
 
 Gone = Callable[[int], None]
 
@@ -80,24 +82,34 @@ class Account:
         self.answered.append(answered)
         self.similarity.append(similarity)
 
+    def served(self) -> Served:
+        asked, answered = np.array(self.asked, dtype=np.int64), np.array(self.answered, dtype=np.int64)
+        is_equal = self._traffic.text[asked] == self._traffic.text[answered]
+        return Served(asked, answered, np.array(self.similarity, dtype=np.float64), is_equal)
+
     def outcome(self, store: Store) -> Outcome:
-        traffic, asked, answered = self._traffic, self.asked, self.answered
-        ready_s = traffic.at_s[answered] + traffic.duration_s[answered] if asked else traffic.at_s[:0]
-        ages = sorted((traffic.at_s[asked] - ready_s).tolist()) if asked else []
-        return Outcome(
-            setting=self._setting,
-            lookups=len(traffic),
-            hits=len(asked),
-            equal_hits=int((traffic.text[asked] == traffic.text[answered]).sum()) if asked else 0,
-            saved_usd=float(traffic.usd[asked].sum()) if asked else 0.0,
-            unpriced_hits=int((~traffic.is_priced[asked]).sum()) if asked else 0,
-            saved_s=float(traffic.duration_s[asked].sum()) if asked else 0.0,
-            age_p50_s=_rank(ages, 0.5),
-            age_p95_s=_rank(ages, 0.95),
-            evicted=store.evicted,
-            expired=store.expired,
-            entries=store.most,
-        )
+        kept = Kept(store.evicted, store.expired, store.most)
+        everything = np.ones(len(self._traffic), dtype=bool)
+        return outcome_of(self._setting, self._traffic, self.served(), everything, kept)
+
+
+def outcome_of(setting: Setting, traffic: Traffic, served: Served, mine: Truths, kept: Kept | None = None) -> Outcome:
+    """Of the calls that are `mine`, a truth for each call of the traffic; what was kept is known of all together."""
+    is_mine = mine[served.asked]
+    asked, answered = served.asked[is_mine], served.answered[is_mine]
+    ages = np.sort(traffic.at_s[asked] - traffic.at_s[answered] - traffic.duration_s[answered]).tolist()
+    return Outcome(
+        setting=setting,
+        lookups=int(mine.sum()),
+        hits=len(asked),
+        equal_hits=int(served.is_equal[is_mine].sum()),
+        saved_usd=float(traffic.usd[asked].sum()),
+        unpriced_hits=int((~traffic.is_priced[asked]).sum()),
+        saved_s=float(traffic.duration_s[asked].sum()),
+        age_p50_s=_rank(ages, 0.5),
+        age_p95_s=_rank(ages, 0.95),
+        kept=kept,
+    )
 
 
 def _rank(ascending: list[float], fraction: float) -> float | None:

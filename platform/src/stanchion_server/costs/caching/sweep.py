@@ -28,7 +28,8 @@ SETTINGS = tuple(
         Setting(DEFAULT_THRESHOLD, DEFAULT_TTL_S, SMALL_CAPACITY),
     ))
 )  # fmt: skip
-"""The first is the one whose hits people review."""
+JUDGED = tuple(SETTINGS.index(Setting(threshold, DEFAULT_TTL_S, CAPACITY)) for threshold in THRESHOLDS)
+"""Places of the settings whose hits people judge: one for each threshold, all else as in DEFAULT."""
 
 EMBEDDING_USD_PER_MTOK = Decimal("0.02")
 """text-embedding-3-small of OpenAI, its price list of 2026-11; a model of one's own costs compute instead."""

@@ -1,7 +1,8 @@
 """Which models fit which cards, and how many full requests fit beside them. Pure.
 
-Shapes and parameters stand for what each model's page on Hugging Face says. Only Llama 3.1 70B, Qwen2.5 32B and Falcon
-40B were compared with a source (LitGPT's `config.py`, read 2026-11-26); the others were not, nor any parameter count.
+Shapes and context lengths were compared with LitGPT 0.5.13 (`config.py`), GPT-NeoX with transformers 5.24.0 (its
+configuration's defaults), OPT with four public copies of its layer counts; parameters were computed from the same
+configurations and agree to the digits given. All 2026-11-26.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 
 from stanchion_server.costs.calculators import memory
-from stanchion_server.costs.calculators.memory import BYTES_PER_PARAMETER, CONTEXT_BYTES, GIB
+from stanchion_server.costs.calculators.memory import BYTES_PER_PARAMETER, CONTEXT_BYTES
 
 MOST_CARDS = 64
 """More than that are several replicas, not one model."""
@@ -36,7 +37,7 @@ class Shape:
 
 @dataclass(frozen=True, slots=True)
 class CardType:
-    """`memory_bytes` as reported, or as printed on the data sheet in GiB."""
+    """`memory_bytes` as the driver reports it."""
 
     name: str
     memory_bytes: Decimal
@@ -80,13 +81,14 @@ PRESETS = (
     _shape("facebook/opt-13b", "12.9", 40, 5120, 40, 40, 2_048, "2022-05"),
 )
 CARD_TYPES = tuple(
-    CardType(name, gib * GIB)
-    for name, gib in (
-        ("Tesla T4, 16 GB", 16), ("L4 or A10G, 24 GB", 24), ("L40S, 48 GB", 48), ("A100, 40 GB", 40),
-        ("A100 or H100, 80 GB", 80), ("H200, 141 GB", 141),
+    CardType(name, Decimal(mib * 1024**2))
+    for name, mib in (
+        ("Tesla T4, 16 GB", 15_360), ("L4 or A10G, 24 GB", 23_034), ("L40S, 48 GB", 46_068), ("A100, 40 GB", 40_960),
+        ("A100 or H100, 80 GB", 81_559), ("H200, 141 GB", 143_771),
     )
 )  # fmt: skip
-"""NVIDIA's data sheets; a driver reports a little less than is printed."""
+"""What nvidia-smi of today's drivers tells, by its output in public repositories (read 2026-11-26): cards with GDDR
+memory keep a sixteenth for ECC. The A10G was not found and taken for an L4, the A100 of 80 GB has 81,920 MiB."""
 
 
 def fit(shape: Shape, dtype: str, kv_dtype: str, context_tokens: int, card: CardType) -> Fit:

@@ -47,7 +47,7 @@ class Result:
 
 @dataclass(frozen=True, slots=True)
 class Printed:
-    """A number as the book prints it, and what its own inputs give; `is_consistent` is False where the two differ."""
+    """A number as it was printed, and what its own inputs give; `is_consistent` is False where the two differ."""
 
     quantity: str
     printed: str

@@ -33,6 +33,7 @@ from stanchion_server.web.api import (
     scorers,
     scores,
     traces,
+    tuning,
     windows,
 )
 
@@ -49,6 +50,8 @@ urlpatterns = [
     path("v1/me", me.Me.as_view(), name="api-me"),
     path("v1/ingest/health", intake.IngestHealth.as_view(), name="api-ingest-health"),
     path("v1/feedback", feedback.Feedback.as_view(), name="api-feedback"),
+    path("v1/feedback/tuning-examples", tuning.TuningExamples.as_view(), name="api-tuning-examples"),
+    path("v1/feedback/tuning-downloads", tuning.TuningDownloads.as_view(), name="api-tuning-downloads"),
     path("v1/policies", policies.Policies.as_view(), name="api-policies"),
     path("v1/policies/<str:name>", policies.OnePolicy.as_view(), name="api-policy"),
     path("v1/policies/<str:name>/draft", policies.Draft.as_view(), name="api-policy-draft"),
@@ -73,6 +76,7 @@ urlpatterns = [
     path("v1/deliveries/<int:number>", deliveries.OneDelivery.as_view(), name="api-delivery"),
     path("v1/deliveries/<int:number>/resend", deliveries.Resend.as_view(), name="api-delivery-resend"),
     path("v1/savings", savings.Savings.as_view(), name="api-savings"),
+    path("v1/savings/pairs/<str:pair>", savings.PairVerdictOf.as_view(), name="api-savings-pair"),
     path("v1/drift/anomalies", drift.Anomalies.as_view(), name="api-drift-anomalies"),
     path("v1/drift/monitors", drift.Monitors.as_view(), name="api-drift-monitors"),
     path("v1/drift/monitors/<int:number>", drift.OneMonitor.as_view(), name="api-drift-monitor"),

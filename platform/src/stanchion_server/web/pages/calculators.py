@@ -1,12 +1,14 @@
-"""Calculators: the list, and one with its form. The values stand in the address, so that an answer can be sent on."""
+"""Calculators: the list, and one with its form. Values, texts apart, stand in the address: an answer can be sent on."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import groupby
+from urllib.parse import urlencode
 
 from django.http import HttpResponse
-from django.views.decorators.http import require_GET
+from django.views.decorators.http import require_GET, require_http_methods
 
 from stanchion_server.costs import known
 from stanchion_server.costs.calculators import catalogue
@@ -19,7 +21,7 @@ from stanchion_server.kernel.errors import SenderError
 from stanchion_server.web.pages.frame import Visit, project_page
 
 PLAIN = "plain"
-NOT_OURS = ("from", "to", PLAIN)
+NOT_OURS = ("from", "to", PLAIN, "csrfmiddlewaretoken")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,12 +51,14 @@ def calculators(visit: Visit) -> HttpResponse:
     return visit.render("pages/calculators.html", "calculators", groups=groups)
 
 
-@require_GET
+@require_http_methods(["GET", "POST"])
 @project_page
 def calculator(visit: Visit, name: str) -> HttpResponse:
-    """Without values of its own the form takes what the project's traffic and prices say, where that is asked for."""
+    """Without values of its own the form takes what the project's traffic and prices say, where that is asked for.
+    Texts come by POST: addresses are logged, and end at some length. A link that holds texts is answered all the
+    same."""
     one = catalogue.find(name)
-    query = visit.request.GET
+    query = visit.request.POST if visit.request.method == "POST" else visit.request.GET
     given = {name: query.get(name, "") for name in query if name not in NOT_OURS}
     found = None if given or PLAIN in visit.request.GET else _known(visit)
     used = _fitting(one.fields, found) if found else {}
@@ -68,8 +72,16 @@ def calculator(visit: Visit, name: str) -> HttpResponse:
         "pages/calculator.html", "calculators", 400 if refusal else 200, calculator=one, asked=asked, refusal=refusal,
         lines=[(row, shown(row.value, row.unit)) for row in result.lines] if result else [],
         tables=_tables(result) if result else [], notes=result.notes if result else (), known=found if used else None,
+        has_text=any(field.kind == "text" for field in one.fields), most_characters=MOST_CHARS,
+        share_query=_without_texts(one.fields, given) if visit.request.method == "POST" else "",
         others=[other for other in catalogue.ALL if other.group == one.group and other is not one],
     )  # fmt: skip
+
+
+def _without_texts(fields: tuple[Field, ...], given: Mapping[str, str]) -> str:
+    """Empty where there is nothing but texts."""
+    names = [field.name for field in fields if field.kind != "text"]
+    return urlencode({name: given[name] for name in names if given.get(name)})
 
 
 def _known(visit: Visit) -> Known | None:

@@ -12,7 +12,6 @@ from stanchion_server.ingest.records import SpanKind, Status
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.traces.selectors import CallFilter
 from stanchion_server.traces.selectors.reading import trace_id_or_none
-from stanchion_server.web.pages.timespan import Timespan
 
 NONE = "(none)"
 TEXTS: Mapping[str, tuple[str, str]] = {
@@ -57,8 +56,9 @@ class Wanted:
     rated: Rated | None
 
 
-def read(params: Mapping[str, str], span: Timespan) -> Wanted:
-    """Raises SenderError that names the parameter and what it takes. Empty parameters ask nothing."""
+def read(params: Mapping[str, str]) -> Wanted:
+    """The filter has no time range of its own: sums are read from rollups then, and who lists calls adds one. Raises
+    SenderError that names the parameter and what it takes. Empty parameters ask nothing."""
     given = {name: value.strip() for name, value in params.items() if value.strip()}
     for name, value in given.items():
         if len(value) > LONGEST:
@@ -80,7 +80,7 @@ def read(params: Mapping[str, str], span: Timespan) -> Wanted:
     if "rating" in given:
         label, rated = _choice("rating", given["rating"], RATED)
         chips.append(Chip("rating", "Rating", label.lower()))
-    return Wanted(CallFilter(start=span.start, end=span.end, **values), tuple(chips), rated)
+    return Wanted(CallFilter(**values), tuple(chips), rated)
 
 
 def _choice(name: str, value: str, choices: Mapping[str, Any]) -> Any:

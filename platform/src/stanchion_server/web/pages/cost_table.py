@@ -36,10 +36,12 @@ class Cell:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """`names` is a text and its remark per dimension; `link` leads to the row's calls, empty where there are none."""
+    """`names` is a text and its remark per dimension; `link` leads to the row's calls, `advice` to what would make its
+    feature cheaper, both empty where there is nothing to lead to."""
 
     names: tuple[tuple[str, str], ...]
     link: str
+    advice: str
     share: float | None
     is_estimated: bool
     cells: tuple[Cell, ...]
@@ -58,7 +60,16 @@ def _line(row: CostRow, found: CostReport, group_by: Sequence[str], asked: Mappi
     usd, whole = row.amounts.usd, found.total.amounts.usd
     share = float(usd / whole) if usd is not None and whole else None
     cells = tuple(read(row) for _head, read in COLUMNS)
-    return Line(tuple(names(row, group_by)), _link(row, found, asked), share, bool(row.is_estimated), cells)
+    told = tuple(names(row, group_by))
+    return Line(told, _link(row, found, asked), _advice(row, group_by), share, bool(row.is_estimated), cells)
+
+
+def _advice(row: CostRow, group_by: Sequence[str]) -> str:
+    """A query for the page Savings, for rows that are a feature's."""
+    feature = row.group.get("feature")
+    if list(group_by) != ["feature"] or row.kind != USE or feature is None:
+        return ""
+    return urlencode({"feature": feature or callfilters.NONE})
 
 
 def names(row: CostRow, group_by: Sequence[str]) -> list[tuple[str, str]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -44,9 +43,10 @@ _TO_API = {"prompt": "prompt_name", "min_cost": "min_cost_usd", "max_cost": "max
 def costs(visit: Visit) -> HttpResponse:
     query, wanted = _asked(visit)
     asked = {chip.name: chip.value for chip in wanted.chips}
-    found = reports.explore(visit.project.pk, query)
     step = visit.request.GET.get("step", "") or _step_for(query)
-    chart, no_chart = _chart(visit, query, step) if found.rows else (None, "")
+    found, steps = reports.with_steps(visit.project.pk, query, step, IN_CHART)
+    chart = cost_table.chart(steps, query.group_by, step) if found.rows and isinstance(steps, CostReport) else None
+    no_chart = steps.message if isinstance(steps, SenderError) else ""
     today = grains.floor_to(clock.now(), grains.DAY)
     return visit.render(
         "pages/costs.html", "costs", found=found, lines=cost_table.lines(found, query.group_by, asked),
@@ -61,7 +61,7 @@ def costs(visit: Visit) -> HttpResponse:
 
 def _asked(visit: Visit) -> tuple[CostQuery, callfilters.Wanted]:
     params = visit.request.GET
-    wanted = callfilters.read(params.dict() | {"records": ""}, visit.span)
+    wanted = callfilters.read(params.dict() | {"records": ""})
     if wanted.rated or wanted.filter.trace_id:
         name = "rating" if wanted.rated else "trace"
         raise SenderError("bad_filter", f"Costs cannot be filtered by {name}: remove “{name}” from the address.")
@@ -92,20 +92,6 @@ def _by(group_by: Sequence[str], place: int) -> str:
 def _step_for(query: CostQuery) -> str:
     length = query.end - query.start
     return "hour" if length <= HOURLY_UP_TO else "day" if length <= DAILY_UP_TO else "week"
-
-
-def _chart(visit: Visit, query: CostQuery, step: str) -> tuple[dict[str, Any] | None, str]:
-    """And why there is none: steps may be too much to read where the table, which has none, is not."""
-    try:
-        found = reports.explore(visit.project.pk, replace(query, step=step, limit=IN_CHART))
-    except SenderError as error:
-        if error.code not in _TOO_MUCH:
-            raise
-        return None, error.message
-    return cost_table.chart(found, query.group_by, step), ""
-
-
-_TOO_MUCH = ("too_many_rows", "query_too_slow")
 
 
 def _facets(visit: Visit) -> list[tuple[str, str, Any]]:

@@ -118,7 +118,7 @@ def hosting(visit: Visit) -> HttpResponse:
         "pages/hosting.html", "hosting", status, form=form, refusal=refusal, rows=rows, tiles=_tiles(rows),
         total=sum((row.usd for row in rows), Decimal(0)), versions=_versions(visit, start, end),
         charts=_charts(visit, start, end) if rows else [],
-        progress=selectors_allocation.progress(visit.project.pk, start, end),
+        progress=selectors_allocation.progress(visit.project.pk, start, end, clock.now()),
     )  # fmt: skip
 
 

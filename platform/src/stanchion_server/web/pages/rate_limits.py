@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from django import forms
@@ -23,6 +24,8 @@ if TYPE_CHECKING:  # the class takes its parameter in the type stubs only
 else:
     _Form = forms.ModelForm
 
+USUALLY_WITHIN = timedelta(minutes=2)
+"""A minute that has begun waits for its end, for charges and for a tick."""
 LABELS = {
     "provider": "Provider", "model": "Model", "rps": "Requests a second", "rpm": "Requests a minute",
     "input_tpm": "Input tokens a minute", "output_tpm": "Output tokens a minute", "tps": "Tokens a second",
@@ -65,8 +68,9 @@ def rate_limits(visit: Visit) -> HttpResponse:
             return redirect("rate_limits", visit.project.slug)
     found = _readings(visit, selectors_headroom.limits(visit.project.pk))
     return visit.render(
-        "pages/rate_limits.html", "rate_limits", status, found=found, form=form, refusal=refusal, labels=LABELS
-    )
+        "pages/rate_limits.html", "rate_limits", status, found=found, form=form, refusal=refusal, labels=LABELS,
+        behind=_behind(found),
+    )  # fmt: skip
 
 
 @require_http_methods(["GET", "POST"])
@@ -87,8 +91,9 @@ def rate_limit(visit: Visit, number: int) -> HttpResponse:
             return redirect("rate_limits", visit.project.slug)
     (one,) = _readings(visit, [row])
     return visit.render(
-        "pages/rate_limit.html", "rate_limits", status, one=one, form=form, refusal=refusal, labels=LABELS
-    )
+        "pages/rate_limit.html", "rate_limits", status, one=one, form=form, refusal=refusal, labels=LABELS,
+        behind=_behind([one]),
+    )  # fmt: skip
 
 
 @require_POST
@@ -102,6 +107,13 @@ def delete_rate_limit(visit: Visit, number: int) -> HttpResponse:
 
 def _readings(visit: Visit, rows: list[RateLimit]) -> list[LimitReading]:
     return selectors_headroom.readings(visit.project.pk, rows, clock.now())
+
+
+def _behind(found: list[LimitReading]) -> LimitReading | None:
+    """Any of them where minutes have waited longer than counting takes; all tell the same."""
+    now = clock.now()
+    late = (one for one in found if one.settled_until is not None and now - one.settled_until > USUALLY_WITHIN)
+    return next(late, None)
 
 
 def _wanted(form: LimitForm) -> dict[str, Any]:

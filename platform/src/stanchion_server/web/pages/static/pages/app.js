@@ -46,6 +46,17 @@
     }
   });
 
+  // On a phone the menu would fill the first screen: it opens when asked for.
+  const menu = document.querySelector("button.menu");
+  if (menu) {
+    const nav = document.getElementById(menu.getAttribute("aria-controls"));
+    nav.classList.add("shut");
+    menu.hidden = false;
+    menu.addEventListener("click", () => {
+      menu.setAttribute("aria-expanded", String(!nav.classList.toggle("shut")));
+    });
+  }
+
   const typing = (target) => target.closest && target.closest("input, textarea, select, [contenteditable]");
   let afterG = 0;
   document.addEventListener("keydown", (event) => {

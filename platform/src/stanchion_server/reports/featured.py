@@ -1,0 +1,79 @@
+"""What a feature costs in a month and what would halve that, as a report keeps it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class HalvingStep:
+    """`alone_usd` a month by itself, `usd` after the steps before it; `left_usd` is then left to pay. `id` is that of
+    the finding."""
+
+    id: str
+    kind: str
+    title: str
+    subject: str
+    confidence: str
+    alone_usd: Decimal
+    usd: Decimal
+    left_usd: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class HalvingView:
+    """`steps` are the smallest set of compatible changes that takes `usd` to half or less where `is_half`, else the set
+    that saves most, without what adds less than 0.5 %. `left_out` changes were too small to be combined or told."""
+
+    usd: Decimal
+    is_half: bool
+    left_usd: Decimal
+    saved_ratio: float
+    left_out: int
+    steps: tuple[HalvingStep, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeatureView:
+    """Dollars a month; `spent_usd` is what the cost explorer has for the feature in the time looked at. `usd` is API,
+    GPU and electricity together. `idle_usd` is beside it: the feature's part, by its part of their work, of what own
+    cards cost without work. `not_combined` are titles of findings about it that nobody can combine with others."""
+
+    feature: str
+    calls: int
+    spent_usd: Decimal
+    usd: Decimal
+    api_usd: Decimal
+    gpu_usd: Decimal
+    energy_usd: Decimal
+    idle_usd: Decimal
+    not_combined: tuple[str, ...]
+    halving: HalvingView | None
+    halving_with_idle: HalvingView | None
+
+
+def feature_costs(body: Mapping[str, Any], feature: str | None) -> tuple[FeatureView, ...] | None:
+    """Of a report, or of one feature of it. Reports of an older release know none."""
+    found = body.get("feature_costs", [])
+    if found is None:
+        return None
+    return tuple(_feature(one) for one in found if feature in (None, one["feature"]))
+
+
+def _feature(one: Mapping[str, Any]) -> FeatureView:
+    plans = {name: _halving(one[name]) for name in ("halving", "halving_with_idle")}
+    return FeatureView(**{**one, **_money(one, FeatureView), **plans, "not_combined": tuple(one["not_combined"])})
+
+
+def _halving(one: Mapping[str, Any] | None) -> HalvingView | None:
+    if one is None:
+        return None
+    steps = tuple(HalvingStep(**{**step, **_money(step, HalvingStep)}) for step in one["steps"])
+    return HalvingView(**{**one, **_money(one, HalvingView), "steps": steps})
+
+
+def _money(one: Mapping[str, Any], kind: type) -> dict[str, Decimal]:
+    return {field.name: Decimal(one[field.name]) for field in fields(kind) if field.name.endswith("usd")}
