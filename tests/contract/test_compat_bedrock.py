@@ -175,7 +175,9 @@ def test_a_thrown_switch_and_the_enforced_policy_go_before_a_pinned_version() ->
         ["REQUEST"], ["ACCOUNT_ENFORCED"],
     ]  # fmt: skip
     services.set_switch(shop.project.pk, chat.pk, "block_all", "an incident", "tester")
-    assert apply(shop, text("hello"), to=path("chat", "1"))["action"] == "GUARDRAIL_INTERVENED"
+    stopped = apply(shop, text("hello"), to=path("chat", "1"))
+    assert stopped["action"] == "GUARDRAIL_INTERVENED"
+    assert stopped["outputs"] == [{"text": "This assistant cannot answer at the moment."}]
 
 
 @pytest.mark.parametrize(

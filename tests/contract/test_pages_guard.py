@@ -298,7 +298,7 @@ def test_rollout_by_the_forms_is_in_the_history_with_its_person(shop: Shop) -> N
         ({"what": "everything"}, 400, "What shall change"),
         ({"what": "live", "live": "x"}, 400, "whole number"),
         ({"what": "live", "live": str(2**31)}, 400, "less than or equal"),
-        ({"what": "live", "live": "7"}, 404, ""),
+        ({"what": "live", "live": "7"}, 400, "no version 7"),
         ({"what": "canary", "canary": "1", "canary_percent": "101"}, 400, "less than or equal"),
         ({"what": "canary", "canary": "1", "canary_percent": "0"}, 400, "share"),
         ({"what": "shadow", "shadow": "1", "shadow_until": "soon"}, 400, "no time"),
@@ -316,6 +316,16 @@ def test_a_rollout_that_makes_no_sense_changes_nothing_and_says_why(
     answer = client_of("ada").post(f"{CHAT}/force", said)
     assert (answer.status_code, message in answer.content.decode()) == (status, True)
     assert (Policy.objects.get().live, Policy.objects.get().revision) == (1, shop.policy.revision)
+
+
+def test_what_has_ended_is_called_so(shop: Shop) -> None:
+    over = clock.now() - timedelta(hours=1)
+    Policy.objects.update(canary=1, canary_percent=100, canary_until=over, shadow=1, shadow_until=over)
+    for address in (BASE, f"{CHAT}/force"):
+        body = page("vera", address)
+        assert "canary of version 1 ended" in body and "shadow of version 1 ended" in body, address
+        assert "100 %" not in body and "in shadow" not in body, address
+    assert f'value="{over:%Y-%m-%d}' not in page("ada", f"{CHAT}/force")
 
 
 @pytest.mark.parametrize(

@@ -197,7 +197,9 @@ def test_a_switched_off_policy_says_that_nothing_ran(project: Project) -> None:
 def test_block_all_blocks_even_good_morning(project: Project) -> None:
     policy = policy_in_force(project)
     services.set_switch(project.pk, policy.pk, "block_all", "incident 7", "tester")
-    assert post(project, {"policy": "chat", "text": "good morning"}).json()["action"] == "block"
+    answer = post(project, {"policy": "chat", "text": "good morning"}).json()
+    assert (answer["action"], answer["message"]) == ("block", "This assistant cannot answer at the moment.")
+    assert "incident 7" in answer["coverage"]["not_run"][0][1]
 
 
 def test_rolling_back_is_obeyed_at_once(project: Project) -> None:

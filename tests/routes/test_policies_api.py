@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.test import Client
 
 from kit.guarding import CANARY, document
+from stanchion_server.kernel import clock
 from stanchion_server.policies import engine
-from stanchion_server.policies.models import PolicyEvent
+from stanchion_server.policies.models import Policy, PolicyEvent
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project, Scope
@@ -162,3 +164,40 @@ def test_a_built_in_policy_has_a_bundle_without_being_made(project: Project) -> 
     app = Api(project, Scope.GUARD)
     assert app("get", "policies/default/bundle").json()["policies"] == [{"name": "default", "built_in": True}]
     assert app("get", "policies/nobodys/bundle").status_code == 404
+
+
+@pytest.mark.parametrize("role", ["shadow", "canary"])
+def test_a_version_named_anew_does_not_end_when_the_one_before_it_did(api: Api, role: str) -> None:
+    published(api, document(), document(action="flag"))
+    over = clock.now() - timedelta(hours=1)
+    Policy.objects.update(**{role: 1, f"{role}_until": over}, canary_percent=100)
+    view = api("post", "policies/chat/rollout", {role: 2}).json()
+    assert (view[role], view[f"{role}_until"]) == (2, None)
+
+
+@pytest.mark.parametrize("role", ["shadow", "canary"])
+def test_a_rollout_that_is_over_before_it_begins_is_refused(api: Api, role: str) -> None:
+    published(api, document(), document(action="flag"))
+    over = (clock.now() - timedelta(hours=1)).isoformat()
+    answer = api("post", "policies/chat/rollout", {role: 2, f"{role}_until": over})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (400, "bad_time")
+    assert api("get", "policies/chat").json()[role] is None
+
+
+def test_the_share_of_a_canary_that_has_ended_is_not_changed_in_silence(api: Api) -> None:
+    published(api, document(), document(action="flag"))
+    Policy.objects.update(canary=2, canary_percent=10, canary_until=clock.now() - timedelta(hours=1))
+    assert api("post", "policies/chat/rollout", {"canary_percent": 50}).status_code == 400
+    changed = api("post", "policies/chat/rollout", {"canary_percent": 50, "canary_until": None})
+    assert (changed.status_code, changed.json()["canary_percent"]) == (200, 50)
+
+
+def test_a_policy_that_would_judge_nothing_is_not_enforced(api: Api) -> None:
+    published(api, document())
+    answer = api("post", "policies/chat/rollout", {"is_enforced": True})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (409, "enforced_without_live")
+    assert api("post", "policies/chat/rollout", {"live": 1, "is_enforced": True}).status_code == 200
+    answer = api("post", "policies/chat/rollout", {"live": None})
+    assert (answer.status_code, "End its enforcement" in answer.json()["error"]["message"]) == (409, True)
+    done = api("post", "policies/chat/rollout", {"live": None, "is_enforced": False}).json()
+    assert (done["live"], done["is_enforced"]) == (None, False)

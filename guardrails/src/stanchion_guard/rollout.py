@@ -10,6 +10,9 @@ from typing import Literal
 Mode = Literal["live", "canary"]
 SwitchName = Literal["on", "off", "block_all"]
 
+BLOCKED = "This assistant cannot answer at the moment."
+"""What an end user is shown while the switch blocks everything: no name of a policy and no operator's reason."""
+
 
 @dataclass(frozen=True, slots=True)
 class State:

@@ -163,6 +163,7 @@ def test_a_thrown_switch_is_obeyed_and_the_coverage_says_that_nothing_ran(switch
         shown = "".join(streamed)
     assert (verdict.action, verdict.coverage.ran, verdict.coverage.complete) == (action, 0, False)
     assert "incident 7" in verdict.coverage.not_run[0][1]
+    assert verdict.message == ("This assistant cannot answer at the moment." if action == "block" else None)
     assert shown == ("good morning" if action == "allow" else "")
     assert decisions(recorded) == [("live", "", action, False)] * 2
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from stanchion_guard import Guard, Policy, load, named
 from stanchion_guard.combining import failed
-from stanchion_guard.rollout import State, choose
+from stanchion_guard.rollout import BLOCKED, State, choose
 
 from .. import safety
 from .judging import Ask, Judgement, unjudged
@@ -40,7 +40,7 @@ class Turn:
 
     def nobody(self, subject: Subject) -> Verdict:
         verdict = unjudged(subject, self.name or "", self.action, self.reason)
-        return replace(verdict, message=self.reason) if verdict.blocked else verdict
+        return replace(verdict, message=BLOCKED) if verdict.blocked else verdict
 
     def named(self, verdict: Verdict) -> Verdict:
         return replace(

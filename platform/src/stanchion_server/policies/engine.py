@@ -26,7 +26,7 @@ from stanchion_guard.combining import combined, failed
 from stanchion_guard.engine import Guard
 from stanchion_guard.policy import Policy as CompiledPolicy
 from stanchion_guard.records import ACTIONS, Coverage, Subject, Verdict
-from stanchion_guard.rollout import Mode, State, SwitchName, choose
+from stanchion_guard.rollout import BLOCKED, Mode, State, SwitchName, choose
 from stanchion_server.kernel import clock, db
 from stanchion_server.kernel.errors import SenderError, Unavailable
 from stanchion_server.policies.models import Policy, PolicyVersion
@@ -299,7 +299,7 @@ def _unjudged(state: State, subject: Subject, reason: str) -> Verdict:
         coverage=Coverage(total, 0, 0, (("policy", reason),)),
         policy=state.name,
         policy_version="",
-        message=reason if state.switch == "block_all" else None,
+        message=BLOCKED if state.switch == "block_all" else None,
         elapsed_us=0,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.db import IntegrityError, transaction
 
@@ -76,14 +76,16 @@ def publish(project_id: int, policy_id: int, actor: str, note: str = "") -> Poli
 
 
 def set_live(project_id: int, policy_id: int, number: int | None, actor: str) -> Policy:
-    """None takes the policy out of force. Rolling back is the same with an older number."""
+    """None takes the policy out of force. Rolling back is the same with an older number. Raises SenderError 409 where
+    an enforced policy would judge nothing any more."""
     return _change(project_id, policy_id, actor, "live", {"live": number})
 
 
 def set_shadow(
     project_id: int, policy_id: int, number: int | None, actor: str, until: datetime | None = None
 ) -> Policy:
-    return _change(project_id, policy_id, actor, "shadow", {"shadow": number, "shadow_until": until})
+    changes = {"shadow": number, "shadow_until": _to_come(until) if number is not None else None}
+    return _change(project_id, policy_id, actor, "shadow", changes)
 
 
 def set_canary(
@@ -91,8 +93,9 @@ def set_canary(
 ) -> Policy:
     if not 0 <= percent <= 100:
         raise SenderError("bad_percent", f"A canary's share is 0 to 100 percent, not {percent}.", 400)
-    share = percent if number is not None else 0
-    changes = {"canary": number, "canary_percent": share, "canary_until": until}
+    changes = {"canary": number, "canary_percent": percent, "canary_until": _to_come(until)}
+    if number is None:
+        changes = {"canary": None, "canary_percent": 0, "canary_until": None}
     return _change(project_id, policy_id, actor, "canary", changes)
 
 
@@ -122,19 +125,21 @@ def roll_out(project_id: int, policy_id: int, wanted: Mapping[str, Any], actor: 
     if "is_enforced" in wanted:
         _one_at_a_time(project_id)
     policy = _locked(project_id, policy_id)
+    if wanted.get("is_enforced") is False:
+        policy = release(project_id, policy_id, actor)
     if "live" in wanted:
         policy = set_live(project_id, policy_id, wanted["live"], actor)
     if "shadow" in wanted or "shadow_until" in wanted:
-        until = wanted.get("shadow_until", policy.shadow_until)
+        until = _until(wanted, "shadow", policy.shadow_until)
         policy = set_shadow(project_id, policy_id, wanted.get("shadow", policy.shadow), actor, until)
     if any(name.startswith("canary") for name in wanted):
         percent = wanted.get("canary_percent", policy.canary_percent)
-        until = wanted.get("canary_until", policy.canary_until)
+        until = _until(wanted, "canary", policy.canary_until)
         policy = set_canary(project_id, policy_id, wanted.get("canary", policy.canary), percent, actor, until)
     if "switch" in wanted:
         policy = set_switch(project_id, policy_id, wanted["switch"], wanted.get("reason", ""), actor)
-    if "is_enforced" in wanted:
-        policy = (enforce if wanted["is_enforced"] else release)(project_id, policy_id, actor)
+    if wanted.get("is_enforced"):
+        policy = enforce(project_id, policy_id, actor)
     return policy
 
 
@@ -174,6 +179,7 @@ def _change(project_id: int, policy_id: int, actor: str, action: str, changes: M
             raise SenderError(
                 "no_such_version", f"Policy “{policy.name}” has no version {number}. Publish it first.", 404
             )
+    _enforced_judges(policy, changes)
     return _apply(policy, actor, action, changes)
 
 
@@ -189,6 +195,32 @@ def _apply(policy: Policy, actor: str, action: str, changes: Mapping[str, Any]) 
     project_id, name = policy.project_id, policy.name
     transaction.on_commit(lambda: engine.forget(project_id, name))
     return policy
+
+
+def _enforced_judges(policy: Policy, changes: Mapping[str, Any]) -> None:
+    """An enforced policy without a live version would let everything pass, and look as if it did not."""
+    live, is_enforced = changes.get("live", policy.live), changes.get("is_enforced", policy.is_enforced)
+    if live is not None or not is_enforced:
+        return
+    if "live" in changes:
+        remedy = "End its enforcement first, or set another version live."
+    else:
+        remedy = "Set a version live first."
+    raise SenderError("enforced_without_live", f"“{policy.name}” would be enforced and judge nothing. {remedy}", 409)
+
+
+def _until(wanted: Mapping[str, Any], role: str, before: datetime | None) -> datetime | None:
+    """The end of what ran before is none of a version that is named anew."""
+    return cast(datetime | None, wanted.get(f"{role}_until", None if role in wanted else before))
+
+
+def _to_come(until: datetime | None) -> datetime | None:
+    if until is not None and until <= clock.now():
+        moment = until.astimezone(UTC)
+        raise SenderError(
+            "bad_time", f"{moment:%Y-%m-%d %H:%M} UTC is over already: choose a time to come, or none for no end.", 400
+        )
+    return until
 
 
 def _one_at_a_time(project_id: int) -> None:

@@ -12,7 +12,6 @@ from django.http import HttpResponse
 from django.shortcuts import redirect
 from django.views.decorators.http import require_http_methods
 
-from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.policies import selectors, services
 from stanchion_server.policies.models import Switch
@@ -62,8 +61,6 @@ def force(visit: Visit, name: str) -> HttpResponse:
         try:
             services.roll_out(visit.project.pk, policy.pk, _wanted(visit), visit.who)
         except SenderError as error:
-            if error.http_status != 400:
-                raise
             refusal = error.message
         else:
             messages.success(
@@ -82,7 +79,6 @@ def force(visit: Visit, name: str) -> HttpResponse:
         versions=selectors.versions(visit.project.pk, policy.pk),
         events=[(event, _told(event.detail)) for event in selectors.events(visit.project.pk, policy.pk)[:100]],
         switches=Switch.choices,
-        now=clock.now(),
     )
 
 
@@ -116,7 +112,7 @@ def _confirmed(said: dict[str, Any]) -> None:
 
 
 def _until(text: str) -> datetime | None:
-    """A moment to come, in UTC; an empty text is for ever."""
+    """In UTC; an empty text is for ever."""
     if not text.strip():
         return None
     try:
@@ -124,8 +120,6 @@ def _until(text: str) -> datetime | None:
         moment = moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
     except (ValueError, OverflowError):
         raise SenderError("bad_time", f"“{text[:40]}” is no time: write UTC like 2026-01-31T14:00.") from None
-    if moment <= clock.now():
-        raise SenderError("bad_time", f"“{text[:40]}” is over already: choose a time to come, in UTC.")
     return moment
 
 

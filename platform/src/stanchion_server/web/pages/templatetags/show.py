@@ -62,6 +62,12 @@ def ago(value: datetime | None) -> str:
 
 
 @register.filter
+def is_over(value: datetime | None) -> bool:
+    """None never ends."""
+    return value is not None and value <= clock.now()
+
+
+@register.filter
 def reveal(value: object) -> str:
     """Strangers' text on one line, with its invisible characters shown."""
     return invisible.reveal("" if value is None else str(value))
