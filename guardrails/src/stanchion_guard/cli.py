@@ -167,6 +167,8 @@ def _tell_verdict(verdict: Verdict) -> None:
     coverage = verdict.coverage
     _say(f"{verdict.action}  ({verdict.policy} {verdict.policy_version}, {verdict.elapsed_us} µs)")
     _say(f"checked {coverage.guarded_characters} of {coverage.total_characters} characters, {coverage.ran} checks ran")
+    for _, reason in coverage.uncovered:
+        _say(f"not looked at: {reason}")
     if verdict.message:
         _say(f"message: {verdict.message}")
     rows = [("rule", "outcome", "score", "action", "µs", "reason")]

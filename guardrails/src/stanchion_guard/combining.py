@@ -11,7 +11,7 @@ from itertools import chain
 from stanchion_guard import verdicts
 from stanchion_guard.examine import NOT_RUN, RANK, SIZE
 from stanchion_guard.policy import Policy
-from stanchion_guard.records import Check, Coverage, Part, Redaction, Subject, Verdict
+from stanchion_guard.records import STAGES, Check, Coverage, Part, Redaction, Subject, Verdict
 from stanchion_guard.redaction import apply
 
 
@@ -40,12 +40,16 @@ def _streamed(first: Verdict, told: Sequence[Verdict]) -> Verdict:
     """Of streams that ran one behind the other: what a later one found, it found in what the one before let through."""
     coverages = [verdict.coverage for verdict in told]
     total = max(each.total_characters for each in coverages)
+    nobodys = min(each.uncovered_characters for each in coverages)
+    missed = max(each.total_characters - each.guarded_characters - each.uncovered_characters for each in coverages)
     coverage = Coverage(
         total_characters=total,
-        guarded_characters=max(0, total - max(each.total_characters - each.guarded_characters for each in coverages)),
+        guarded_characters=max(0, total - nobodys - missed),
         ran=sum(each.ran for each in coverages),
         not_run=tuple(dict.fromkeys(missed for each in coverages for missed in each.not_run)),
         limits=tuple(dict.fromkeys(told for each in coverages for told in each.limits)),
+        uncovered=_uncovered(told),
+        uncovered_characters=nobodys,
     )
     return replace(
         first,
@@ -62,13 +66,25 @@ def failed(policy: Policy, subject: Subject, judged: Sequence[int] | None, error
     parts = [(index, part) for index, part in enumerate(subject.parts) if judged is None or index in judged]
     checks = tuple(_unrun(policy, parts, f"the engine raised {type(error).__name__}"))
     action = verdicts.strongest(check.action for check in checks)
-    total = sum(len(subject.parts[index].text) for index in {check.part for check in checks})
+    ruled = {check.part for check in checks}
+    nobodys = [(index, part) for index, part in parts if index not in ruled and part.text]
+    stages: dict[str, list[str]] = {
+        stage: [rule.id for rule in policy.rules if stage in rule.stages] for stage in STAGES
+    }
+    coverage = Coverage(
+        total_characters=sum(len(part.text) for _, part in parts),
+        guarded_characters=0,
+        ran=0,
+        not_run=verdicts.not_run(checks),
+        uncovered=tuple((index, verdicts.why_uncovered(part, stages)) for index, part in nobodys),
+        uncovered_characters=sum(len(part.text) for _, part in nobodys),
+    )
     return Verdict(
         action=action,
         texts=tuple(part.text for part in subject.parts),
         findings=(),
         checks=checks,
-        coverage=Coverage(total, 0, 0, verdicts.not_run(checks)),
+        coverage=coverage,
         policy=policy.name,
         policy_version=policy.version,
         message=verdicts.message(policy, checks, action),
@@ -122,11 +138,22 @@ def _coverage(subject: Subject, told: Sequence[Verdict]) -> Coverage:
     sizes = {check.part: check.characters for check in checks if check.rule == SIZE}
     lengths = {index: len(subject.parts[index].text) for index in {check.part for check in checks}}
     guarded = sum(sizes.get(index, length) for index, length in lengths.items() if index not in bad)
-    blind = [verdict.coverage.total_characters for verdict in told if not verdict.checks]
+    unjudged = [verdict.coverage for verdict in told if not verdict.checks]
+    blind = [each.total_characters - each.uncovered_characters for each in unjudged]
+    uncovered = _uncovered(told)
+    nobodys = sum(len(subject.parts[index].text) for index, _ in uncovered)
     return Coverage(
-        total_characters=max(sum(lengths.values()), *blind, 0),
+        total_characters=max(sum(lengths.values()) + nobodys, *blind, 0),
         guarded_characters=0 if any(blind) else guarded,
         ran=sum(verdict.coverage.ran for verdict in told),
         not_run=tuple(dict.fromkeys(missed for verdict in told for missed in verdict.coverage.not_run)),
         limits=tuple(dict.fromkeys(one for verdict in told for one in verdict.coverage.limits)),
+        uncovered=uncovered,
+        uncovered_characters=nobodys,
     )
+
+
+def _uncovered(told: Sequence[Verdict]) -> tuple[tuple[int, str], ...]:
+    """The parts that none of the policies has a rule for, with the reason of the first."""
+    inner = [{part for part, _ in verdict.coverage.uncovered} for verdict in told]
+    return tuple(row for row in told[0].coverage.uncovered if all(row[0] in parts for parts in inner))

@@ -102,7 +102,7 @@ class Examination:
         self.parts = [
             Watched(index, part, plan)
             for index, part in enumerate(self.subject.parts)
-            if plan.stages[part.stage] and (judged is None or index in judged)
+            if judged is None or index in judged
         ]
         self._level = 0
         self._waiting: list[tuple[Watched, int, Future[Answer] | None]] = []

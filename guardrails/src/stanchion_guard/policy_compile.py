@@ -10,7 +10,7 @@ from stanchion_guard import policy, policy_yaml, schema_check
 from stanchion_guard.detectors import NAMES, Unavailable, detector_class
 from stanchion_guard.policy import Case, Policy, Probe, Registry, Rule
 from stanchion_guard.policy_yaml import Document, Path, PolicyError
-from stanchion_guard.records import Action, Part, Subject, Usage
+from stanchion_guard.records import STAGES, Action, Part, Subject, Usage
 
 _NEVER_LATE = "'{0}' is missing: say it in the rule or once under `defaults` (allow, flag, reask, fallback or block)"
 
@@ -79,6 +79,7 @@ class _Compiler:
             self.rules.append(_placeholder(written))
             return
         found = self.probes[probe]
+        self._has_its_stages(path, written, found)
         tables = written.get("thresholds", {})
         threshold = float(written.get("threshold", found.detector.threshold if found.detector else 0.5))
         others = (value for table in tables.values() for value in table.values())
@@ -126,6 +127,14 @@ class _Compiler:
         if chosen is None:
             self.problem(path, _NEVER_LATE.format(key))
         return cast(Action, chosen)
+
+    def _has_its_stages(self, path: Path, written: dict[str, Any], probe: Probe) -> None:
+        """Where a detector looks at some stages alone, a rule for another would never look at anything."""
+        known = getattr(probe.detector, "stages", STAGES)
+        for index, stage in enumerate(written["stages"]):
+            if stage not in known:
+                text = f"'{probe.name}' looks at {', '.join(known)} alone and would look at nothing here"
+                self.problem((*path, "stages", index), text)
 
     def _needs_message(self, path: Path, written: dict[str, Any]) -> None:
         action = written["action"]

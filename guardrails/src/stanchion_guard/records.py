@@ -10,6 +10,8 @@ from stanchion_guard.quick_shapes import quickly_made
 
 Stage = Literal["input", "output", "retrieved", "tool_call", "tool_result"]
 STAGES: tuple[Stage, ...] = ("input", "output", "retrieved", "tool_call", "tool_result")
+ROLES: tuple[str, ...] = ("system", "developer", "user", "assistant", "model", "tool", "function")
+"""Roles that a rule may be for; a message may come with any other."""
 
 Action = Literal["allow", "flag", "redact", "reask", "fallback", "block"]
 ACTIONS: tuple[Action, ...] = ("allow", "flag", "redact", "reask", "fallback", "block")
@@ -38,7 +40,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an agent run has spent so far; None is not known, and a cap on it then reports "skipped"."""
+    """What an agent run has spent so far; None is not known, and a cap on it then is "unavailable"."""
 
     steps: int | None = None
     tool_calls: int | None = None
@@ -140,20 +142,29 @@ class Check:
 @quickly_made
 @dataclass(frozen=True, slots=True)
 class Coverage:
-    """Proof that the checks ran. `total_characters` counts the parts some rule is meant for; `guarded_characters` those
-    of them on which every rule meant for them ran or was skipped for a stated reason. `not_run`: rule, reason.
-    `limits`: rule and reason of what ran on a text that its detector was not measured to work on; that is still
-    complete."""
+    """Proof that the checks ran. `total_characters` counts the parts to be judged; `guarded_characters` those of them
+    on which every rule meant for them ran or was skipped for a stated reason. `not_run`: rule, reason. `limits`: rule
+    and reason of what ran on a text that its detector was not measured to work on; that is still complete.
+    `uncovered`: part and reason of the texts that no rule of the policy is meant for, `uncovered_characters` of them
+    in all: nothing stopped there, and nothing looked at them either."""
 
     total_characters: int
     guarded_characters: int
     ran: int
     not_run: tuple[tuple[str, str], ...] = ()
     limits: tuple[tuple[str, str], ...] = ()
+    uncovered: tuple[tuple[int, str], ...] = ()
+    uncovered_characters: int = 0
 
     @property
     def complete(self) -> bool:
+        """Every character that was to be judged was looked at by every rule meant for it, and by one at least."""
         return not self.not_run and self.guarded_characters == self.total_characters
+
+    @property
+    def all_ran(self) -> bool:
+        """No rule missed anything that it is meant for, however little the policy's rules are meant for."""
+        return not self.not_run and self.guarded_characters + self.uncovered_characters == self.total_characters
 
 
 @quickly_made

@@ -259,9 +259,12 @@ class Stream:
         return self._guard.examination(self._last_plan, subject, (0,), self._guard.deadline(self._guard.clock()))
 
     def _concluded(self, text: str, examination: Examination | None) -> Released:
-        received = self._received if self._guard.plan.stages[self._stage] else 0
         if self._policy.holds_everything:
             return self._concluded_at_once(examination)
+        if not self._guard.plan.stages[self._stage]:
+            self.verdict = self._uncovered()
+            return self._released(text)
+        received = self._received
         guarded = min(self._tally.guarded, received)
         for check in self._last_checks(examination):
             self._tally.add(check)
@@ -290,9 +293,13 @@ class Stream:
             whole = verdicts.verdict(examination, self._mask, self._guard.clock())
             text, self.blocked, self.verdict = whole.texts[0], whole.blocked, replace(whole, texts=())
         else:
-            self.verdict = self._tally.verdict(self._policy, 0, 0)
+            self.verdict = self._uncovered()
         self.shown_characters = 0 if self.blocked else self._received
         return self._released("" if self.blocked else text)
+
+    def _uncovered(self) -> Verdict:
+        why = verdicts.why_uncovered(Part(self._stage, ""), self._guard.plan.stages)
+        return self._tally.uncovered(self._policy, self._received, why)
 
     def _released(self, text: str) -> Released:
         held = 0 if self.blocked or self._ended else self._received - self.shown_characters

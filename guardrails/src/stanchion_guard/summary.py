@@ -20,7 +20,7 @@ def of(verdict: Verdict, subject: Subject) -> dict[str, Any]:
         "action": verdict.action,
         "characters": verdict.coverage.total_characters,
         "guarded_characters": verdict.coverage.guarded_characters,
-        "is_complete": verdict.coverage.complete,
+        "is_complete": verdict.coverage.all_ran,
         "elapsed_us": verdict.elapsed_us,
         "text_digest": text_digest(subject),
         "rules": rules(verdict),

@@ -75,13 +75,22 @@ class Tally:
     def verdict(self, policy: Policy, received: int, guarded: int) -> Verdict:
         """`received` and `guarded` are characters of the whole text."""
         checks = tuple(_told(each) for each in self.sums.values())
+        coverage = Coverage(received, guarded, sum(ran(check) for check in checks), not_run(checks), limits(checks))
+        return self._verdict(policy, checks, coverage)
+
+    def uncovered(self, policy: Policy, received: int, reason: str) -> Verdict:
+        """Where no rule is meant for the text: all of it was let through, and looked at by nobody."""
+        uncovered = ((0, reason),) if received else ()
+        return self._verdict(policy, (), Coverage(received, 0, 0, uncovered=uncovered, uncovered_characters=received))
+
+    def _verdict(self, policy: Policy, checks: tuple[Check, ...], coverage: Coverage) -> Verdict:
         action = strongest(check.action for check in checks)
         return Verdict(
             action=action,
             texts=(),
             findings=tuple(sorted(self.findings, key=lambda finding: (finding.start, finding.end))),
             checks=checks,
-            coverage=Coverage(received, guarded, sum(ran(check) for check in checks), not_run(checks), limits(checks)),
+            coverage=coverage,
             policy=policy.name,
             policy_version=policy.version,
             message=message(policy, checks, action),

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import attrgetter
 
 from stanchion_guard.examine import NOT_RUN, RANK, SIZE, Examination, Hit, Watched
 from stanchion_guard.policy import Policy
-from stanchion_guard.records import Action, Check, Coverage, Finding, Redaction, Verdict
+from stanchion_guard.records import Action, Check, Coverage, Finding, Part, Redaction, Verdict
 from stanchion_guard.redaction import Hidden, Mask, apply, patches
 
 NOT_CHECKED = "[NOT_CHECKED]"
@@ -16,7 +16,7 @@ _PLACE = attrgetter("part", "start", "end")
 
 def verdict(examination: Examination, mask: Mask, started: int) -> Verdict:
     policy = examination.plan.policy
-    if examination.calm and examination.subject is examination.original:
+    if examination.calm and examination.subject is examination.original and not uncovered(examination):
         return _calm(examination, started)
     checks = [*examination.checks(), *_size_checks(examination)]
     action = strongest({check.action for check in checks})
@@ -38,7 +38,7 @@ def verdict(examination: Examination, mask: Mask, started: int) -> Verdict:
 def _calm(examination: Examination, started: int) -> Verdict:
     """The verdict where everything was checked and nothing found, which is the commonest and so has a short way."""
     policy, checks = examination.plan.policy, tuple(examination.checks())
-    size = sum(watched.checked for watched in examination.parts if watched.done)
+    size = sum(watched.checked for watched in examination.parts)
     return Verdict(
         action="allow",
         texts=tuple(part.text for part in examination.original.parts),
@@ -77,8 +77,21 @@ def oversize(examination: Examination) -> list[tuple[Watched, int]]:
     """The parts that are longer than the policy allows, and their real length."""
     if examination.subject is examination.original:
         return []
-    lengths = ((watched, len(examination.original.parts[watched.index].text)) for watched in examination.parts)
+    ruled = (watched for watched in examination.parts if watched.steps)
+    lengths = ((watched, len(examination.original.parts[watched.index].text)) for watched in ruled)
     return [(watched, length) for watched, length in lengths if length > watched.checked]
+
+
+def uncovered(examination: Examination) -> list[Watched]:
+    """The parts that no rule is meant for; a part without a text needs none."""
+    return [watched for watched in examination.parts if not watched.done and watched.part.text]
+
+
+def why_uncovered(part: Part, stages: Mapping[str, Sequence[object]]) -> str:
+    """`stages`: the rules of each stage."""
+    if not stages[part.stage]:
+        return f"no rule is for the stage {part.stage}"
+    return f"no rule for the stage {part.stage} is for the role {(part.role or '')[:100]}"
 
 
 def _size_checks(examination: Examination) -> Iterable[Check]:
@@ -124,14 +137,18 @@ def _texts(examination: Examination, redactions: Sequence[Redaction]) -> tuple[s
 def _coverage(examination: Examination, checks: Sequence[Check]) -> Coverage:
     missed = _not_run(checks)
     bad = {check.part for check in missed if check.outcome in NOT_RUN}
-    originals, total, guarded = examination.original.parts, 0, 0
-    for watched in examination.parts:
-        if watched.done:
-            total += len(originals[watched.index].text)
-            guarded += 0 if watched.index in bad else watched.checked
-    looked = [check for check in checks if check.outcome == "ran" and check.rule != SIZE]
+    originals, stages = examination.original.parts, examination.plan.stages
+    total = sum(len(originals[watched.index].text) for watched in examination.parts)
+    done = (watched for watched in examination.parts if watched.done)
+    nobodys = uncovered(examination)
     return Coverage(
-        total, guarded, len(looked), tuple((check.rule, _missed(check)) for check in missed), limits(checks)
+        total_characters=total,
+        guarded_characters=sum(watched.checked for watched in done if watched.index not in bad),
+        ran=sum(map(ran, checks)),
+        not_run=tuple((check.rule, _missed(check)) for check in missed),
+        limits=limits(checks),
+        uncovered=tuple((watched.index, why_uncovered(watched.part, stages)) for watched in nobodys),
+        uncovered_characters=sum(len(originals[watched.index].text) for watched in nobodys),
     )
 
 

@@ -53,6 +53,33 @@ def test_a_gap_in_one_policy_is_a_gap_in_both_together() -> None:
     assert told.coverage.not_run == (("r0", "failed: the detector raised RuntimeError"),)
 
 
+def test_what_one_policy_has_no_rule_for_is_covered_by_the_other() -> None:
+    subject = Subject((Part("input", TEXT), Part("output", "yes")))
+    asked, enforced = verdict(subject, find("x", stages=["input"])), verdict(subject, find("x", stages=["output"]))
+    assert not asked.coverage.complete
+    told = combined(subject, [asked, enforced]).coverage
+    assert (told.complete, told.uncovered, told.guarded_characters) == (True, (), len(TEXT) + 3)
+    nobodys = combined(subject, [asked, verdict(subject, find("y", stages=["input"]))]).coverage
+    assert (nobodys.complete, nobodys.all_ran) == (False, True)
+    assert (nobodys.uncovered, nobodys.uncovered_characters) == (((1, "no rule is for the stage output"),), 3)
+    assert nobodys.total_characters == len(TEXT) + 3
+
+
+def test_streams_that_another_policy_covers_are_complete() -> None:
+    covering, blind = (Guard(load(policy(rule), FAKES)) for rule in (find("x"), find("x", stages=["input"])))
+    told = []
+    for made in (covering, blind):
+        stream = made.stream()
+        stream.feed("A sentence of words. " * 40)
+        told.append(stream.close())
+    assert [one.coverage.complete for one in told] == [True, False]
+    assert told[1].coverage.uncovered == ((0, "no rule is for the stage output"),)
+    empty = Subject((Part("output", ""),))
+    assert combined(empty, told).coverage.complete
+    both_blind = combined(empty, [told[1], told[1]]).coverage
+    assert (both_blind.complete, both_blind.all_ran, both_blind.uncovered_characters) == (False, True, 840)
+
+
 @pytest.mark.parametrize("action", ["flag", "block"])
 def test_a_broken_engine_answers_as_the_policy_says_for_failures(action: str) -> None:
     rules = [find("x", when_failed=action, message="Later, please."), find("y", stages=["output"], when_failed="block")]

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 
 from kit.guard_fakes import EMAIL, FAKES, NUMBER, Hanging, find, policy
-from stanchion_guard import Guard, Part, Subject, Vault, load, named
-from stanchion_guard.records import Verdict
+from stanchion_guard import Guard, Part, Subject, Vault, load, named, summary
+from stanchion_guard.records import Usage, Verdict
 
 
 def guard(*rules: dict[str, Any], **more: Any) -> Guard:
@@ -76,7 +76,40 @@ def test_a_label_filter_lets_only_its_findings_trigger() -> None:
 def test_a_rule_for_some_roles_skips_the_others_but_not_a_message_without_a_role() -> None:
     made = guard(find("x", roles=["user"]))
     assert [made.check("x", role=role).action for role in ("user", "assistant", None)] == ["flag", "allow", "flag"]
-    assert made.check("x", role="assistant").coverage.total_characters == 0
+
+
+def test_a_text_that_no_rule_is_for_was_looked_at_by_nobody_and_is_not_complete() -> None:
+    inputs = {"stages": ["input"]}
+    made = guard(find("x", **inputs), find("y", action="redact", **inputs), find("x", stages=["retrieved"]))
+    unruled = Part("output", "x and x")
+    told = made.judge(Subject((Part("input", "x y"), unruled, Part("retrieved", "z")))).coverage
+    assert (told.total_characters, told.guarded_characters, told.uncovered_characters, told.ran) == (11, 4, 7, 3)
+    assert told.uncovered == ((1, "no rule is for the stage output"),)
+    assert (told.complete, told.all_ran, told.not_run) == (False, True, ())
+    recorded = summary.of(made.judge(Subject((unruled,))), Subject((unruled,)))
+    assert (recorded["is_complete"], recorded["characters"], recorded["guarded_characters"]) == (True, 7, 0)
+    only_users = guard(find("x", roles=["user"]))
+    by_role = only_users.check("x", role="assistant").coverage
+    assert by_role.uncovered == ((0, "no rule for the stage input is for the role assistant"),)
+    assert (by_role.total_characters, by_role.guarded_characters, by_role.complete) == (1, 0, False)
+    assert only_users.check("", role="assistant").coverage.complete  # there is nothing to look at
+    assert only_users.check("x", role="user").coverage.complete
+
+
+def test_a_missed_check_beside_a_text_without_a_rule_is_still_a_gap() -> None:
+    made = guard({"detector": "broken", "stages": ["input"]})
+    told = made.judge(Subject((Part("input", "x"), Part("output", "yy")))).coverage
+    assert (told.total_characters, told.guarded_characters, told.uncovered_characters) == (3, 0, 2)
+    assert not told.all_ran
+
+
+def test_a_cap_on_spending_that_nobody_told_of_does_not_pass_for_kept() -> None:
+    rule = {"detector": "agent_cap", "parameters": {"tokens": 100}, "when_failed": "block"}
+    untold = guard(rule).check("x")
+    assert (untold.action, untold.coverage.complete) == ("block", False)
+    assert untold.coverage.not_run == (("r0", "unavailable: not told how much was used of tokens: give it in `usage`"),)
+    told = guard(rule).judge(Subject((Part("input", "x"),), Usage(tokens=7)))
+    assert (told.action, told.coverage.complete) == ("allow", True)
 
 
 @pytest.mark.parametrize("when_failed", ["allow", "block"])
@@ -189,8 +222,8 @@ def test_a_sentence_in_a_long_document_and_tool_arguments_are_parts_of_their_own
     verdict = guard(rule).judge(Subject(parts))
     assert [finding.part for finding in verdict.findings] == [1, 2]
     assert verdict.findings[0].start == len(long_text) + 4
-    assert verdict.coverage.total_characters == len(parts[1].text) + len(parts[2].text)
-    assert verdict.coverage.complete
+    assert verdict.coverage.guarded_characters == len(parts[1].text) + len(parts[2].text)
+    assert verdict.coverage.uncovered == ((0, "no rule is for the stage input"),)
     assert [(check.part, check.characters) for check in verdict.checks] == [(1, len(parts[1].text)), (2, 39)]
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from stanchion_guard.detectors import build
+from stanchion_guard.detectors import Unavailable, build
 from stanchion_guard.reading import read
 from stanchion_guard.records import Detection, Part, Subject, Usage
 
@@ -188,11 +188,12 @@ def test_a_permitted_call_passes_and_another_part_is_skipped() -> None:
     assert judge("tool_allow_list", output("x"), allow=["search"]).skipped
 
 
-def test_a_cap_that_is_passed_is_named_and_unknown_spending_is_skipped() -> None:
+def test_a_cap_that_is_passed_is_named_and_unknown_spending_cannot_be_judged() -> None:
     found = judge("agent_cap", output("x"), usage=Usage(steps=11, cost_usd=0.5), steps=10, cost_usd=1.0)
     assert [finding.label for finding in found.findings] == ["steps"]
     assert judge("agent_cap", output("x"), usage=Usage(steps=5), steps=10).score == pytest.approx(0.245)
-    assert "tokens" in (judge("agent_cap", output("x"), tokens=100).skipped or "")
+    with pytest.raises(Unavailable, match="tokens"):
+        judge("agent_cap", output("x"), tokens=100)
 
 
 def test_a_passed_cap_counts_even_when_another_is_unknown() -> None:

@@ -119,6 +119,16 @@ def test_a_leak_spread_over_five_chunks_is_blocked_before_any_of_it_shows() -> N
     assert verdict.coverage.total_characters > verdict.coverage.guarded_characters
 
 
+@pytest.mark.parametrize("hold", ["sentence", "everything"])
+def test_a_stream_that_no_rule_is_for_is_shown_and_is_not_complete(hold: str) -> None:
+    made = guard(find("stop", action="block", stages=["input"]), stream={"hold": hold})
+    shown, stream = streamed(made, ["stop here. " * 100])
+    coverage = stream.close().coverage
+    assert shown == "stop here. " * 100
+    assert (coverage.total_characters, coverage.guarded_characters, coverage.complete) == (1_100, 0, False)
+    assert coverage.uncovered == ((0, "no rule is for the stage output"),)
+
+
 def test_nothing_comes_after_a_block() -> None:
     stream = guard(find("stop", action="block")).stream()
     released = stream.feed("stop " + "words and words. " * 100)

@@ -32,7 +32,8 @@ ANSWER = {
     "checks": [{"rule": "pii", "detector": "pii", "version": "1", "part": 0, "outcome": "ran", "characters": 10,
                 "elapsed_us": 9, "score": 1.0, "triggered": True, "action": "redact", "reason": None, "spent": None}],
     "coverage": {"total_characters": 10, "guarded_characters": 10, "ran": 1, "not_run": [], "complete": True,
-                 "limits": [["pii", "language de not covered"]]},
+                 "limits": [["pii", "language de not covered"]], "uncovered": [[1, "no rule is for the stage output"]],
+                 "uncovered_characters": 0},
 }  # fmt: skip
 
 Answer = Callable[[Any, bytes], None]
@@ -93,6 +94,7 @@ def test_the_servers_verdict_is_the_guards(monkeypatch: pytest.MonkeyPatch) -> N
     assert (verdict.action, verdict.texts[0], verdict.policy_version) == ("redact", "mail [EMAIL]", "3")
     assert (verdict.findings[0].label, verdict.checks[0].outcome, verdict.coverage.complete) == ("EMAIL", "ran", True)
     assert verdict.coverage.limits == (("pii", "language de not covered"),)
+    assert verdict.coverage.uncovered == ((1, "no rule is for the stage output"),)
     [question] = asked
     assert (question["policy"], question["judged"], question["session_id"]) == ("chat", [0], "s-1")
     assert [part["stage"] for part in question["parts"]] == ["input", "input"]

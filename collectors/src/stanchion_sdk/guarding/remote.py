@@ -130,7 +130,13 @@ def verdict_of(told: Mapping[str, Any]) -> Verdict:
         findings=tuple(_shape(Finding, row) for row in told["findings"]),
         checks=tuple(_shape(Check, row) for row in told["checks"]),
         coverage=Coverage(
-            coverage["total_characters"], coverage["guarded_characters"], coverage["ran"], missed, limits
+            coverage["total_characters"],
+            coverage["guarded_characters"],
+            coverage["ran"],
+            missed,
+            limits,
+            tuple((int(part), str(reason)) for part, reason in coverage.get("uncovered", ())),
+            int(coverage.get("uncovered_characters", 0)),
         ),
         policy=str(told["policy"]),
         policy_version=str(told["policy_version"]),

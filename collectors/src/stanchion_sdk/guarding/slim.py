@@ -68,6 +68,8 @@ class Coverage:
     ran: int
     not_run: tuple[tuple[str, str], ...] = ()
     limits: tuple[tuple[str, str], ...] = ()
+    uncovered: tuple[tuple[int, str], ...] = ()
+    uncovered_characters: int = 0
 
     @property
     def complete(self) -> bool:

@@ -7,9 +7,9 @@ from collections.abc import Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any
 
-from stanchion_guard.detectors import Tier
+from stanchion_guard.detectors import Tier, Unavailable
 from stanchion_guard.json_values import Fault, check_schema, compile_schema, parse
-from stanchion_guard.records import Detection, Finding, Subject
+from stanchion_guard.records import Detection, Finding, Stage, Subject
 from stanchion_guard.views import Reading
 
 
@@ -32,6 +32,7 @@ class ToolAllowList:
         },
         "additionalProperties": False,
     }
+    stages: tuple[Stage, ...] = ("tool_call",)
     labels = ("denied_tool", "unknown_tool", "unnamed_tool", "bad_arguments")
     threshold = 0.5
     blind_to = "What a permitted tool does with permitted arguments, and calls the application does not report."
@@ -82,10 +83,12 @@ class ToolAllowList:
 
 
 class AgentCap:
-    """Score 1 when a cap is passed; below it, the largest share of a cap that is used up, times 0.5."""
+    """Score 1 when a cap is passed; below it, the largest share of a cap that is used up, times 0.5.
+
+    A cap on what the caller does not tell of cannot be judged, and must not pass for kept: unavailable."""
 
     name = "agent_cap"
-    version = "1"
+    version = "2"
     tier: Tier = "light"
     parameters: Mapping[str, Any] = {
         "type": "object",
@@ -120,9 +123,9 @@ class AgentCap:
         passed = [key for key, value in known.items() if value > self._caps[key]]
         if passed:
             return Detection(1.0, tuple(self._finding(key, known[key], part, len(reading.raw)) for key in passed))
-        missing = sorted(set(spent) - set(known))
+        missing = [key for key in spent if key not in known]
         if missing:
-            return Detection(None, skipped=f"not known how many {', '.join(missing)} were used")
+            raise Unavailable(f"not told how much was used of {', '.join(missing)}: give it in `usage`")
         shares = [value / self._caps[key] if self._caps[key] else 0.0 for key, value in known.items()]
         return Detection(round(0.49 * max(shares), 4))
 
