@@ -168,6 +168,27 @@ def test_a_file_is_imported_once_until_it_is_deleted(shop: Shop) -> None:
     assert post(admin).status_code == 201
 
 
+def test_a_provider_that_no_call_names_is_refused_with_those_that_are(shop: Shop) -> None:
+    for name in ("nosuch", "OpenAI"):
+        answer = post(api(shop.project, Scope.ADMIN), query=f"name=x&provider={name}")
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "unknown_provider")
+        assert f"“{name}”" in answer.json()["error"]["message"] and "“openai”" in answer.json()["error"]["message"]
+    page = upload(client_of("ada"), provider="nosuch")
+    assert page.status_code == 400 and "no call of your project names “nosuch”" in page.content.decode()
+    early = post(api(shop.other, Scope.ADMIN), query="name=x&provider=nosuch")
+    assert early.status_code == 201 and "all of it counts as unseen" in early.json()["notes"][0]
+
+
+def test_a_row_of_totals_is_no_model_and_both_doors_say_so(shop: Shop) -> None:
+    text = f"{HEAD}{DAY},gpt-4o-mini,-0.50,,\nTotal,,-0.50,,\n"
+    made = post(api(shop.project, Scope.ADMIN), text).json()
+    assert made["usd"] == "-0.5" and "Line 3 (Total, -0.50)" in made["notes"][0]
+    answer = client_of("ada")
+    page = answer.get(upload(answer, text, provider="")["Location"]).content.decode()
+    assert "Line 3 (Total, -0.50)" in page
+    assert "−\u2060$0.50" in page and "$-" not in page
+
+
 def test_only_admins_import_and_strangers_find_nothing(shop: Shop) -> None:
     number = post(api(shop.project, Scope.ADMIN)).json()["id"]
     assert post(api(shop.project)).status_code == 403

@@ -51,7 +51,7 @@ def test_one_budget_is_nearly_spent_one_is_ample_and_one_is_overrun(anchor: date
 
 
 def test_the_bill_has_another_price_an_unseen_model_and_a_day_too_few() -> None:
-    billed = invoice_file.read(books.bill(STORY).encode())
+    billed = invoice_file.read(books.bill(STORY).encode()).lines
     first = books.first_billed_day(STORY)
     assert {line.day for line in billed} == {first + timedelta(days=place) for place in (0, 1, 2, 3, 5, 6)}
     ours = {line.model: invoices.our_price(line, "openai", pricing.PriceBook()) for line in billed}

@@ -17,7 +17,7 @@ DAY = date(2026, 11, 25)
 
 
 def read(text: str) -> tuple[Billed, ...]:
-    return invoice_file.read(text.encode())
+    return invoice_file.read(text.encode()).lines
 
 
 def test_the_documented_columns_are_read_and_rows_of_one_day_and_model_are_one_line() -> None:
@@ -77,10 +77,65 @@ def test_an_amount_in_another_currency_is_refused_where_no_column_has_dollars() 
         read(AZURE.replace(",costInUsd", "").replace(",4.2,4.2", ",4.2"))
 
 
+@pytest.mark.parametrize(
+    ("head", "row", "said"),
+    [
+        ("Date,MeterName,CostInBillingCurrency,BillingCurrencyCode", "2026-11-25,gpt-4.1,100,EUR", "currency is 'EUR'"),
+        ("Date,MeterName,PreTaxCost,Billing Currency Code", "2026-11-25,gpt-4.1,100,JPY", "currency is 'JPY'"),
+        ("day,model,cost,Currency (invoice)", "2026-11-25,gpt-4.1,100,eur", "currency is 'eur'"),
+        ("day,model,cost,Currency,Account currency", "2026-11-25,gpt-4.1,100,USD,CHF", "currency is 'CHF'"),
+        ("day,model,cost,x_PricingCurrency", "2026-11-25,gpt-4.1,100,EUR", "currency is 'EUR'"),
+        ("day,model,cost,currency symbol", "2026-11-25,gpt-4.1,100,€", "currency is '€'"),
+        ("Date,MeterName,CostInBillingCurrency", "2026-11-25,gpt-4.1,100", "may be in any currency"),
+    ],
+)
+def test_no_amount_is_taken_for_dollars_whatever_the_heading_of_its_currency(head: str, row: str, said: str) -> None:
+    with pytest.raises(SenderError) as refused:
+        read(f"{head}\n{row}\n")
+    assert said in refused.value.message
+
+
+@pytest.mark.parametrize(
+    ("head", "row"),
+    [
+        ("Date,MeterName,CostInBillingCurrency,BillingCurrencyCode,PricingCurrency", "2026-11-25,gpt-4o,4.2,USD,EUR"),
+        ("UsageDate,MeterName,CostUSD,Cost,Currency", "2026-11-25,gpt-4o,4.2,3.9,EUR"),
+        ("day,model,cost,Currency,Cost in local currency", "2026-11-25,gpt-4o,4.2,usd,3.90"),
+    ],
+)
+def test_dollars_next_to_the_same_in_another_currency_are_dollars(head: str, row: str) -> None:
+    assert read(f"{head}\n{row}\n") == (Billed(DAY, "gpt-4o", Decimal("4.2")),)
+
+
+ROWS = "2026-11-25,gpt-4o,1.00\n2026-11-25,gpt-4o-mini,0.20\n"
+
+
+@pytest.mark.parametrize(
+    "row",
+    ["2026-11-25,Total,1.20", "Total,,1.20", "Grand total,x,7", "2026-11-25,SUBTOTAL:,$1.20", "Sum of costs,,1.20",
+     "2026-11-25,Invoice total (USD),1.2", ",,1.20"],
+)  # fmt: skip
+def test_a_row_that_adds_up_others_is_left_out_and_named(row: str) -> None:
+    found = invoice_file.read(f"day,model,usd\n{ROWS}{row}\n".encode())
+    assert sum(line.usd for line in found.lines) == Decimal("1.2")
+    assert len(found.left_out) == 1 and found.left_out[0].startswith("Line 4 (")
+
+
+def test_subtotals_are_left_out_and_a_model_that_costs_as_much_as_the_others_is_kept() -> None:
+    found = invoice_file.read(
+        b"day,model,usd\n2026-11-24,a,1\n2026-11-24,Total of a day,1\n2026-11-25,a,2\n2026-11-25,b,3\n"
+        b"2026-11-25,Total of a day,5\nTotal,,6\n2026-11-26,c,6\n2026-11-26,total-recall-7b,4\n"
+    )
+    assert [(line.model, line.usd) for line in found.lines] == [
+        ("a", 1), ("a", 2), ("b", 3), ("c", 6), ("total-recall-7b", 4),
+    ]  # fmt: skip
+    assert [one.partition(" (")[0] for one in found.left_out] == ["Line 3", "Line 6", "Line 7"]
+
+
 def test_every_bad_row_is_named_with_its_line_and_a_remedy() -> None:
     with pytest.raises(SenderError) as refused:
         read(
-            "day,model,usd,currency,input_tokens\n2026-11-25,gpt-4o,1,USD,5\nTotal,,9,,\nyesterday,m,1,,\n"
+            "day,model,usd,currency,input_tokens\n2026-11-25,gpt-4o,1,USD,5\n2026-11-25,,9,,\nyesterday,m,1,,\n"
             '2026-11-25,,1,,\n2026-11-25,m,"1.234,50",,\n2026-11-25,m,1,EUR,\n2026-11-25,m,1,,-3\n2026-11-25,m,1e400,,\n'
         )
     for said in (
@@ -150,7 +205,7 @@ def test_a_file_that_cannot_be_a_bill_is_refused_whole(raw: bytes, said: str) ->
 )
 def test_no_file_breaks_the_reader(raw: bytes) -> None:
     try:
-        found = invoice_file.read(raw)
+        found = invoice_file.read(raw).lines
     except SenderError as error:
         assert error.message
     else:

@@ -80,6 +80,13 @@ def test_self_hosted_calls_owe_nobody() -> None:
     assert reconciling.compare([], [Computed(DAYS[0], "llama", 5, 0, Decimal(0), 1, 1)], {}, Tolerance()) == ()
 
 
+def test_failed_calls_without_tokens_owe_nobody_and_calls_without_a_price_do() -> None:
+    failed = Computed(DAYS[0], "llama", 5, 1, Decimal(0), 1, 1, untokened_calls=1)
+    assert reconciling.compare([], [failed], {}, Tolerance()) == ()
+    unpriced = Computed(DAYS[0], "llama", 5, 2, Decimal(0), 1, 1, untokened_calls=1)
+    assert len(reconciling.compare([], [unpriced], {}, Tolerance())) == 1
+
+
 def test_a_line_is_within_tolerance_by_share_or_by_cents() -> None:
     tolerance = Tolerance(Decimal("0.01"), Decimal("0.05"))
     assert tolerance.holds(Decimal(100), Decimal(1))

@@ -1,12 +1,15 @@
 """What stands in a provider's bill as CSV: day, model, dollars and, where told, tokens. Pure.
 
 Headings are read without regard to case and punctuation, so that exports can be taken as they are; `ALIASES` is the
-list. Every bad row is named by its line with what to write instead.
+list. Every bad row is named by its line with what to write instead. No amount is taken for dollars that the file says
+is something else, under whatever heading.
 
 Where the headings are from, all read 2026-11-26: OpenAI's cost export and the cost export of Anthropic's console, the
 head lines in public programs that read them (aiecon, axigate-finops; the vendors document none); AWS Cost and Usage
 Report, legacy and 2.0 (docs.aws.amazon.com/cur); FOCUS 1.2 of AWS, Azure and Google (focus.finops.org's column names);
-Azure's own cost details (the head line in a program that reads it); Google's BigQuery export (its standard schema).
+Azure's own cost details (the head line in a program that reads it; learn.microsoft.com, cost and usage details schemas
+of Enterprise, Customer and Partner Agreements and of pay-as-you-go, read 2026-11-27: `BillingCurrencyCode` and
+`PreTaxCost` with `Currency` are theirs); Google's BigQuery export (its standard schema).
 """
 
 from __future__ import annotations
@@ -39,9 +42,9 @@ ALIASES: Mapping[str, tuple[str, ...]] = {
               "lineitem_usagetype", "metername", "sku_description", "skumeter", "chargedescription", "description"),
     "usd": ("usd", "cost_usd", "amount_usd", "amount_value", "cost_in_usd", "costinusd", "total_usd", "amount", "cost",
             "unblended_cost", "line_item_unblended_cost", "lineitem_unblendedcost", "costinbillingcurrency",
-            "billedcost"),
+            "billedcost", "pretaxcost"),
     "currency": ("currency", "amount_currency", "currency_code", "line_item_currency_code", "lineitem_currencycode",
-                 "billingcurrency"),
+                 "billingcurrency", "billingcurrencycode"),
     "input_tokens": ("input_tokens", "prompt_tokens", "usage_input_tokens"),
     "cached_input_tokens": ("cached_input_tokens", "input_cached_tokens", "cache_read_tokens"),
     "output_tokens": ("output_tokens", "completion_tokens", "usage_output_tokens"),
@@ -64,25 +67,76 @@ class Billed:
     output_tokens: int | None = None
 
 
-def read(raw: bytes) -> tuple[Billed, ...]:
-    """One per day and model, in order. SenderError for a file that cannot be one, or with all its bad lines."""
+@dataclass(frozen=True, slots=True)
+class Bill:
+    """A line per day and model, in order; `left_out` says of rows that are sums of others where they stand."""
+
+    lines: tuple[Billed, ...]
+    left_out: tuple[str, ...] = ()
+
+
+def read(raw: bytes) -> Bill:
+    """SenderError for a file that cannot be one, or with all its bad lines."""
     text = _text(raw)
     delimiter = _delimiter(text)
     rows = _rows(text, delimiter)
     columns = _columns(rows[0][1] if rows else [])
     found: dict[tuple[date, str], Billed] = {}
     problems: list[str] = []
+    sums = _Sums(columns, delimiter)
     for line, row in rows[1:]:
-        if not any(cell.strip() for cell in row) or _says_nothing(row, columns):
+        if not any(cell.strip() for cell in row) or _says_nothing(row, columns) or sums.holds(line, row):
             continue
         try:
             billed = _billed(row, columns, delimiter)
             key = (billed.day, billed.model)
             found[key] = _together(found[key], billed) if key in found else billed
+            sums.add(billed.usd)
         except ValueError as error:
             problems.append(f"line {line}: {error}")
     _check(found, problems)
-    return tuple(found[key] for key in sorted(found))
+    return Bill(tuple(found[key] for key in sorted(found)), tuple(sums.left_out))
+
+
+class _Sums:
+    """Rows that add up others: such a row is no model's day, and counted it would double the bill. Known by a word in
+    the cell of the day or the model, or in the first one where either is empty. Where more than the word stands there,
+    or there is no day, the amount must be that of the rows above."""
+
+    def __init__(self, columns: Mapping[str, int], delimiter: str) -> None:
+        self._columns, self._delimiter = columns, delimiter
+        self._rows = 0
+        self._above = self._since_subtotal = Decimal(0)
+        self.left_out: list[str] = []
+
+    def add(self, usd: Decimal) -> None:
+        self._rows += 1
+        self._above += usd
+        self._since_subtotal += usd
+
+    def holds(self, line: int, row: Sequence[str]) -> bool:
+        day, model, amount = (self._cell(row, name) for name in NEEDED)
+        first = row[0].strip() if not (day and model) else ""
+        told = [cell for cell in (model, day, first) if _SUM.search(cell)]
+        is_named = any(_SUM.fullmatch(cell) for cell in told)
+        if not is_named and not (self._adds_up(amount) and (told or not day)):
+            return False
+        self._since_subtotal = Decimal(0)
+        self.left_out.append(f"Line {line} ({(told or [first])[0][:40] or 'no name'}, {amount[:40] or 'no amount'})")
+        return True
+
+    def _cell(self, row: Sequence[str], name: str) -> str:
+        place = self._columns[name]
+        return row[place].strip() if place < len(row) else ""
+
+    def _adds_up(self, amount: str) -> bool:
+        try:
+            return bool(self._rows) and _usd(amount, self._delimiter) in (self._above, self._since_subtotal)
+        except ValueError:
+            return False
+
+
+_SUM = re.compile(r"\b(grand|sub|overall)?[ _-]?(totals?|sums?|summe|gesamt)\b:?", re.IGNORECASE)
 
 
 def _check(found: Mapping[Any, Billed], problems: Sequence[str]) -> None:
@@ -132,23 +186,40 @@ def _rows(text: str, delimiter: str) -> list[tuple[int, list[str]]]:
 
 
 def _columns(head: Sequence[str]) -> dict[str, int]:
-    """Column numbers by name; of several headings for one column the surest counts."""
+    """Column numbers by name; of several headings for one column the surest counts. Headings with “currency” in them
+    that are no column of ours stand under themselves."""
     places: dict[str, int] = {}
     for place, heading in enumerate(head):
-        places.setdefault(re.sub(r"[^a-z0-9]+", "_", heading.lower()).strip("_"), place)
+        places.setdefault(_squeezed(heading), place)
     found: dict[str, int] = {}
     for name, aliases in ALIASES.items():
-        known = [places[alias] for alias in aliases if alias in places]
+        known = [places[key] for alias in aliases if (key := _squeezed(alias)) in places]
         if known:
             found[name] = known[0]
-    if "costinusd" in places and found["usd"] == places["costinusd"]:
-        found.pop("currency", None)  # Azure's is that of another column
+    _check_needed(head, found)
+    if _squeezed(head[found["usd"]]) == "costinusd" or ("costusd" in places and "cost" in places):
+        found.pop("currency", None)  # Azure's is that of the other column
+        return found
+    mapped = found.values()
+    others = {name: place for name, place in places.items() if "currency" in name and place not in mapped}
+    if _squeezed(head[found["usd"]]).endswith("currency") and "currency" not in found and not others:
+        raise SenderError(
+            "no_currency", f"“{head[found['usd']].strip()[:40]}” may be in any currency and no column says which:"
+            " export the column of the currency too, or convert the amounts and call the column usd.",
+        )  # fmt: skip
+    return found | {f"currency {name[:40]}": place for name, place in others.items()}
+
+
+def _squeezed(heading: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "", heading.lower())
+
+
+def _check_needed(head: Sequence[str], found: Mapping[str, int]) -> None:
     missing = [name for name in NEEDED if name not in found]
     if missing:
         ways = "; ".join(f"{name}: {', '.join(ALIASES[name][:4])} …" for name in missing)
         given = ", ".join(heading.strip()[:30] for heading in head[:12]) or "nothing"
         raise SenderError("missing_columns", f"No column for {', '.join(missing)}. Headings are: {given}. Use {ways}")
-    return found
 
 
 def _says_nothing(row: Sequence[str], columns: Mapping[str, int]) -> bool:
@@ -160,8 +231,9 @@ def _says_nothing(row: Sequence[str], columns: Mapping[str, int]) -> bool:
 def _billed(row: Sequence[str], columns: Mapping[str, int], delimiter: str) -> Billed:
     """Raises ValueError with the rest of the sentence “line 3: …”."""
     cells = {name: row[place].strip() if place < len(row) else "" for name, place in columns.items()}
-    if cells.get("currency", "").upper() not in ("", "USD"):
-        raise ValueError(f"the currency is {cells['currency'][:10]!r}; convert the amounts to USD first")
+    for name in cells:
+        if name.startswith("currency") and _is_foreign(name, cells):
+            raise ValueError(f"the currency is {cells[name][:10]!r}; convert the amounts to USD first")
     if len(cells["model"]) > 200:
         raise ValueError("the model has more than 200 characters; shorten it")
     tokens = {name: _count(name, cells.get(name, ""), delimiter) for name in TOKENS}
@@ -169,6 +241,15 @@ def _billed(row: Sequence[str], columns: Mapping[str, int], delimiter: str) -> B
     if not model:
         raise ValueError("the model is empty; write one, or “other”; an export must be grouped by model or line item")
     return Billed(_day(cells["day"]), model, _usd(cells["usd"], delimiter), **tokens)
+
+
+def _is_foreign(name: str, cells: Mapping[str, str]) -> bool:
+    """Numbers are amounts or rates in that currency, not its name. A price list's may be another than the bill's."""
+    told = cells[name]
+    if name.startswith("currency pricing") and cells.get("currency"):
+        return False
+    is_number = name != "currency" and re.fullmatch(r"[-+0-9.,eE ]*", told) is not None
+    return told.upper() not in ("", "USD") and not is_number
 
 
 def _day(text: str) -> date:

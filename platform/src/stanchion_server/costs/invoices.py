@@ -10,7 +10,7 @@ from decimal import Decimal
 from django.db import IntegrityError, transaction
 
 from stanchion_server.costs import invoice_file, pricing, reconciling, selectors
-from stanchion_server.costs.invoice_file import TOKENS, Billed
+from stanchion_server.costs.invoice_file import MOST_NAMED, TOKENS, Billed
 from stanchion_server.costs.models import Invoice, InvoiceLine
 from stanchion_server.costs.pricing import PriceBook
 from stanchion_server.costs.reconciling import Computed, Line, Sums, Tolerance
@@ -18,6 +18,7 @@ from stanchion_server.ingest.records import SpanKind
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Project
+from stanchion_server.traces import selectors as traces
 from stanchion_server.traces.filters import CallFilter
 from stanchion_server.traces.selectors import measures, reading
 
@@ -25,6 +26,7 @@ MOST_INVOICES = 200
 MOST_DAYS = 400
 MOST_ROWS = 20_000
 DAY = timedelta(days=1)
+KNOWN_FOR, MOST_LOOKED_BACK = timedelta(days=90), timedelta(days=3_650)
 THOUSAND = 1_000
 
 
@@ -36,6 +38,14 @@ class Reconciliation:
     tolerance: Tolerance
     totals: Sums
     lines: tuple[Line, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """`notes` are what to know of it in sentences: rows that were left out, a provider that has no calls so far."""
+
+    invoice: Invoice
+    notes: tuple[str, ...]
 
 
 def invoices(project_id: int) -> list[Invoice]:
@@ -50,10 +60,12 @@ def invoice(project_id: int, number: int) -> Invoice:
     return row
 
 
-def add(project: Project, name: str, provider: str, raw: bytes, actor: str) -> Invoice:
+def add(project: Project, name: str, provider: str, raw: bytes, actor: str) -> Imported:
     """SenderError names what cannot be imported, line by line; then nothing is kept."""
-    lines = invoice_file.read(raw)
+    bill = invoice_file.read(raw)
+    lines = bill.lines
     _check(project, name, provider, lines)
+    unheard = _check_provider(project.pk, provider, lines[0].day)
     row = Invoice(
         project=project, name=name, provider=provider, digest=hashlib.sha256(raw).hexdigest(),
         start_day=lines[0].day, end_day=lines[-1].day, line_count=len(lines),
@@ -67,7 +79,36 @@ def add(project: Project, name: str, provider: str, raw: bytes, actor: str) -> I
         raise SenderError(
             "invoice_exists", "This file was imported already. Delete that invoice first to import it anew.", 409
         ) from error
-    return row
+    return Imported(row, (*_left_out(bill.left_out), *unheard))
+
+
+def _left_out(rows: tuple[str, ...]) -> tuple[str, ...]:
+    if not rows:
+        return ()
+    more = f" and {len(rows) - MOST_NAMED} more" if len(rows) > MOST_NAMED else ""
+    return (f"Left out as a sum of other rows: {', '.join(rows[:MOST_NAMED])}{more}.",)
+
+
+def providers(project_id: int, since: date | None = None) -> tuple[str, ...]:
+    """Whom calls of the last 90 days name, or since that day if it is longer ago; the most called first."""
+    now = clock.now()
+    start = min(now - KNOWN_FOR, _midnight(since)) if since else now - KNOWN_FOR
+    found = traces.facets(project_id, max(start, now - MOST_LOOKED_BACK), now).get("provider", ())
+    return tuple(str(one.value) for one in found if one.value)
+
+
+def _check_provider(project_id: int, provider: str, first: date) -> tuple[str, ...]:
+    """A bill of a provider that no call names would be unseen from end to end."""
+    known = providers(project_id, first) if provider else ()
+    if not provider or provider in known:
+        return ()
+    if known:
+        names = ", ".join(f"“{one[:60]}”" for one in known[:MOST_NAMED])
+        raise SenderError(
+            "unknown_provider", f"provider: no call of your project names “{provider}”. Calls name {names}. Leave it"
+            " empty to hold the invoice against all calls.",
+        )  # fmt: skip
+    return (f"No call of any provider is recorded yet: until calls name “{provider}”, all of it counts as unseen.",)
 
 
 def _check(project: Project, name: str, provider: str, lines: tuple[Billed, ...]) -> None:

@@ -122,14 +122,14 @@ def compare(
 ) -> tuple[Line, ...]:
     """A line per day and canonical model, in order. `our_price` is what the billed tokens of a bill's (day, model) cost
     by the price book, None or missing where that is not known. Calls without a bill that cost nothing for sure, such as
-    self-hosted ones, are left out: nobody bills them."""
+    self-hosted ones and failed ones without tokens, are left out: nobody bills them."""
     bills: dict[tuple[date, str], list[Billed]] = {}
     calls: dict[tuple[date, str], list[Computed]] = {}
     for bill in billed:
         bills.setdefault((bill.day, canonical(bill.model)), []).append(bill)
     for one in computed:
         calls.setdefault((one.day, canonical(one.model)), []).append(one)
-    owed = {key for key, ours in calls.items() if any(one.usd or one.unpriced_calls for one in ours)}
+    owed = {key for key, ours in calls.items() if any(one.usd or one.lacks_a_price for one in ours)}
     return tuple(
         _line(key, bills.get(key, ()), calls.get(key, ()), our_price, tolerance) for key in sorted(bills.keys() | owed)
     )

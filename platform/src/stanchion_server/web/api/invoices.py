@@ -39,6 +39,13 @@ class InvoiceView:
 
 
 @dataclass(frozen=True, slots=True)
+class ImportedView(InvoiceView):
+    """`notes` are what to know of the import: rows of sums that were left out, a provider without calls so far."""
+
+    notes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class BilledLine:
     """One model's day. `difference_usd` is billed less computed, and the sum of the five after it: another price than
     ours, other tokens than recorded, no such call recorded, recorded but not billed, or not known which."""
@@ -99,7 +106,7 @@ class Invoices(base.Resource):
         return self.answer({"items": wanted})
 
     @base.described(
-        "import_invoice", "Imports a CSV, whole or not at all", shapes.schema_of(InvoiceView), known, tag="costs",
+        "import_invoice", "Imports a CSV, whole or not at all", shapes.schema_of(ImportedView), known, tag="costs",
         status=201, request={"text/csv": {"type": "string"}},
     )  # fmt: skip
     def post(self, request: Request) -> Response:
@@ -108,8 +115,8 @@ class Invoices(base.Resource):
             raise SenderError("name_needed", "Add `?name=…` to the address: what the invoice is called.")
         project = Project.objects.get(pk=self.asker.project_id)
         raw = request.data["csv"] if isinstance(request.data, dict) and "csv" in request.data else b""
-        row = invoices.add(project, self.values["name"], self.values.get("provider", ""), raw, self.asker.actor)
-        return Response(shapes.plain(_view(row)), status=201)
+        made = invoices.add(project, self.values["name"], self.values.get("provider", ""), raw, self.asker.actor)
+        return Response(shapes.plain(ImportedView(**_told(made.invoice), notes=made.notes)), status=201)
 
 
 class OneInvoice(base.Resource):
@@ -146,8 +153,11 @@ def tolerance(values: dict[str, Any]) -> Tolerance:
 
 
 def _view(row: Invoice) -> InvoiceView:
-    told = {field.name: _text(getattr(row, field.name)) for field in dataclasses.fields(InvoiceView)}
-    return InvoiceView(**told)
+    return InvoiceView(**_told(row))
+
+
+def _told(row: Invoice) -> dict[str, Any]:
+    return {field.name: _text(getattr(row, field.name)) for field in dataclasses.fields(InvoiceView)}
 
 
 def _text(value: Any) -> Any:

@@ -26,26 +26,29 @@ def compact(value: float | None) -> str:
 
 
 def usd(value: Decimal | None) -> str:
-    """Dollars with as many digits as a small amount needs: $0.000126, $0.0021, $12.34, $1,234.50."""
+    """Dollars with as many digits as a small amount needs: $0.000126, $0.0021, $12.34, −$1,234.50."""
     if value is None:
         return UNKNOWN
     if value == 0:
         return "$0"
-    size = abs(value)
-    if size >= 1:
+    if value < 0:
+        return f"−{WORD_JOINER}{usd(-value)}"
+    if value >= 1:
         return f"${value.quantize(Decimal('0.01'), ROUND_HALF_UP):,}"
-    digits = Decimal(1).scaleb(size.adjusted() - 3)
+    digits = Decimal(1).scaleb(value.adjusted() - 3)
     text = format(value.quantize(max(digits, Decimal("1e-12")), ROUND_HALF_UP), "f").rstrip("0")
     return f"${text}" if len(text.partition(".")[2]) >= 2 else f"${Decimal(text):.2f}"
 
 
 def signed_usd(value: Decimal) -> str:
     """With its sign, as differences have one; no line breaks after it."""
-    return f"{'+' if value > 0 else '−' + WORD_JOINER if value < 0 else ''}{usd(abs(value))}"
+    return f"{'+' if value > 0 else ''}{usd(value)}"
 
 
 def usd_exact(value: Decimal | None) -> str:
-    return UNKNOWN if value is None else f"${format(value.normalize(), 'f')}"
+    if value is None:
+        return UNKNOWN
+    return f"{'−' + WORD_JOINER if value < 0 else ''}${format(abs(value).normalize(), 'f')}"
 
 
 def duration(milliseconds: float | None) -> str:

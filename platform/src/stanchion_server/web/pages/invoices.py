@@ -15,15 +15,12 @@ from django.views.decorators.http import require_GET, require_http_methods, requ
 from stanchion_server.costs import invoice_file, invoices
 from stanchion_server.costs.invoices import Reconciliation
 from stanchion_server.costs.reconciling import Line, Tolerance
-from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.traces import selectors
 from stanchion_server.web.pages import callfilters, formats
 from stanchion_server.web.pages.frame import Visit, project_page
 from stanchion_server.web.pages.tiles import Tile
 
 MOST_SHOWN = 500
-KNOWN_FOR = invoices.DAY * 90
 
 
 @require_http_methods(["GET", "POST"])
@@ -36,17 +33,17 @@ def bills(visit: Visit) -> HttpResponse:
         given = visit.request.POST
         try:
             name, provider = given.get("name", "").strip(), given.get("provider", "").strip()
-            row = invoices.add(visit.project, name, provider, _file(visit), visit.who)
+            made = invoices.add(visit.project, name, provider, _file(visit), visit.who)
         except SenderError as error:
             refusal, status = error.message, error.http_status
         else:
-            messages.success(visit.request, f"“{row.name}” was imported: {row.line_count} lines, each a model’s day.")
+            row = made.invoice
+            told = (f"“{row.name}” was imported: {row.line_count} lines, each a model’s day.", *made.notes)
+            messages.success(visit.request, " ".join(told))
             return redirect("invoice", visit.project.slug, row.pk)
-    now = clock.now()
-    providers = selectors.facets(visit.project.pk, now - KNOWN_FOR, now).get("provider", ())
     return visit.render(
         "pages/invoices.html", "invoices", status, rows=invoices.invoices(visit.project.pk), refusal=refusal,
-        providers=[one.value for one in providers if one.value], given=visit.request.POST,
+        providers=invoices.providers(visit.project.pk), given=visit.request.POST,
         aliases=[(name, invoice_file.ALIASES[name]) for name in invoice_file.ALIASES], needed=invoice_file.NEEDED,
         most_mib=invoice_file.MOST_BYTES >> 20,
     )  # fmt: skip
