@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
 from kit import otlp
-from stanchion_server.costs import peaks, pricing, selectors, settle
+from stanchion_server.costs import arriving, peaks, selectors, settle
 from stanchion_server.ingest import decode, normalise
 from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import Batch
@@ -28,8 +27,7 @@ def send(project_id: int, api_key_id: int, request: otlp.Json, now: datetime, cl
     now_ns = int(now.timestamp() * 1e9)
     decoded = decode.decode_traces(otlp.as_json(request), "json", now_ns, decode.Limits())
     found = normalise.normalise_spans(decoded.spans, now_ns)
-    book = selectors.book(project_id)
-    calls = tuple(replace(call, cost=pricing.price(call, book)) for call in found.calls)
+    calls = arriving.priced(found.calls, found.spans, selectors.book(project_id))
     refused = sum(rejection.count for rejection in decoded.rejections)
     ledger = LedgerEntry(
         api_key_id=api_key_id,

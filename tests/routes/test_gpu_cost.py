@@ -21,7 +21,6 @@ from stanchion_server.costs.models import (
     AllocationLine,
     Deployment,
     DirtyHour,
-    PriceOverride,
 )
 from stanchion_server.gpu import selectors
 from stanchion_server.gpu.models import DirtySlot, GpuAgent, GpuDevice, GpuWindow
@@ -314,16 +313,6 @@ def test_an_open_hour_waits(project: Project, monkeypatch: pytest.MonkeyPatch) -
     fleet.deployment(project, TEN)
     fleet.settle()
     assert not Allocation.objects.exists()
-
-
-def test_the_calls_of_a_hosted_model_are_not_paid_twice(project: Project) -> None:
-    fleet.deployment(project, TEN)
-    price = PriceOverride.objects.get(project=project)
-    assert (price.model, price.effective_from, price.input_usd_per_mtok, price.output_usd_per_mtok) == (
-        fleet.MODEL, TEN, 0, 0,
-    )  # fmt: skip
-    fleet.deployment(project, TEN + HOUR)
-    assert PriceOverride.objects.count() == 1
 
 
 @pytest.mark.parametrize(

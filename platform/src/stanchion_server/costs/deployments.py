@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from decimal import Decimal
 from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from stanchion_server.costs import hours, selectors
-from stanchion_server.costs.models import Deployment, PriceOverride
+from stanchion_server.costs.models import Deployment
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.tenants.models import Project
@@ -39,11 +38,8 @@ def versions(project_id: int, name: str = "") -> list[Deployment]:
 
 
 def add(project: Project, values: Mapping[str, Any], actor: str) -> Deployment:
-    """A version in force from `effective_from` on; hours since then are split anew, as far as calls are kept.
-
-    Where it names a model, and the project has no price for that model, its calls are priced at 0 per token from then
-    on: their cost is the deployment's. Raises SenderError that names the field and the remedy.
-    """
+    """A version in force from `effective_from` on; hours since then are split anew, as far as calls are kept. Raises
+    SenderError that names the field and the remedy."""
     if Deployment.objects.filter(project=project).count() >= MOST_VERSIONS:
         raise SenderError(
             "too_many_deployments", f"A project has at most {MOST_VERSIONS} versions of deployments.", 409
@@ -55,7 +51,6 @@ def add(project: Project, values: Mapping[str, Any], actor: str) -> Deployment:
         with transaction.atomic():
             row.save()
             hours.mark_since(project.pk, row.effective_from, now)
-            _price_at_zero(row)
     except IntegrityError as error:
         raise SenderError(
             "deployment_exists", f"effective_from: “{row.name}” has a version from that hour. Choose another.", 409
@@ -110,17 +105,3 @@ def _check_match(row: Deployment) -> None:
 
 def _bad(field: str, sentence: str) -> SenderError:
     return SenderError("bad_field", f"{field}: {sentence}")
-
-
-def _price_at_zero(row: Deployment) -> None:
-    if row.is_retired or not row.match_model:
-        return
-    known = PriceOverride.objects.filter(project=row.project, model__iexact=row.match_model)
-    if row.match_provider:
-        known = known.filter(provider__in=["", row.match_provider])
-    if not known.exists():
-        PriceOverride.objects.create(
-            project=row.project, provider=row.match_provider, model=row.match_model, effective_from=row.effective_from,
-            input_usd_per_mtok=Decimal(0), output_usd_per_mtok=Decimal(0),
-            note=f"Hosted as {row.name}: its cost is split by use"[:200],
-        )  # fmt: skip

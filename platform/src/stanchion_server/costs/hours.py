@@ -14,7 +14,7 @@ from decimal import Decimal
 from django.db import connection, transaction
 from django.db.models import F
 
-from stanchion_server.costs import allocation, fleet, usage
+from stanchion_server.costs import allocation, fleet, serving, usage
 from stanchion_server.costs.allocation import Slot, Split, Weights
 from stanchion_server.costs.fleet import Measured
 from stanchion_server.costs.models import AllocatedHour, Allocation, AllocationLine, Deployment, DirtyHour
@@ -126,10 +126,7 @@ def _split(cursor: db.CursorType, project_id: int, hour: datetime, now: datetime
 
 
 def in_force(project_id: int, at: datetime) -> list[Deployment]:
-    """The newest version of each name that began by then, unless it is the end."""
-    rows = Deployment.objects.filter(project_id=project_id, effective_from__lte=at)
-    newest = rows.order_by("name", "-effective_from").distinct("name")
-    return [row for row in newest if not row.is_retired]
+    return serving.in_force(Deployment.objects.filter(project_id=project_id, effective_from__lte=at), at)
 
 
 def hourly_usd(deployment: Deployment) -> Decimal:

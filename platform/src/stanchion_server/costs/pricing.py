@@ -7,14 +7,15 @@ to the output. An unknown price or count is never zero: the cost is None, `rule`
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
 from typing import Protocol
 
-from stanchion_server.costs import price_list
+from stanchion_server.costs import price_list, serving
 from stanchion_server.costs.price_list import Listed, Rates
+from stanchion_server.costs.serving import Ran, Version
 from stanchion_server.ingest.records import CallCost, CostConfidence, SpanKind, TokenSource
 from stanchion_server.kernel import money
 
@@ -86,16 +87,17 @@ class Override:
 @dataclass(frozen=True, slots=True)
 class PriceBook:
     """A project's own prices, over the public list. `overrides` maps a lower-case model name to its overrides, newest
-    first."""
+    first; `hosted` are all versions of its deployments, whose calls are paid by the hour."""
 
     overrides: Mapping[str, tuple[Override, ...]] = field(default_factory=dict)
+    hosted: tuple[Version, ...] = ()
 
     @staticmethod
-    def of(overrides: list[Override]) -> PriceBook:
+    def of(overrides: list[Override], hosted: Iterable[Version] = ()) -> PriceBook:
         by_model: dict[str, list[Override]] = {}
         for override in sorted(overrides, key=lambda o: (o.effective_from, o.override_id), reverse=True):
             by_model.setdefault(override.model.lower(), []).append(override)
-        return PriceBook({model: tuple(found) for model, found in by_model.items()})
+        return PriceBook({model: tuple(found) for model, found in by_model.items()}, tuple(hosted))
 
     def override_for(self, provider: str, model: str, at: datetime) -> Override | None:
         if not self.overrides:
@@ -106,8 +108,18 @@ class PriceBook:
         return None
 
 
+def charge(call: Priceable, ran: Ran, book: PriceBook) -> CallCost:
+    """What the call adds to the bill: nothing where a deployment in force at its time served it, whose hours are paid
+    for, else its price."""
+    if book.hosted:
+        server = serving.served_by(serving.in_force(book.hosted, call.start_time), ran)
+        if server is not None:
+            return CallCost(_ZERO, serving.PRICE_PREFIX + server.name, "self_hosted", CostConfidence.HIGH, "")
+    return price(call, book)
+
+
 def price(call: Priceable, book: PriceBook) -> CallCost:
-    """The cost of one call at its own time."""
+    """The price of one call at its own time, by its tokens."""
     if call.input_tokens is None and call.output_tokens is None:
         return _unknown("no_tokens", "The client reported no token counts for this call.")
     listed = _listed(call, book)

@@ -1,8 +1,8 @@
-"""A project's price book."""
+"""A project's price book, with what it hosts itself."""
 
 from __future__ import annotations
 
-from stanchion_server.costs.models import PriceOverride
+from stanchion_server.costs.models import Deployment, PriceOverride
 from stanchion_server.costs.pricing import Override, PriceBook
 from stanchion_server.kernel import clock
 
@@ -16,7 +16,8 @@ def book(project_id: int) -> PriceBook:
     known = _books.get(project_id)
     if known is not None and clock.monotonic_s() - known[0] < FRESH_S:
         return known[1]
-    fresh = PriceBook.of([_override(row) for row in PriceOverride.objects.filter(project_id=project_id)])
+    overrides = [_override(row) for row in PriceOverride.objects.filter(project_id=project_id)]
+    fresh = PriceBook.of(overrides, Deployment.objects.filter(project_id=project_id))
     _books[project_id] = (clock.monotonic_s(), fresh)
     return fresh
 

@@ -1,7 +1,7 @@
 """What self-hosted models cost, for whom: sums of stored allocations. The project comes first.
 
 `by_feature(project_id, start, end)` stands beside the API cost of the call rollups: the two never hold the same dollar,
-as calls of a deployment carry no price per token of their own once they are priced at 0.
+as a call that a deployment served costs no tokens.
 """
 
 # ruff: noqa: S608 - every name in these statements is our own

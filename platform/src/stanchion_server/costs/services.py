@@ -55,8 +55,9 @@ def _reprice_some(
             "AND c.start_time >= %(start)s AND (c.start_time, c.span_id, c.trace_id) > (%(start)s, %(span)s, %(trace)s)"
             " AND c.start_time < %(until)s ORDER BY c.start_time, c.span_id, c.trace_id LIMIT %(limit)s",
             {"start": position[0], "span": position[1], "trace": position[2], "until": until, "limit": CALLS_AT_ONCE},
+            book,
         )
-        priced = [(call, stored.price_of(call.effective, call.charge, book)) for call in calls]
+        priced = [(call, stored.price_of(call, call.effective, call.charge, book)) for call in calls]
         changes = [(call, stored.cost_changes(call, cost)) for call, cost in priced]
         changes = [(call, changed) for call, changed in changes if changed]
         stored.write(cursor, project_id, changes)

@@ -126,15 +126,16 @@ def _charge(cursor: db.CursorType, project_id: int, minutes: set[datetime]) -> d
     traces = _undecided(cursor, project_id, minutes, window)
     if not traces:
         return {}
+    book = selectors.book(project_id)
     calls = stored.load(
         cursor,
         project_id,
         "AND c.trace_id = ANY (%(traces)s::uuid[]) AND c.start_time BETWEEN %(first)s AND %(last)s",
         {"traces": list(traces), **window},
+        book,
     )
     parents = _parents(cursor, project_id, {call.facts.trace_id for call in calls if call.facts.is_rollup}, window)
     decisions = charging.decide([call.facts for call in calls], parents)
-    book = selectors.book(project_id)
     changes = [(call, stored.changes_of(call, decisions[call.facts.key], book)) for call in calls]
     changes = [(call, changed) for call, changed in changes if changed]
     stored.write(cursor, project_id, changes)

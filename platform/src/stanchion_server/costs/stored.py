@@ -9,9 +9,10 @@ from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from typing import Any
 
-from stanchion_server.costs import pricing
+from stanchion_server.costs import pricing, usage
 from stanchion_server.costs.charging import FILLABLE, TOKENS, CallFacts, Decision, Key
 from stanchion_server.costs.pricing import ROLLUP_FALLBACK, PriceBook
+from stanchion_server.costs.serving import Ran
 from stanchion_server.ingest.records import CallCost, Charge, CostConfidence
 from stanchion_server.kernel import db
 from stanchion_server.kernel.ids import span_id_to_hex
@@ -34,8 +35,8 @@ _PRICED = (
     "audio_output_tokens",
 )  # fmt: skip
 
-SELECT = f"""
-SELECT {", ".join("c." + name for name in _COLUMNS)}, coalesce(m.scope_name, c.dialect)
+_SELECT = f"""
+SELECT {", ".join("c." + name for name in _COLUMNS)}, coalesce(m.scope_name, c.dialect), c.service, {{seen}}
 FROM llm_calls c LEFT JOIN key_mappings m ON m.project_id = c.project_id AND m.mapping_id = c.mapping_id
 WHERE c.project_id = %(project_id)s
 """  # noqa: S608 - names of our own
@@ -43,10 +44,13 @@ WHERE c.project_id = %(project_id)s
 
 @dataclass(frozen=True, slots=True)
 class StoredCall:
-    """`facts` is what the record itself reported, `row` what stands in the table, filled values included."""
+    """`facts` is what the record itself reported, `row` what stands in the table, filled values included. `attributes`
+    are those of its span that tell deployments apart."""
 
     facts: CallFacts
     row: Mapping[str, Any]
+    service: str
+    attributes: Mapping[str, object]
 
     @property
     def charge(self) -> Charge:
@@ -68,9 +72,13 @@ class StoredCall:
         return replace(self.facts, **{name: self.row[name] for name in FILLABLE})
 
 
-def load(cursor: db.CursorType, project_id: int, condition: str, values: Mapping[str, Any]) -> list[StoredCall]:
+def load(
+    cursor: db.CursorType, project_id: int, condition: str, values: Mapping[str, Any], book: PriceBook
+) -> list[StoredCall]:
     """`condition` is SQL of our own that goes on after WHERE, with the calls as `c`."""
-    cursor.execute((SELECT + condition).encode(), {"project_id": project_id, **values})
+    seen, wanted = usage.seen(book.hosted)
+    sql = _SELECT.format(seen=seen) + condition
+    cursor.execute(sql.encode(), {"project_id": project_id, **values, **wanted})
     return [_stored(row) for row in cursor.fetchall()]
 
 
@@ -82,7 +90,8 @@ def _stored(values: Sequence[Any]) -> StoredCall:
     elsewhere = {**(row["filled"] or {}), **json.loads(row["inherited"] or "{}")}
     own = {name: _unknown(name, row[name]) if name in elsewhere else row[name] for name in _FACTS}
     is_rollup = row["charge"] == Charge.ROLLUP or row["cost_rule"].startswith(ROLLUP_FALLBACK)
-    return StoredCall(CallFacts(scope=values[-1], is_rollup=is_rollup, **own), row)
+    scope, service, attributes = values[len(_COLUMNS) :]
+    return StoredCall(CallFacts(scope=scope, is_rollup=is_rollup, **own), row, service, json.loads(attributes))
 
 
 def _unknown(name: str, value: object) -> Any:
@@ -106,13 +115,15 @@ def changes_of(call: StoredCall, decision: Decision, book: PriceBook) -> dict[st
     is_repriced = any(name in changes for name in _PRICED) or (own.is_rollup and "charge" in changes)
     if is_repriced:
         now_known = replace(call.effective, **{name: value for name, value in changes.items() if name in FILLABLE})
-        changes.update(cost_changes(call, price_of(now_known, decision.charge, book)))
+        changes.update(cost_changes(call, price_of(call, now_known, decision.charge, book)))
     return changes
 
 
-def price_of(facts: CallFacts, charge: Charge, book: PriceBook) -> CallCost:
-    """Like `pricing.price`; a roll-up that stands in for missing leaves is a guess, and says so."""
-    cost = pricing.price(facts, book)
+def price_of(call: StoredCall, facts: CallFacts, charge: Charge, book: PriceBook) -> CallCost:
+    """Like `pricing.charge` with all that is known of the call now; a roll-up that stands in for missing leaves is a
+    guess, and says so."""
+    models = (facts.model, facts.request_model, facts.response_model)
+    cost = pricing.charge(facts, Ran(facts.provider, models, call.service, call.attributes), book)
     if facts.is_rollup and charge is Charge.CHARGED:
         return replace(cost, rule=f"{ROLLUP_FALLBACK}+{cost.rule}", confidence=CostConfidence.LOW)
     return cost

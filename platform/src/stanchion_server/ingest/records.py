@@ -219,7 +219,7 @@ class CallCost:
     """The price of one call in US dollars. `usd` is None when it is not known, and `reason` says why.
 
     `rule` names how tokens were priced (`cached_input_included`, …), `price` which price
-    (`genai-prices 0.2.3 openai/gpt-4o-mini` or `override 12`).
+    (`genai-prices 0.2.3 openai/gpt-4o-mini`, `override 12`, or `deployment llama`: paid by that deployment's hours).
     """
 
     usd: Decimal | None

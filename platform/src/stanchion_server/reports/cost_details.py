@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from stanchion_server.costs.serving import PRICE_PREFIX
 from stanchion_server.ingest.records import Charge, CostConfidence, SpanKind, Status
 from stanchion_server.traces.filters import CallFilter, Condition, all_of, call_conditions
 from stanchion_server.traces.rollups import DIMENSIONS
@@ -94,7 +95,8 @@ def _details(row: reading.Row) -> Details:
 
 _WORD = "coalesce(r.tone, CASE lower(r.label) WHEN 'resolved' THEN 1 WHEN 'unresolved' THEN -1 END)"
 _IS_OUTCOME = f"(lower(r.name) IN {OUTCOMES} OR lower(r.label) IN {OUTCOMES})"
-PRICE = """CASE WHEN c.cost_price <> '' THEN concat_ws(' ', split_part(c.cost_price, ' ', 1),
+PRICE = f"""CASE WHEN starts_with(c.cost_price, '{PRICE_PREFIX}') THEN c.cost_price
+    WHEN c.cost_price <> '' THEN concat_ws(' ', split_part(c.cost_price, ' ', 1),
         split_part(c.cost_price, ' ', 2)) END"""
 SAID = f"""rated AS MATERIALIZED (
     SELECT DISTINCT c.session_id, c.trace_id FROM llm_calls c

@@ -155,12 +155,18 @@ def _resolved(project_id: int, calls: Sequence[CallFact], turns: Mapping[int, as
     return {session: not tally.negative for session, tally in tallies.items() if tally.positive or tally.negative}
 
 
+_FREE = Tariff(ZERO, ZERO, ZERO, ZERO)
+
+
 def _prices(project_id: int, calls: Sequence[CallFact], now: datetime) -> dict[ModelName, Tariff | None]:
-    """Of the models that were used, and of those that may be proposed."""
+    """Of the models that were used, and of those that may be proposed. Tokens of a model whose calls all cost nothing
+    are free, whatever others ask for it: the project hosts it."""
     book = selectors.book(project_id)
     used = {call.model for call in calls}
     shelf = {ModelName(one.provider, name) for one in used for name in whatif.SHELF.get(one.provider, ())}
-    return {model: tariffs.of(model, book, now) for model in used | shelf}
+    free = {call.model for call in calls if call.usd == 0} - {call.model for call in calls if call.usd}
+    bought = {model: tariffs.of(model, book, now) for model in (used | shelf) - free}
+    return {**bought, **dict.fromkeys(free, _FREE)}
 
 
 def _graded(project_id: int, start: datetime, end: datetime) -> list[Graded]:

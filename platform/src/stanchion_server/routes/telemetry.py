@@ -8,12 +8,12 @@ may be lost; `settle` and scoring find their work in the database.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Literal
 
 from celery import shared_task
 
-from stanchion_server.costs import pricing
+from stanchion_server.costs import arriving
 from stanchion_server.costs import selectors as prices
 from stanchion_server.costs import settle as settling
 from stanchion_server.gpu import registry
@@ -100,8 +100,7 @@ def _prepare(project_id: int, decoded: Decoded) -> Batch:
     points = normalise.normalise_points(decoded.points)
     calls = spans.calls
     if calls:
-        book = prices.book(project_id)
-        calls = tuple(replace(call, cost=pricing.price(call, book)) for call in calls)
+        calls = arriving.priced(calls, spans.spans, prices.book(project_id))
     return Batch(spans.spans, calls, spans.contents + log_contents, logs, points, spans.decisions)
 
 

@@ -54,7 +54,7 @@ LABELS = {
     "decode_weight": "Answer", "parallel_degree": "Tensor-parallel degree",
 }  # fmt: skip
 HINTS = {
-    "match_model": "its calls are then $0 per token",
+    "match_provider": "all that is given must fit; these calls cost no tokens",
     "usd_per_kwh": "empty: in the price already", "grid_g_per_kwh": "empty: not known", "pue": "1 or more",
     "effective_from": "2026-01-31 14:00", "count": "instances, or GPUs",
 }  # fmt: skip
