@@ -154,7 +154,11 @@ def _check(options: argparse.Namespace) -> int:
         print(f"no stage '{options.stage}'; there are {', '.join(STAGES)}", file=sys.stderr)  # noqa: T201
         return MISUSED
     text = sys.stdin.buffer.read().decode("utf-8", "replace")
-    context = [Path(name).read_text("utf-8", "replace") for name in options.context]
+    try:
+        context = [Path(name).read_text("utf-8", "replace") for name in options.context]
+    except OSError as error:
+        print(f"{error.filename}: {error.strerror}", file=sys.stderr)  # noqa: T201
+        return MISUSED
     verdict = _guard(policy).check(text, options.stage, query=options.query, context=context)
     if options.json:
         _say(json.dumps(asdict(verdict), indent=2, ensure_ascii=False))

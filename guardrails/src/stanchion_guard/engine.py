@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import AsyncIterable, Iterable, Sequence
 from concurrent.futures import Future, wait
+from typing import cast
 
 from stanchion_guard import streaming, verdicts, wrapping
 from stanchion_guard.examine import Answer, Clock, Examination, Plan
@@ -97,7 +99,7 @@ class Guard:
     ) -> Verdict:
         """Judges an exchange: all its parts, or those whose indexes are given, the others being what they are measured
         against. The sooner of `deadline_ms` and the policy's own deadline counts, from now. Raises TypeError and
-        ValueError as `Subject.refuse_nonsense`."""
+        ValueError as `Subject.refuse_nonsense`, ValueError for a deadline that is no finite number."""
         subject.refuse_nonsense(judged)
         started = self.clock()
         examination = self.examination(self.plan, subject, judged, self.deadline(started, deadline_ms))
@@ -114,11 +116,13 @@ class Guard:
     ) -> Verdict:
         """`judge` for an event loop."""
         subject.refuse_nonsense(judged)
-        if not self._has_heavy and sum(len(part.text) for part in subject.parts) > LONG_TEXT:
+        if not self._has_heavy and _is_long(subject):
             return await asyncio.to_thread(self.judge, subject, judged=judged, vault=vault, deadline_ms=deadline_ms)
         started = self.clock()
         examination = self.examination(self.plan, subject, judged, self.deadline(started, deadline_ms))
         await self.arun(examination)
+        if _is_long(subject):
+            return await asyncio.to_thread(verdicts.verdict, examination, self.mask(vault), started)
         return verdicts.verdict(examination, self.mask(vault), started)
 
     def stream(
@@ -152,6 +156,7 @@ class Guard:
         return wrapping.AsyncWrapped(self.stream(stage, query=query, context=context), chunks)
 
     def deadline(self, started: int, deadline_ms: float | None = None) -> int | None:
+        _refuse_no_time(deadline_ms)
         stated = [limit for limit in (deadline_ms, self.policy.deadline_ms) if limit is not None]
         return started + int(min(stated) * 1e6) if stated else None
 
@@ -172,10 +177,27 @@ class Guard:
                 wait(futures, examination.remaining_s())
 
     async def arun(self, examination: Examination) -> None:
-        """Brings an examination to its end without holding up the event loop."""
-        while (futures := examination.advance()) is not None:
+        """Brings an examination to its end without holding up the event loop: long texts are worked on in a thread."""
+        is_long = _is_long(examination.subject)
+        while True:
+            futures = await asyncio.to_thread(examination.advance) if is_long else examination.advance()
+            if futures is None:
+                return
             if futures:
                 await _finished(futures, examination.remaining_s())
+
+
+def _is_long(subject: Subject) -> bool:
+    return sum(len(part.text) for part in subject.parts) > LONG_TEXT
+
+
+def _refuse_no_time(deadline_ms: object) -> None:
+    if deadline_ms is None:
+        return
+    is_number = isinstance(deadline_ms, int | float) and not isinstance(deadline_ms, bool)
+    if not is_number or not math.isfinite(cast(float, deadline_ms)):
+        remedy = "give milliseconds as a finite number, or None for the policy's own"
+        raise ValueError(f"`deadline_ms` is {str(deadline_ms)[:40]!r}: {remedy}")
 
 
 async def _finished(futures: list[Future[Answer]], timeout_s: float | None) -> None:

@@ -21,9 +21,10 @@ from typing import Any
 
 import numpy as np
 
-from stanchion_guard import detectors, metrics, spans, twins
+from stanchion_guard import detectors, metrics, schema_check, spans, twins
 from stanchion_guard.detectors import Detector
 from stanchion_guard.labelled import SLICES, Malformed, Row, read_rows
+from stanchion_guard.policy_compile import closed
 from stanchion_guard.reading import read
 
 SMALLEST_SLICE = 5
@@ -165,13 +166,24 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = _parser().parse_args(arguments)
     try:
         return _run(options)
-    except (Malformed, OSError, ValueError, detectors.Unavailable) as problem:
+    except (Malformed, ImportError, OSError, ValueError, detectors.Unavailable) as problem:
         sys.stderr.write(f"stanchion-guard evaluate: {problem}\n")
         return 2
 
 
+def _detector(name: str, parameters: Any) -> Detector:
+    """As a policy builds it. Raises ValueError for parameters that are not the detector's."""
+    made = detectors.detector_class(name)
+    for path, text, _ in schema_check.faults(parameters, closed(made.parameters)):
+        raise ValueError(f"--parameters{''.join(f' {key}' for key in path)}: {text}")
+    try:
+        return made(**parameters)
+    except TypeError as error:
+        raise ValueError(f"--parameters: {error}") from error
+
+
 def _run(options: argparse.Namespace) -> int:
-    detector = detectors.build(options.detector, json.loads(options.parameters))
+    detector = _detector(options.detector, json.loads(options.parameters))
     sets = {name: _rows(name, options.label) for name in options.files}
     if options.twins:
         return _print_twins(detector, sets, options)

@@ -27,6 +27,8 @@ SIZE = "size"
 
 LATE: tuple[Outcome, None, str] = ("late", None, "the deadline had passed before this check began")
 
+_NEVER = 1 << 63
+
 Clock = Callable[[], int]
 
 
@@ -130,7 +132,7 @@ class Examination:
 
     def _pass(self, watched: Watched) -> None:
         """One round over the rules of a part. One look at the clock a check: its end is the next one's begin."""
-        clock, deadline_ns = self.clock, self.deadline_ns
+        clock, deadline_ns = self.clock, _NEVER if self.deadline_ns is None else self.deadline_ns
         now, level, role = clock(), self._level, watched.part.role
         answers, shared = watched.answers, self.plan.shared
         for index, rule, probe in watched.steps:
@@ -144,9 +146,11 @@ class Examination:
             elif probe.heavy and probe.detector is not None:
                 self._submit(watched, index, rule, probe)
             else:
-                late = deadline_ns is not None and now >= deadline_ns
+                late = now >= deadline_ns
                 outcome, detection, reason = LATE if late else ask(probe, watched.reading, watched.index, self.subject)
                 ended = clock()
+                if ended >= deadline_ns and detection is not None:
+                    outcome, reason = "late", f"ended {(ended - deadline_ns) / 1e6:,.1f} ms after the deadline"
                 elapsed_us, now = (ended - now) // 1000, ended
                 if rule.probe in shared:
                     answers[rule.probe] = Answer(outcome, detection, reason, elapsed_us)
@@ -202,6 +206,8 @@ class Examination:
         action: Action = "allow"
         if triggered:
             action, self.calm = rule.action, False
+        if outcome == "late":  # it came to its end after the deadline: what it found counts, that it was late as well
+            action, self.calm = action if triggered else rule.when_late, False
         watched.done[index] = Check(
             rule.id,
             probe.name,
@@ -213,7 +219,7 @@ class Examination:
             score,
             triggered,
             action,
-            detection.limit,
+            reason or detection.limit,
             detection.spent,
         )
 
@@ -248,7 +254,7 @@ def ask(probe: Probe, reading: Reading, part: int, subject: Subject) -> tuple[Ou
         fault = _fault(detection, part, len(reading.raw))
     except Unavailable as error:
         return "unavailable", None, str(error)
-    except Exception as error:
+    except (Exception, SystemExit) as error:  # a detector that wants to end the process ends its check
         return "failed", None, f"the detector raised {type(error).__name__}"
     if fault is not None:
         return "failed", None, fault

@@ -70,6 +70,7 @@ class Stream:
         self._guard, self._stage, self._background = guard, stage, background
         self._policy = guard.policy
         self._mask = guard.mask(vault)
+        self._when_late = {rule.id: rule.when_late for rule in guard.policy.rules}
         self._at_end = rules_at_end(guard.policy, stage)
         self._local, self._last_plan = plans(guard, self._at_end)
         self._reach = longest_reach(self._local, stage)
@@ -191,7 +192,7 @@ class Stream:
             return ""
         hits = [hit for hit in hits if hit.finding.start < cut]
         triggered = {hit.rule.id for hit in hits}
-        checks = [_of_segment(check, triggered) for check in examination.checks()]
+        checks = [self._of_segment(check, triggered) for check in examination.checks()]
         self._tally.add_segment(checks, cut - window.start)
         self._tally.note([_moved(hit, self._origin) for hit in hits], self._start)
         if RANK[verdicts.strongest(check.action for check in checks)] >= RANK["reask"]:
@@ -200,6 +201,13 @@ class Stream:
         text = self._masked(window.start, cut, hits)
         self._advance(cut)
         return text
+
+    def _of_segment(self, check: Check, triggered: set[str]) -> Check:
+        """The check as far as it speaks of the segment: what it found before or behind is another segment's."""
+        if not check.triggered or check.rule in triggered:
+            return check
+        action = self._when_late[check.rule] if check.outcome == "late" else "allow"
+        return replace(check, triggered=False, action=action)
 
     def _cut(self, window: Window, hidden: list[Finding]) -> int | None:
         """Where the segment can end without cutting a finding that will be masked; None when more text is needed."""
@@ -309,13 +317,6 @@ class Stream:
 def _moved(hit: Hit, by: int) -> Hit:
     finding = hit.finding
     return hit._replace(finding=replace(finding, start=finding.start + by, end=finding.end + by)) if by else hit
-
-
-def _of_segment(check: Check, triggered: set[str]) -> Check:
-    """The check as far as it speaks of the segment: what it found before or behind is another segment's."""
-    if not check.triggered or check.rule in triggered:
-        return check
-    return replace(check, triggered=False, action="allow")
 
 
 def _too_late_to_mask(check: Check) -> Check:

@@ -68,6 +68,15 @@ def test_a_text_from_standard_input_is_judged(
     assert json.loads(capsys.readouterr().out)["findings"][0]["start"] == 6
 
 
+def test_a_document_that_cannot_be_read_is_named_in_a_line(
+    written: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"x")))
+    missing = written.parent / "none.txt"
+    assert cli.main(["check", str(written), "--context", str(missing)]) == 2
+    assert capsys.readouterr().err == f"{missing}: No such file or directory\n"
+
+
 def test_a_blocked_text_gives_exit_code_one(written: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written.write_text(POLICY.replace("ACTION", "block"))
     monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(b"about AB-12"), "utf-8"))

@@ -4,6 +4,7 @@ import asyncio
 import os
 import subprocess
 import sys
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -11,7 +12,7 @@ import pytest
 
 from kit.guard_fakes import EMAIL, FAKES, NUMBER, Hanging, find, policy
 from stanchion_guard import Guard, Part, Subject, Vault, load, named, summary
-from stanchion_guard.records import Usage, Verdict
+from stanchion_guard.records import Detection, Usage, Verdict
 
 
 def guard(*rules: dict[str, Any], **more: Any) -> Guard:
@@ -157,9 +158,79 @@ def test_a_cheap_check_whose_turn_comes_after_the_deadline_is_late_and_not_run()
         load(policy(find("a"), find("b", when_late="block"), deadline_ms=60), FAKES), clock=lambda: next(ticks)
     )
     verdict = made.check("a b")
-    assert outcomes(verdict) == [("r0", "ran"), ("r1", "late")]
-    assert verdict.action == "block"
+    assert [check.reason for check in verdict.checks] == [
+        "ended 20.0 ms after the deadline", "the deadline had passed before this check began",
+    ]  # fmt: skip
+    assert (outcomes(verdict), verdict.action) == ([("r0", "late"), ("r1", "late")], "block")
     assert verdict.coverage.guarded_characters == 0
+
+
+@pytest.mark.parametrize(("text", "action", "shown"), [("a mail", "redact", "a [WORD]"), ("a text", "block", "a text")])
+def test_a_check_that_ends_after_the_deadline_is_late_and_what_it_found_counts(
+    text: str, action: str, shown: str
+) -> None:
+    ticks = iter(range(0, 10**12, 40_000_000))
+    rule = find("mail", action="redact", when_late="block")
+    twin = {**rule, "roles": ["user"]}  # shares the run of the first
+    made = Guard(load(policy(rule, twin, deadline_ms=60), FAKES), clock=lambda: next(ticks))
+    verdict = made.check(text)
+    assert (verdict.action, verdict.texts) == (action, (shown,))
+    assert outcomes(verdict) == [("r0", "late"), ("r1", "late")]
+    assert verdict.coverage.not_run == tuple((name, "late: ended 20.0 ms after the deadline") for name in ("r0", "r1"))
+    assert (verdict.coverage.complete, verdict.coverage.guarded_characters) == (False, 0)
+
+
+@pytest.mark.parametrize(
+    ("deadline_ms", "said"), [(float("nan"), "nan"), ("5", "5"), (float("inf"), "inf"), (True, "True")]
+)
+def test_a_deadline_that_is_no_number_of_milliseconds_is_named(deadline_ms: Any, said: str) -> None:
+    made = guard(find("a"))
+    for ask in (made.check, lambda *_, **more: asyncio.run(made.acheck("a", **more))):
+        with pytest.raises(ValueError, match=f"`deadline_ms` is '{said}': give milliseconds"):
+            ask("a", deadline_ms=deadline_ms)
+
+
+class Ending:
+    """Ends as it is told, and remembers in which thread it ran."""
+
+    name, version, tier, threshold, blind_to = "ending", "1", "light", 0.5, "all"
+    labels: tuple[str, ...] = ()
+    parameters: dict[str, Any] = {}
+    error: type[BaseException] | None = None
+    threads: list[int] = []
+
+    def detect(self, reading: Any, part: int, subject: Subject) -> Detection:
+        self.threads.append(threading.get_ident())
+        if self.error is not None:
+            raise self.error
+        return Detection(0.0)
+
+
+def test_a_detector_that_ends_the_process_fails_and_an_interrupt_of_the_user_passes() -> None:
+    made = Guard(load(policy({"detector": "ending", "when_failed": "block"}), {"ending": Ending}))
+    Ending.error = SystemExit
+    try:
+        verdict = made.check("x")
+        assert (verdict.action, verdict.coverage.not_run[0][1]) == ("block", "failed: the detector raised SystemExit")
+        Ending.error = KeyboardInterrupt
+        with pytest.raises(KeyboardInterrupt):
+            made.check("x")
+    finally:
+        Ending.error = None
+
+
+@pytest.mark.parametrize("beside", [[], [{"detector": "gated"}]], ids=["cheap alone", "beside an expensive one"])
+def test_cheap_checks_of_long_texts_are_taken_off_the_event_loop(beside: list[dict[str, Any]]) -> None:
+    registry = {
+        **FAKES,
+        "ending": Ending,
+        "gated": type("Gated", (Ending,), {"name": "gated", "tier": "heavy", "threads": []}),
+    }
+    made = Guard(load(policy({"detector": "ending"}, *beside, deadline_ms=5_000), registry))
+    Ending.threads.clear()
+    for text in ("short", "long text " * 3_000):
+        assert asyncio.run(made.acheck(text)).coverage.complete
+    assert [each == threading.get_ident() for each in Ending.threads] == [True, False]
 
 
 def test_the_sooner_of_the_callers_and_the_policys_deadline_counts() -> None:

@@ -43,3 +43,14 @@ def test_a_line_that_is_no_row_is_named(tmp_path: Path, capsys: pytest.CaptureFi
     path.write_text('{"label": 1}\n')
     assert evaluate.main(["--detector", "toxicity", str(path)]) == 2
     assert "rows.jsonl:1" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("parameters", "said"), [("{}", "'name' is missing"), ("[]", "must be a mapping"), ("{", "line 1")]
+)
+def test_parameters_that_make_no_detector_are_told_in_a_line(
+    rows: Path, capsys: pytest.CaptureFixture[str], parameters: str, said: str
+) -> None:
+    assert evaluate.main(["--detector", "topic", "--parameters", parameters, str(rows)]) == 2
+    told = capsys.readouterr().err
+    assert said in told and told.count("\n") == 1
