@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from stanchion_guard.views import View
 
 _FEW = 12
 """Up to so many distinct characters `str.replace` and `str.find` beat one dictionary look-up per character."""
+_MANY = 64
+"""Up to so many places they also beat a pattern, which has to be compiled."""
 
 
 @quickly_made
@@ -93,9 +96,8 @@ def replace_letters(base: View, letters: Mapping[str, str]) -> View:
     swapped = _swap(text, letters)
     if not uneven:
         return Same(base.name, swapped, base)
-    positions = _positions(text, uneven)
-    spans = [(at, at + 1, "") for at in positions]
-    return _edited(base, swapped, spans, [len(uneven[text[at]]) for at in positions])
+    spans = _runs(text, uneven)
+    return _edited(base, swapped, spans, [len(uneven[text[start]]) for start, _, _ in spans])
 
 
 def _swap(text: str, letters: Mapping[str, str]) -> str:
@@ -106,9 +108,17 @@ def _swap(text: str, letters: Mapping[str, str]) -> str:
     return text
 
 
+def _runs(text: str, letters: Mapping[str, str]) -> list[Edit]:
+    """Where letters are spelt out, each for itself, and where they are dropped, as many as stand together."""
+    if len(letters) <= _FEW and sum(map(text.count, letters)) <= _MANY:
+        return [(at, at + 1, "") for at in _positions(text, letters)]
+    dropped = "".join(re.escape(letter) for letter in sorted(letters) if not letters[letter])
+    spelt = "".join(re.escape(letter) for letter in sorted(letters) if letters[letter])
+    either = "|".join([f"[{dropped}]+"] * bool(dropped) + [f"[{spelt}]"] * bool(spelt))
+    return [(*match.span(), "") for match in re.finditer(either, text)]
+
+
 def _positions(text: str, letters: Mapping[str, str]) -> list[int]:
-    if len(letters) > _FEW:
-        return [at for at, letter in enumerate(text) if letter in letters]
     found: list[int] = []
     for letter in letters:
         at = text.find(letter)

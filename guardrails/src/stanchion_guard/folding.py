@@ -10,18 +10,20 @@ from typing import Any
 
 from stanchion_guard.confusables import latin_letters, script_letters
 from stanchion_guard.edits import Edit, Same, replace_letters, replace_ranges
-from stanchion_guard.hidden import HIDDEN, is_dropped, is_tag
+from stanchion_guard.hidden import HIDDEN, is_dropped
 from stanchion_guard.scanning import CONTROLS, Bytes, pattern
 from stanchion_guard.views import Disguise, View
 
 _ASCII = bytes(range(128))
 _NOT_CONTROLS = bytes(code for code in range(256) if 31 < code < 127 or code > 127 or code in b"\t\n\r\x0c")
 _PUNCTUATION = dict(zip("´‘’‚‛′“”„‟″‐‑‒–—―−\u2028\u2029\u0085⠀", "'" * 6 + '"' * 5 + "-" * 7 + "\n\n\n ", strict=True))
-_MARKS = r"\x{300}-\x{36F}\x{1AB0}-\x{1AFF}\x{1DC0}-\x{1DFF}\x{20D0}-\x{20FF}\x{FE20}-\x{FE2F}"
+_MARKS = r"\x{300}-\x{36F}\x{483}-\x{489}\x{1AB0}-\x{1AFF}\x{1DC0}-\x{1DFF}\x{20D0}-\x{20FF}\x{FE20}-\x{FE2F}"
+_LOOSE = pattern(rf"[!-~][\p{{Mn}}\p{{Me}}]+|[^{_MARKS}\n][{_MARKS}]+")
+"""As `_MARKED`, and any other mark on an ASCII sign, which no writing puts there."""
 _MARKED = pattern(rf"[^{_MARKS}\n][{_MARKS}]+")
 _MARK = pattern(rf"[{_MARKS}]")
-_FLAG_TAGS = pattern(r"\x{1F3F4}([\x{E0020}-\x{E007E}]+\x{E007F})")
 _ASCII_LETTER = pattern(r"[A-Za-z]")
+_PILED = ("Mn", "Me")
 _NEAR = 24
 _BOXED = {chr(0x1F150 + at): chr(65 + at) for at in range(26)} | {chr(0x1F170 + at): chr(65 + at) for at in range(26)}
 _STYLED = pattern(
@@ -34,8 +36,6 @@ _EAST_ASIAN = pattern(r"[\x{3040}-\x{30FF}\x{4E00}-\x{9FFF}\x{AC00}-\x{D7A3}]")
 def _plain_letter(letter: str) -> str:
     if letter in _PUNCTUATION:
         return _PUNCTUATION[letter]
-    if is_tag(letter):
-        return chr(ord(letter) - 0xE0000)
     if is_dropped(letter):
         return ""
     found = latin_letters().get(letter) or _BOXED.get(letter)
@@ -51,7 +51,6 @@ def plain(data: Bytes) -> View:
     view: View = Same("plain", data.text)
     if data.ascii:
         return _without_controls(view, data)
-    view = replace_ranges(view, [(hit.start, hit.end, "") for hit in data.hits(_FLAG_TAGS, 1)])
     letters = _letters_beyond_ascii(data)
     changed = {letter: new for letter in letters if (new := _plain_letter(letter)) != letter}
     changed |= {chr(code): "" for code in set(data.data.translate(None, _NOT_CONTROLS))}
@@ -83,15 +82,13 @@ def _compose(view: View) -> View:
     if view.text.isascii():
         return view
     data = Bytes(view.text)
-    if not data.has(_MARK):
+    if not data.has(_LOOSE):
         return view
     edits: list[Edit] = []
-    for hit in data.hits(_MARKED):
+    for hit in data.hits(_LOOSE):
         whole = unicodedata.normalize("NFKC", hit.text)
         if unicodedata.normalize("NFD", whole)[0].isascii():
-            whole = "".join(
-                letter for letter in whole if not unicodedata.combining(letter) and letter not in "\u0335\u0336"
-            )
+            whole = "".join(letter for letter in whole if unicodedata.category(letter) not in _PILED)
         if whole != hit.text:
             edits.append((hit.start, hit.end, whole))
     return replace_ranges(view, edits)

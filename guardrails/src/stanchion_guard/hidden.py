@@ -10,9 +10,21 @@ from stanchion_guard.scanning import CONTROLS, Bytes, pattern
 
 HIDDEN = pattern(
     r"[\x00-\x08\x0B\x0E-\x1F\x7F\x{AD}\x{34F}\x{61C}\x{115F}\x{1160}\x{17B4}\x{17B5}\x{180B}-\x{180F}\x{200B}-\x{200F}"
-    r"\x{202A}-\x{202E}\x{2060}-\x{206F}\x{3164}\x{FE00}-\x{FE0F}\x{FEFF}\x{FFA0}\x{FFF9}-\x{FFFB}"
-    r"\x{1D173}-\x{1D17A}\x{E0000}-\x{E0FFF}]+"
+    r"\x{202A}-\x{202E}\x{2060}-\x{206F}\x{3164}\x{FE00}-\x{FE0F}\x{FEFF}\x{FFA0}\x{FFF0}-\x{FFFB}"
+    r"\x{1BCA0}-\x{1BCA3}\x{1D173}-\x{1D17A}\x{E0000}-\x{E0FFF}]+"
 )
+"""Controls but tab and line ends, interlinear marks, and Default_Ignorable_Code_Point of Unicode 16.0.0
+(DerivedCoreProperties.txt)."""
+_DROPPED = pattern(
+    HIDDEN.pattern.removesuffix("]+")
+    + r"\x{80}-\x{84}\x{86}-\x{9F}\x{13430}-\x{1343F}\x{16FE4}\x{FDD0}-\x{FDEF}"
+    + "".join(rf"\x{{{plane:X}FFFE}}\x{{{plane:X}FFFF}}" for plane in range(17))
+    + "]"
+)
+"""Those, and what has no shape either but stands in honest texts often, or says nothing of who wrote it: the upper
+controls that are a sign of a wrong encoding, joiners of hieroglyphs, a filler of Khitan writing, noncharacters."""
+_TAGS = pattern(r"[\x{E0020}-\x{E007E}]+")
+_FLAG_TAGS = 8
 _EDGES = 64
 """How many characters to either side are looked at for right-to-left writing."""
 _ZWNJ, _ZWJ, _ZWSP, _BLACK_FLAG, _CANCEL_TAG, _SHY = "\u200c", "\u200d", "\u200b", "\U0001f3f4", "\U000e007f", "\xad"
@@ -34,6 +46,17 @@ def is_tag(letter: str) -> bool:
     return "\U000e0020" <= letter <= "\U000e007e"
 
 
+def tag_runs(data: Bytes) -> list[tuple[int, int]]:
+    """Runs of tag characters that spell something, but for those of flags."""
+    if data.ascii or not data.has(_TAGS):
+        return []
+    return [(hit.start, hit.end) for hit in data.hits(_TAGS) if not _flag(data.text, hit.start, hit.end)]
+
+
+def _flag(text: str, start: int, end: int) -> bool:
+    return text[start - 1 : start] == _BLACK_FLAG and text[end : end + 1] == _CANCEL_TAG and end - start < _FLAG_TAGS
+
+
 def is_selector(letter: str) -> bool:
     return "\ufe00" <= letter <= "\ufe0f" or "\U000e0100" <= letter <= "\U000e01ef"
 
@@ -41,7 +64,7 @@ def is_selector(letter: str) -> bool:
 @lru_cache(4096)
 def is_dropped(letter: str) -> bool:
     """Whether `letter` has no shape of its own, so that a view leaves it out."""
-    return Bytes(letter).has(HIDDEN)
+    return Bytes(letter).has(_DROPPED)
 
 
 def hidden_runs(data: Bytes) -> tuple[Hidden, ...]:
@@ -74,7 +97,7 @@ def _kind(run: str) -> str:
 
 def _honest(kind: str, text: str, start: int, end: int, left: str, right: str) -> bool:
     if kind == "tag_characters":
-        return left == _BLACK_FLAG and text[end - 1] == _CANCEL_TAG and end - start <= 8
+        return left == _BLACK_FLAG and text[end - 1] == _CANCEL_TAG and end - start <= _FLAG_TAGS
     if kind == "direction_marks":
         return _right_to_left(text[max(0, start - _EDGES) : end + _EDGES])
     if kind == "variation_selectors":

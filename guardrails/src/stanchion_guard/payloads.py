@@ -11,7 +11,8 @@ from urllib.parse import unquote_to_bytes
 
 import re2
 
-from stanchion_guard.edits import Within
+from stanchion_guard.edits import Edit, Same, Within, replace_ranges
+from stanchion_guard.hidden import tag_runs
 from stanchion_guard.scanning import CODED, Bytes, Hit, pattern, ranges
 from stanchion_guard.views import Disguise, View
 
@@ -23,6 +24,10 @@ MOST_RUNS = 64
 """Payloads kept of one text."""
 _SHORTEST = 6
 _SAMPLE = 64
+_MESSAGE = 4
+"""Tag characters in a row that are a message, or a line of one, and not a piece of a scattered one."""
+SPELT = {0xE0000 + code: chr(code) for code in range(32, 127)}
+"""Tag characters to what they spell, for `str.translate`."""
 
 _BASE64 = pattern(r"[A-Za-z0-9+/_-]{16,}(?:\r?\n[A-Za-z0-9+/_-]{40,})*(?:\r?\n[A-Za-z0-9+/_-]{4,})?={0,2}")
 _BASE32 = pattern(r"\b[A-Z2-7]{24,}={0,6}")
@@ -42,7 +47,7 @@ Decoder = Callable[[str], bytes | None]
 
 def payloads(data: Bytes) -> tuple[tuple[View, ...], tuple[Disguise, ...]]:
     """What the encoded runs stand for, each for its whole run, and the encodings as disguises."""
-    views: list[View] = []
+    views: list[View] = [*tagged(data)]
     disguises: list[Disguise] = []
     for trick, hit, text in _decoded(data):
         if len(views) >= MOST_RUNS:
@@ -52,6 +57,20 @@ def payloads(data: Bytes) -> tuple[tuple[View, ...], tuple[Disguise, ...]]:
             disguises.append(Disguise(trick, hit.start, hit.end))
         views += [Within(f"decoded:{trick}:{inner}", deeper, hit.start, hit.end) for inner, deeper in _inside(text)]
     return tuple(views[:MOST_RUNS]), tuple(disguises)
+
+
+def tagged(data: Bytes) -> tuple[View, ...]:
+    """What the tag characters of a text spell, as one text with a way back. Runs of a few are pieces of one message."""
+    runs = tag_runs(data)
+    edits: list[Edit] = []
+    at, parted = 0, ""
+    for start, end in runs:
+        edits.append((at, start, parted))
+        at, parted = end, "\n" if end - start >= _MESSAGE else ""
+    if not runs:
+        return ()
+    spelt = data.text.translate(SPELT)
+    return (replace_ranges(Same("decoded:tag_characters", spelt), [*edits, (at, len(spelt), "")]),)
 
 
 def _inside(text: str) -> Iterator[tuple[str, str]]:

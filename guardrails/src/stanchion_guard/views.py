@@ -3,10 +3,10 @@
 The views, every one made only when a detector asks for it, and then kept for the other detectors of the same check:
 
 - `raw`: the text itself.
-- `folded`: NFKC; zero-width, bidi, format and tag characters dropped (tag characters that spell ASCII are spelt out);
-  confusables to their Latin letter; case folded. The view for words, patterns and classifiers.
+- `folded`: NFKC; zero-width, bidi, format and tag characters dropped; confusables to their Latin letter; case folded.
+  The view for words, patterns and classifiers.
 - `squeezed`: `folded` with spaced-out letters joined and leet digits inside words read as letters.
-- `decoded`: not one text but `payloads`: what base64, hex and URL encoding in the text stand for.
+- `decoded`: not one text but `payloads`: what base64, hex and URL encoding and tag characters in the text stand for.
 """
 
 from __future__ import annotations

@@ -61,7 +61,7 @@ def test_plain_ascii_folds_to_lower_case_where_it_stands(text: str) -> None:
         ("cafe\u0301", "café"),
         ("“don’t” — wait…", '"don\'t" - wait...'),
         ("ig\x00nore", "ignore"),
-        ("".join(chr(0xE0000 + ord(letter)) for letter in "ignore"), "ignore"),
+        ("".join(chr(0xE0000 + ord(letter)) for letter in "ignore"), ""),
     ],
 )
 def test_the_folded_view_takes_disguises_off(disguised: str, folded: str) -> None:

@@ -12,7 +12,10 @@ from stanchion_guard.classifiers import lexicon, linear, tongues
 from stanchion_guard.classifiers.features import Segments
 from stanchion_guard.classifiers.linear import Hit, Scores
 from stanchion_guard.detectors import language
+from stanchion_guard.hidden import tag_runs
+from stanchion_guard.payloads import SPELT
 from stanchion_guard.reading import read
+from stanchion_guard.scanning import bytes_of
 from stanchion_guard.views import Reading, View
 
 MOST_PAYLOADS = 8
@@ -46,11 +49,14 @@ _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
 
 def views(reading: Reading) -> Iterator[View]:
     """What is judged of a text: the undisguised view and what encoded runs stand for. Where all of these are judged,
-    percent signs and their digits are left out of the first view; whatever is written plainly stays in it."""
+    percent signs and their digits are left out of the first view; whatever is written plainly stays in it. Where tag
+    characters spell something the text is also judged with that in its place."""
     payloads = reading.payloads
     escaped = any(payload.name.startswith("decoded:percent") for payload in payloads)
     yield _without_escapes(reading).squeezed if escaped and len(payloads) <= MOST_PAYLOADS else reading.squeezed
     yield from payloads[:MOST_PAYLOADS]
+    if tag_runs(bytes_of(reading)):
+        yield read(reading.raw.translate(SPELT)).squeezed
 
 
 def _without_escapes(reading: Reading) -> Reading:

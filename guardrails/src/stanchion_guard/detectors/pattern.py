@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Literal
 import re2
 
 from stanchion_guard.detectors import Tier
+from stanchion_guard.known import Known
 from stanchion_guard.reading import plain, plain_bytes
 from stanchion_guard.records import Detection, Finding, Subject
 from stanchion_guard.scanning import Bytes, bytes_of, folded_bytes_of
@@ -24,14 +25,14 @@ _PIECES = re.compile(r"\\.|\[\^?\]?(?:\\.|\[:\^?[a-z]+:\]|[^\]\\])*\]|.", re.DOT
 _BEGINNING = re.compile(r"(?:\\([^0-9A-Za-z])|([^\\.^$*+?{}\[\]()|]))(?![*?{])", re.DOTALL)
 """One sign that stands for itself and has to be there."""
 _FLAGS = re.compile(r"\(\?(?![:P<])")
-_VIEWS = ("raw", "plain", "folded", "squeezed")
+_VIEWS = ("any", "raw", "plain", "folded", "squeezed")
 
 
 class Pattern:
     """Finds every match of every pattern; a pattern's name is the finding's label."""
 
     name: ClassVar[str] = "pattern"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     tier: ClassVar[Tier] = "light"
     labels: ClassVar[tuple[str, ...]] = ("PATTERN",)
     threshold: ClassVar[float] = 0.5
@@ -62,10 +63,11 @@ class Pattern:
     }
 
     def __init__(
-        self, patterns: Sequence[Mapping[str, Any]], view: Literal["raw", "plain", "folded", "squeezed"] = "raw"
+        self, patterns: Sequence[Mapping[str, Any]], view: Literal["any", "raw", "plain", "folded", "squeezed"] = "any"
     ) -> None:
         """`patterns`: mappings of `name`, `regex`, and optionally `replacement` (what redaction puts for a match) and
-        `score` (1.0). `view`: which view they read. ValueError names a pattern that is none."""
+        `score` (1.0). `view`: which view they read; "any" is the raw text and, where they differ from it, the plain
+        view and what encoded runs stand for. ValueError names a pattern that is none."""
         if view not in _VIEWS:
             raise ValueError(f"pattern has no view {view!r}; it has {', '.join(_VIEWS)}")
         self._view = view
@@ -82,35 +84,48 @@ class Pattern:
         self._any = _together([compiled for _, compiled, _, _ in self._patterns])
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
-        view, data = self._read(reading)
-        raw = data.data
-        if self._first is not None and not any(sign in raw for sign in self._first):
-            return Detection(0.0)
-        if self._any is not None and not data.has(self._any):
-            return Detection(0.0)
         findings: list[Finding] = []
         replacements: dict[int, str] = {}
-        for label, compiled, score, replacement in self._patterns:
-            for hit in data.hits(compiled):
+        for view, data in self._read(reading):
+            if not self._may_match(data):
+                continue
+            known = Known(findings)
+            for found, replacement in self._matches(view, data, part):
                 if len(findings) >= MOST_FINDINGS:
                     break
-                if hit.start == hit.end:
-                    continue
-                start, end = (hit.start, hit.end) if view is None else view.original(hit.start, hit.end)
-                if replacement is not None:
-                    replacements[len(findings)] = replacement
-                findings.append(Finding(self.name, label, score, part, start, end, "a pattern matched", self._view))
+                if not known.holds(found):
+                    if replacement is not None:
+                        replacements[len(findings)] = replacement
+                    findings.append(found)
         score = max((finding.score for finding in findings), default=0.0)
         return Detection(score, tuple(findings), replacements=replacements)
 
-    def _read(self, reading: Reading) -> tuple[View | None, Bytes]:
-        if self._view == "raw":
-            return None, bytes_of(reading)
-        if self._view == "plain":
-            return plain(reading), plain_bytes(reading)
+    def _may_match(self, data: Bytes) -> bool:
+        raw = data.data
+        if self._first is not None and not any(sign in raw for sign in self._first):
+            return False
+        return self._any is None or data.has(self._any)
+
+    def _matches(self, view: View | None, data: Bytes, part: int) -> Iterator[tuple[Finding, str | None]]:
+        name = "raw" if view is None else view.name
+        for label, compiled, score, replacement in self._patterns:
+            for hit in data.hits(compiled):
+                if hit.start < hit.end:
+                    start, end = (hit.start, hit.end) if view is None else view.original(hit.start, hit.end)
+                    yield Finding(self.name, label, score, part, start, end, "a pattern matched", name), replacement
+
+    def _read(self, reading: Reading) -> Iterator[tuple[View | None, Bytes]]:
+        if self._view in ("any", "raw"):
+            yield None, bytes_of(reading)
+        if self._view == "plain" or (self._view == "any" and plain_bytes(reading) is not bytes_of(reading)):
+            yield plain(reading), plain_bytes(reading)
+        if self._view == "any":
+            for payload in reading.payloads:
+                yield payload, Bytes(payload.text)
         if self._view == "folded":
-            return reading.folded, folded_bytes_of(reading)
-        return reading.squeezed, Bytes(reading.squeezed.text)
+            yield reading.folded, folded_bytes_of(reading)
+        if self._view == "squeezed":
+            yield reading.squeezed, Bytes(reading.squeezed.text)
 
 
 def _compile(name: str, regex: str) -> Any:

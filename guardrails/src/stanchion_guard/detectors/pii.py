@@ -31,7 +31,7 @@ class Pii:
     """Finds identifiers of people in the plain view, and in what encoded runs stand for."""
 
     name: ClassVar[str] = "pii"
-    version: ClassVar[str] = "2"
+    version: ClassVar[str] = "3"
     tier: ClassVar[Tier] = "light"
     labels: ClassVar[tuple[str, ...]] = LABELS
     threshold: ClassVar[float] = 0.5

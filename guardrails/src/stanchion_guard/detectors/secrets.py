@@ -164,12 +164,12 @@ class Secrets:
     """Finds credentials in the plain view, and in what encoded runs stand for."""
 
     name: ClassVar[str] = "secrets"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     tier: ClassVar[Tier] = "light"
     labels: ClassVar[tuple[str, ...]] = LABELS
     threshold: ClassVar[float] = 0.5
     blind_to: ClassVar[str] = (
-        "Keys of issuers without a stated format where no telling name stands beside them; pass phrases made of words; secrets cut in pieces."
+        "Keys of issuers without a stated format where no telling name stands beside them; pass phrases made of words; secrets cut in pieces, or with accents put on their letters."
     )
     parameters: ClassVar[Mapping[str, Any]] = {
         "type": "object",

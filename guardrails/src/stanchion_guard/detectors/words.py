@@ -1,4 +1,4 @@
-"""Forbidden or watched words: whole words and phrases, whatever the case and the disguise."""
+"""Forbidden or watched words: whole words and phrases, whatever the case, the disguise and the encoding."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Words:
     """Looks the text's words up in a set, so a list of ten thousand costs what a list of ten does."""
 
     name: ClassVar[str] = "words"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     tier: ClassVar[Tier] = "light"
     labels: ClassVar[tuple[str, ...]] = ("WORD",)
     threshold: ClassVar[float] = 0.5
@@ -76,11 +76,18 @@ class Words:
         found = set(self._places(folded, folded_bytes_of(reading)))
         if squeezed.text != folded.text:
             found |= set(self._places(squeezed, Bytes(squeezed.text)))
+        for payload in reading.payloads:
+            found |= set(self._places_within(payload))
         findings = tuple(
             Finding(self.name, self._label, 1.0, part, start, end, "a listed word", view)
             for start, end, view in _widest(found)
         )
         return Detection(1.0 if findings else 0.0, findings)
+
+    def _places_within(self, payload: View) -> Iterator[tuple[int, int, str]]:
+        folded = read(payload.text).folded
+        for start, end, _ in self._places(folded, Bytes(folded.text)):
+            yield *payload.original(start, end), payload.name
 
     def _places(self, view: View, data: Bytes) -> Iterator[tuple[int, int, str]]:
         tokens = _tokens(data)
