@@ -67,9 +67,11 @@ def emptied_telemetry(request: pytest.FixtureRequest) -> Iterator[None]:
     if marker is None or not marker.kwargs.get("transaction"):
         return
     from stanchion_server.policies.recording import recorder
+    from stanchion_server.policies.shadowing import shadower
 
     blocker = request.getfixturevalue("django_db_blocker")
     with blocker.unblock(), connection.cursor() as cursor:
+        shadower.flush()
         recorder.flush()
         cursor.execute("SELECT relname FROM pg_class WHERE relkind = 'p' AND relnamespace = 'public'::regnamespace")
         tables = [row[0] for row in cursor.fetchall()]

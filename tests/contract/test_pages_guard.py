@@ -80,7 +80,8 @@ def judged(project: Project, text: str, check_id: str = "c-1", **more: Any) -> G
     origin = decisions.Origin(check_id, "rest", uuid4(), **values)
     checked = engine.check(project.pk, "chat", subject, key=check_id, manner=engine.Manner())
     found = []
-    for number, one in enumerate((*checked.judged, *checked.shadows), start=1):
+    shadows = [engine.judge_beside(one) for one in checked.shadows]
+    for number, one in enumerate((*checked.judged, *shadows), start=1):
         found.append(decisions.record(one, subject, origin, number, clock.now_ns()))
     spans, rows = tuple(one.span for one in found), tuple(one.decision for one in found)
     entry = LedgerEntry(api_key_id=1, signal="traces", client="kit", body_bytes=1, sent=len(spans))

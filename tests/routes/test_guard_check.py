@@ -15,6 +15,7 @@ from stanchion_guard.records import Part, Subject
 from stanchion_server.policies import engine, recording, services
 from stanchion_server.policies.decisions import Origin
 from stanchion_server.policies.recording import recorder
+from stanchion_server.policies.shadowing import shadower
 from stanchion_server.routes import guard_check, guard_version
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
@@ -50,6 +51,7 @@ DEFAULTS = "defaults: {when_late: block, when_failed: block}\n"
 
 
 def recorded() -> list[GuardDecision]:
+    shadower.flush()
     assert recorder.flush()
     return list(GuardDecision.objects.order_by("policy", "mode"))
 

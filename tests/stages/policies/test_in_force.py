@@ -130,26 +130,23 @@ def test_a_shadow_that_cannot_be_compiled_any_more_costs_nobody_an_answer(projec
     PolicyVersion.objects.filter(policy=policy, number=2).update(document="policy: [")
     checked = judged(project)
     assert checked.verdict.action == "block"
-    [shadow] = checked.shadows
+    [shadow] = map(engine.judge_beside, checked.shadows)
     assert (shadow.number, shadow.verdict.coverage.complete) == (2, False)
     assert "version 2 cannot judge" in shadow.verdict.coverage.not_run[0][1]
 
 
-def test_one_deadline_is_shared_by_the_enforced_policy_and_shadows(
-    project: Project, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_deadline_is_shared_by_the_enforced_policy(project: Project, monkeypatch: pytest.MonkeyPatch) -> None:
     """Five seconds pass whenever the clock is read: after the first policy nothing is left of twelve."""
-    first = policy_in_force(project, "chat", document(), document(action="flag"))
-    services.set_shadow(project.pk, first.pk, 2, "tester")
+    policy_in_force(project)
     services.enforce(project.pk, policy_in_force(project, "house").pk, "tester")
     judged(project)
     seconds = itertools.count(clock.monotonic_s(), 5)
     monkeypatch.setattr(clock, "monotonic_s", lambda: next(seconds))
     subject = Subject((Part("input", CANARY),))
     checked = engine.check(project.pk, "chat", subject, key="k", manner=engine.Manner(deadline_ms=600_000))
-    assert [one.verdict.coverage.complete for one in (*checked.judged, *checked.shadows)] == [True, True, True]
+    assert [one.verdict.coverage.complete for one in checked.judged] == [True, True]
     late = engine.check(project.pk, "chat", subject, key="k", manner=engine.Manner(deadline_ms=12_000))
-    assert [one.verdict.coverage.complete for one in (*late.judged, *late.shadows)] == [True, False, False]
+    assert [one.verdict.coverage.complete for one in late.judged] == [True, False]
     assert late.judged[1].verdict.action == "block", "the policy says what being late means"
 
 
@@ -219,4 +216,5 @@ def test_a_shadow_whose_engine_breaks_says_so_and_costs_the_caller_nothing(proje
     breaks(project, policy, 2)
     told = judged(project)
     assert (told.verdict.action, told.verdict.coverage.complete) == ("allow", True)
-    assert told.shadows[0].verdict.coverage.not_run == (("canary", "failed: the engine raised RuntimeError"),)
+    [shadow] = map(engine.judge_beside, told.shadows)
+    assert shadow.verdict.coverage.not_run == (("canary", "failed: the engine raised RuntimeError"),)

@@ -50,7 +50,7 @@ _forgotten = 0
 @dataclass(frozen=True, slots=True)
 class Manner:
     """How a check is to be made: which parts are judged (None for all), and how long all of it may take, the enforced
-    policy and shadows included. `unread` are the types of what came with it and no check reads."""
+    policy included. `unread` are the types of what came with it and no check reads."""
 
     judged: tuple[int, ...] | None = None
     deadline_ms: float | None = None
@@ -74,14 +74,25 @@ class Judgement:
 
 
 @dataclass(frozen=True, slots=True)
+class Beside:
+    """A version that is to judge the same without effect, when the caller has its verdict: `judge_beside`."""
+
+    project_id: int
+    state: State
+    number: int
+    subject: Subject
+    manner: Manner
+
+
+@dataclass(frozen=True, slots=True)
 class Checked:
     """`verdict` is what the caller must obey: the action of `decided`, the strongest of `judged`, and the masks of them
-    all. `shadows` had no effect on it."""
+    all. `shadows` are still to judge."""
 
     verdict: Verdict
     decided: Judgement
     judged: tuple[Judgement, ...]
-    shadows: tuple[Judgement, ...]
+    shadows: tuple[Beside, ...]
 
 
 def is_name(name: str) -> bool:
@@ -126,7 +137,7 @@ def check(project_id: int, name: str, subject: Subject, *, key: str, manner: Man
     """Judges a subject by the named policy and by the project's enforced one. `key` decides on which side of a canary
     the check falls. Raises SenderError 404 for a policy that the project does not have."""
     judged: list[Judgement] = []
-    shadows: list[Judgement] = []
+    shadows: list[Beside] = []
     now, began_s = clock.now(), clock.monotonic_s()
     for state_name in _names(project_id, name):
         one, beside = _check_one(project_id, state_name, subject, key, now, manner.left(began_s))
@@ -135,7 +146,7 @@ def check(project_id: int, name: str, subject: Subject, *, key: str, manner: Man
     return together(subject, tuple(judged), tuple(shadows))
 
 
-def together(subject: Subject, judged: tuple[Judgement, ...], shadows: tuple[Judgement, ...]) -> Checked:
+def together(subject: Subject, judged: tuple[Judgement, ...], shadows: tuple[Beside, ...]) -> Checked:
     """What several policies say of one subject, as the caller must obey it."""
     decided = max(judged, key=lambda one: ACTIONS.index(one.verdict.action))
     return Checked(combined(subject, [one.verdict for one in judged]), decided, judged, shadows)
@@ -230,33 +241,37 @@ def _names(project_id: int, name: str) -> list[str]:
 
 def _check_one(
     project_id: int, name: str, subject: Subject, key: str, now: datetime, manner: Manner
-) -> tuple[Judgement, list[Judgement]]:
+) -> tuple[Judgement, list[Beside]]:
     state = state_of(project_id, name)
     if state is None:
         return Judgement(name, None, "live", run(built_in(name), subject, manner)), []
     choice = choose(state, key, now)
     if choice.judge is None:
         return Judgement(name, None, "live", _unjudged(state, subject, choice.reason)), []
-    beside, began_s = [], clock.monotonic_s()
     verdict = _judge(project_id, state, choice.judge, subject, manner)
+    beside = []
     if choice.shadow is not None and choice.shadow != choice.judge:
-        shadow = _judge_beside(project_id, state, choice.shadow, subject, manner.left(began_s))
-        beside.append(Judgement(name, choice.shadow, "shadow", shadow))
+        beside.append(Beside(project_id, state, choice.shadow, subject, manner))
     return Judgement(name, choice.judge, choice.mode, verdict), beside
+
+
+def judge_beside(beside: Beside) -> Judgement:
+    """With the time that the version in force had. A shadow that cannot judge says so."""
+    try:
+        verdict = _judge(beside.project_id, beside.state, beside.number, beside.subject, beside.manner)
+    except (SenderError, Unavailable) as error:
+        return not_judged(beside, f"version {beside.number} cannot judge: {getattr(error, 'code', 'unavailable')}")
+    return Judgement(beside.state.name, beside.number, "shadow", verdict)
+
+
+def not_judged(beside: Beside, reason: str) -> Judgement:
+    verdict = replace(_unjudged(beside.state, beside.subject, reason), policy_version=str(beside.number))
+    return Judgement(beside.state.name, beside.number, "shadow", verdict)
 
 
 def _judge(project_id: int, state: State, number: int, subject: Subject, manner: Manner) -> Verdict:
     verdict = run(guard_of(project_id, state.policy_id, number), subject, manner)
     return replace(verdict, policy=state.name, policy_version=str(number))
-
-
-def _judge_beside(project_id: int, state: State, number: int, subject: Subject, manner: Manner) -> Verdict:
-    """A shadow that cannot judge says so, and costs the caller no answer."""
-    try:
-        return _judge(project_id, state, number, subject, manner)
-    except (SenderError, Unavailable) as error:
-        reason = f"version {number} cannot judge: {getattr(error, 'code', 'unavailable')}"
-        return replace(_unjudged(state, subject, reason), policy_version=str(number))
 
 
 def run(guard: Guard, subject: Subject, manner: Manner) -> Verdict:

@@ -102,11 +102,13 @@ class Effect:
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """How often the shadow would have done something else, by (what was done, what it would have done)."""
+    """How often the shadow would have done something else, by (what was done, what it would have done). `checks` were
+    judged by both; `not_compared` beside them are those of which the shadow said nothing."""
 
     live_version: str
     shadow_version: str
     checks: int
+    not_compared: int
     pairs: tuple[tuple[str, str, int], ...]
     examples: tuple[Differing, ...]
 
@@ -178,25 +180,29 @@ def disagreement(
 ) -> Disagreement | None:
     """The shadow's decisions beside those that counted, check by check; None when it judged nothing in the window."""
     sql = """SELECT d.policy_version, d.action, s.action AS action_1, d.check_id, d.trace_id, d.start_time,
-            d.rules, s.rules AS rules_1, d.labels, s.labels AS labels_1
+            d.rules, s.rules AS rules_1, d.labels, s.labels AS labels_1,
+            s.checks IS NULL AND s.not_run IS NOT NULL AS is_unjudged
         FROM guard_decisions s JOIN guard_decisions d ON d.project_id = s.project_id AND d.check_id = s.check_id
             AND d.policy = s.policy AND d.mode <> 'shadow'
         WHERE s.project_id = %(project)s AND s.policy = %(policy)s AND s.policy_version = %(shadow)s
             AND s.mode = 'shadow' AND s.start_time >= %(start)s AND s.start_time < %(end)s
             AND d.start_time >= %(start)s - interval '1 minute' AND d.start_time < %(end)s + interval '1 minute'"""
     params = {"project": project_id, "policy": policy, "shadow": shadow_version, "start": start, "end": end}
-    counted = f"SELECT policy_version, action, action_1, count(*) FROM ({sql}) t GROUP BY 1, 2, 3"  # noqa: S608
+    counted = f"""SELECT policy_version, action, action_1, count(*) FILTER (WHERE NOT is_unjudged),
+            count(*) FILTER (WHERE is_unjudged)
+        FROM ({sql}) t GROUP BY 1, 2, 3"""  # noqa: S608 - texts of our own
     differing = f"""SELECT check_id, trace_id, start_time, action, action_1, rules, rules_1, labels, labels_1
-        FROM ({sql}) t WHERE action <> action_1
+        FROM ({sql}) t WHERE action <> action_1 AND NOT is_unjudged
         ORDER BY start_time DESC LIMIT {MAX_EXAMPLES}"""  # noqa: S608 - texts of our own
     with reading.bounded():
         rows, examples = reading.named_rows(counted, params), reading.named_rows(differing, params)
     if not rows:
         return None
-    pairs = tuple((ACTIONS[live], ACTIONS[shadow], count) for _version, live, shadow, count in rows)
+    pairs = tuple((ACTIONS[live], ACTIONS[shadow], count) for _version, live, shadow, count, _un in rows if count)
     named = tuple(_differing(row) for row in examples)
     versions = "/".join(sorted({row[0] for row in rows}))
-    return Disagreement(versions, shadow_version, sum(row[3] for row in rows), pairs, named)
+    checks, not_compared = (sum(row[index] for row in rows) for index in (3, 4))
+    return Disagreement(versions, shadow_version, checks, not_compared, pairs, named)
 
 
 def policies(project_id: int) -> tuple[Policy, ...]:

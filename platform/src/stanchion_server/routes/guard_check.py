@@ -1,6 +1,6 @@
 """A guard check over REST: judge, answer, and record afterwards.
 
-engine.check -> a spent budget's stop -> verdict to the caller -> recorder. The caller never waits for the recording.
+engine.check -> a spent budget's stop -> verdict to the caller -> shadower, recorder. The caller waits for neither.
 """
 
 from __future__ import annotations
@@ -14,6 +14,8 @@ from stanchion_server.kernel import clock
 from stanchion_server.policies import engine, halting
 from stanchion_server.policies.decisions import Origin, record
 from stanchion_server.policies.recording import Waiting, recorder
+from stanchion_server.policies.shadowing import Waiting as Beside
+from stanchion_server.policies.shadowing import shadower
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +39,7 @@ def check(caller: Caller, policy: str, subject: Subject, origin: Origin, manner:
 
 
 def keep(caller: Caller, checked: engine.Checked, subject: Subject, origin: Origin, start_ns: int) -> None:
-    """Records what every version said."""
+    """Records what every version said, and lets shadows judge."""
     recorder.add(
         [
             Waiting(
@@ -46,8 +48,11 @@ def keep(caller: Caller, checked: engine.Checked, subject: Subject, origin: Orig
                 caller.client,
                 record(one, subject, origin, new_span_id(), start_ns),
             )
-            for one in (*checked.judged, *checked.shadows)
+            for one in checked.judged
         ]
+    )
+    shadower.add(
+        [Beside(one, caller.api_key_id, caller.client, origin, new_span_id(), start_ns) for one in checked.shadows]
     )
 
 
