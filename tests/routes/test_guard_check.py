@@ -135,6 +135,97 @@ def test_tool_calls_and_results_inside_a_messages_content_are_judged_and_what_no
     assert [row.is_complete for row in recorded()][-1] is False
 
 
+FUNCTION = {"name": "send", "arguments": CANARY}
+MESSAGES: list[dict[str, Any]] = [
+    {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"name": "sh", "input": CANARY}}]},
+    {"role": "assistant", "content": "fine", "reasoning_content": CANARY},
+    {"role": "user", "text": CANARY},
+    {"role": "user", "content": "fine", "note_to_all": CANARY},
+    {"type": "function_call", "call_id": "1", **FUNCTION},
+    {"type": "custom_tool_call", "name": "sh", "input": CANARY},
+    {"type": "function_call_output", "call_id": "1", "output": CANARY},
+    {"type": "function_call_output", "call_id": "1", "output": [{"type": "input_text", "text": CANARY}]},
+    {"type": "mcp_call", "name": "f", "arguments": "{}", "output": CANARY},
+    {"type": "local_shell_call", "action": {"command": ["echo", CANARY]}},
+    {"type": "reasoning", "summary": [{"type": "summary_text", "text": CANARY}]},
+    {"role": "user", "parts": [{"text": CANARY}]},
+    {"role": "model", "parts": [{"functionCall": {"name": "f", "args": {"to": CANARY}}}]},
+    {"role": "user", "parts": [{"functionResponse": {"name": "f", "response": {"result": CANARY}}}]},
+    {"role": "assistant", "content": [{"type": "thinking", "thinking": CANARY}]},
+    {"role": "assistant", "content": [{"type": "mcp_tool_use", "name": "f", "input": {"to": CANARY}}]},
+    {"role": "user", "content": [{"type": "document", "source": {"type": "text", "data": CANARY}}]},
+    {
+        "role": "user",
+        "content": [{"type": "search_result", "title": "t", "content": [{"type": "text", "text": CANARY}]}],
+    },
+    {"role": "user", "content": [{"toolResult": {"toolUseId": "1", "content": [{"json": {"a": CANARY}}]}}]},
+    {"type": "ai", "data": {"content": "", "tool_calls": [{"name": "f", "args": {"to": CANARY}, "type": "tool_call"}]}},
+    {"lc": 1, "type": "constructor", "id": ["langchain", "HumanMessage"], "kwargs": {"content": CANARY}},
+]
+BODIES: list[dict[str, Any]] = [
+    *({"messages": [{"role": "user", "content": "fine"}, row]} for row in MESSAGES),
+    {"tool_calls": [{"id": "1", "type": "function", "function": FUNCTION}]},
+    {"tool_calls": [{"type": "custom", "custom": {"name": "sh", "input": CANARY}}]},
+    {"tool_calls": [{"type": "tool_use", "name": "send", "input": {"to": CANARY}}]},
+    {"tool_calls": [{"functionCall": {"name": "send", "args": {"to": CANARY}}}]},
+    {"tool_calls": [{"name": "send", "arguments": {}, "because": CANARY}]},
+    *({"tool_results": [{"name": "f", key: CANARY}]} for key in ("result", "output", "content", "text", "said")),
+    {"tool_results": [{"functionResponse": {"name": "f", "response": {"result": CANARY}}}]},
+    {"tool_results": [{"name": "f", "content": [{"type": "order", "note": CANARY}]}]},
+    *({"contexts": [{key: CANARY}], "text": "fine"} for key in ("content", "page_content", "text", "pageContent")),
+    {"contexts": [{"content": [{"type": "text", "text": CANARY}], "score": 0.5}]},
+    {"contexts": [{"text": "fine", "title": CANARY}]},
+]
+
+
+@pytest.mark.parametrize("body", BODIES, ids=str)
+def test_every_shape_in_which_clients_send_texts_is_judged(project: Project, body: dict[str, Any]) -> None:
+    policy_in_force(project)
+    assert post(project, {"policy": "chat", **body}).json()["action"] == "block"
+
+
+@pytest.mark.parametrize(
+    ("body", "name"),
+    [
+        ({"messages": [{"role": "user", "content": "fine", "extra": {"a": ["b"]}}]}, "extra"),
+        ({"messages": [{"role": "user", "parts": [{"text": "a"}, {"inlineData": {"data": "AA"}}]}]}, "inlineData"),
+        ({"messages": [{"role": "user", "content": "a"}, {"type": "item_reference", "id": "1"}]}, "item_reference"),
+        ({"messages": [{"role": "user", "content": [{"type": "hologram", "at": "x"}]}], "text": "a"}, "hologram"),
+        ({"tool_calls": [{"name": "send", "arguments": {}, "plan": {"to": "me"}}]}, "plan"),
+        ({"tool_results": [{"name": "f", "content": "a", "artifact": {"to": "me"}}]}, "artifact"),
+        ({"contexts": [{"page_content": "a", "metadata": {"source": "b"}}]}, "metadata"),
+    ],
+)
+def test_what_cannot_be_read_leaves_the_coverage_incomplete(project: Project, body: dict[str, Any], name: str) -> None:
+    policy_in_force(project)
+    told = post(project, {"policy": "chat", **body}).json()
+    assert (told["action"], told["coverage"]["complete"]) == ("allow", False)
+    assert told["coverage"]["not_run"] == [["client", f"{name}: no check reads it"]]
+
+
+def test_what_holds_no_text_leaves_the_coverage_complete(project: Project) -> None:
+    policy_in_force(project)
+    messages = [
+        {"role": "user", "content": [{"type": "text", "text": "a", "cache_control": {"type": "ephemeral"}}]},
+        {"role": "assistant", "content": None, "refusal": None, "annotations": [], "audio": None, "tool_calls": [
+            {"id": "1", "index": 0, "type": "function", "function": {"name": "f", "arguments": "{}"}}]},
+        {"role": "tool", "tool_call_id": "1", "content": "b"},
+        {"id": "1", "type": "message", "status": "completed", "role": "assistant", "content": [
+            {"type": "output_text", "text": "c", "annotations": [], "logprobs": []}]},
+        {"id": "1", "type": "reasoning", "summary": [], "encrypted_content": "x"},
+        {"role": "assistant", "content": [{"type": "thinking", "thinking": "d", "signature": "x"}]},
+    ]  # fmt: skip
+    told = post(project, {"policy": "chat", "messages": messages}).json()
+    assert (told["action"], told["coverage"]["complete"], told["coverage"]["not_run"]) == ("allow", True, [])
+    assert told["texts"] == ["a", "{}", "b", "c", "d"]
+
+
+def test_the_texts_of_a_message_are_one_part_before_its_tool_calls(project: Project) -> None:
+    policy_in_force(project)
+    row = {"role": "assistant", "content": [{"type": "text", "text": "a"}, "b"], "tool_calls": [{"function": FUNCTION}]}
+    assert post(project, {"policy": "chat", "messages": [row]}).json()["texts"][:1] == ["a\nb"]
+
+
 def test_the_question_is_background_and_not_judged(project: Project) -> None:
     policy_in_force(project)
     answer = post(project, {"policy": "chat", "query": CANARY, "response": "fine"}).json()
@@ -228,6 +319,14 @@ def test_rolling_back_is_obeyed_at_once(project: Project) -> None:
         ({"messages": [{"role": "user", "content": 7}]}, 400, "bad_body"),
         ({"tool_calls": {"a": 1}}, 400, "bad_body"),
         ({"text": "a", "usage": {"steps": "many"}}, 400, "bad_body"),
+        ({"text": None}, 400, "nothing_to_check"),
+        ({"parts": [{"stage": "input"}]}, 400, "bad_body"),
+        ({"parts": [{"stage": "input", "text": None}]}, 400, "bad_body"),
+        ({"parts": [{"stage": "input", "text": "a", "tex": "b"}]}, 400, "unknown_field"),
+        ({"contexts": [{"name": "a"}], "text": "a"}, 400, "bad_body"),
+        ({"tool_calls": [{"id": "1"}]}, 400, "bad_body"),
+        ({"tool_results": [{}]}, 400, "bad_body"),
+        ({"messages": [{"role": "assistant", "tool_calls": [{}]}]}, 400, "bad_body"),
     ],
 )
 def test_what_cannot_be_read_is_refused_with_the_remedy(project: Project, body: Any, status: int, code: str) -> None:

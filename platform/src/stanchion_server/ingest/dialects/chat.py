@@ -8,7 +8,7 @@ from stanchion_server.ingest.dialects.loose import structure
 from stanchion_server.ingest.dialects.parts import as_text, read_parts
 from stanchion_server.ingest.messages import Message, Part, message, text_part
 
-_ROLES = {
+ROLES = {
     "human": "user", "ai": "assistant", "model": "assistant", "bot": "assistant", "aimessage": "assistant",
     "aimessagechunk": "assistant", "humanmessage": "user", "systemmessage": "system", "toolmessage": "tool",
     "developer": "system", "function": "tool", "functionmessage": "tool", "tool_response": "tool",
@@ -149,7 +149,7 @@ def read_message(found: dict[str, Any], role: str) -> Message:
     if isinstance(inner := found.get("content"), dict) and isinstance(inner.get("parts"), list):
         found = {**found, **inner}  # Gemini candidates
     said = found.get("role") or found.get("type") or found.get("kind") or role
-    who = _ROLES.get(str(said).lower(), role)
+    who = ROLES.get(str(said).lower(), role)
     parts = found.get("parts")
     read = read_parts(parts) if isinstance(parts, list) else _openai_parts(found, who)
     if "part_kind" in found:
@@ -197,7 +197,7 @@ def _langchain(found: dict[str, Any], role: str) -> Message:
     kinds = found.get("id")
     kind = str(kinds[-1]).lower() if isinstance(kinds, list) and kinds else ""
     inner = found["kwargs"]
-    return read_message({**inner, "role": inner.get("role") or _ROLES.get(kind) or inner.get("type") or role}, role)
+    return read_message({**inner, "role": inner.get("role") or ROLES.get(kind) or inner.get("type") or role}, role)
 
 
 FINISH_REASONS = {

@@ -9,14 +9,14 @@ from stanchion_server.ingest.messages import Part, text_part, to_json
 
 _MAX_URI = 2048
 _MAX_PARTS = 4096
-_TEXTS = {None, "text", "output_text", "input_text", "user-prompt", "system-prompt"}
-_CALLS = {"tool_call", "tool-call", "tool_use", "function_call", "custom_tool_call", "server_tool_use", "function"}
-_RESULTS = {
+TEXTS = {None, "text", "output_text", "input_text", "user-prompt", "system-prompt"}
+CALLS = {"tool_call", "tool-call", "tool_use", "function_call", "custom_tool_call", "server_tool_use", "function"}
+RESULTS = {
     "tool_call_response", "tool_result", "tool-result", "function_call_output", "tool-return", "function_response",
     "web_search_tool_result", "retry-prompt",
 }  # fmt: skip
-_REASONING = {"reasoning", "thinking", "redacted_thinking"}
-_MEDIA = {
+REASONING = {"reasoning", "thinking", "redacted_thinking"}
+MEDIA = {
     "blob", "uri", "file", "image", "image_url", "input_image", "input_audio", "audio", "input_file", "document",
     "media",
     "file_id", "image-url", "audio-url", "video-url", "document-url", "binary", "video",
@@ -45,15 +45,15 @@ def _read_part(item: Any, force: str) -> Part | None:
         return text_part(as_text(item))
     kind = force or next((k for k in map(item.get, ("type", "part_kind", "kind")) if isinstance(k, str) and k), None)
     text = item.get("content") if "content" in item else item.get("text")
-    if kind in _TEXTS and isinstance(text, str):
+    if kind in TEXTS and isinstance(text, str):
         return text_part(text)
-    if kind in _CALLS:
+    if kind in CALLS:
         return _call(item)
-    if kind in _RESULTS:
+    if kind in RESULTS:
         return _tool_result(item)
-    if kind in _REASONING:
+    if kind in REASONING:
         return {"type": "reasoning", "text": _reasoning(item)}
-    if kind in _MEDIA:
+    if kind in MEDIA:
         return _media(item, str(kind))
     return _untyped(item)
 

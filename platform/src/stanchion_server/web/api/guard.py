@@ -38,9 +38,21 @@ ASKED_SCHEMA: dict[str, Any] = {
             "description": "As chat APIs take them: texts, tool calls and results; coverage names the rest.",
         },
         "response": {**_TEXT, "description": "What the model answered."},
-        "contexts": {"type": "array", "items": {}, "description": "Retrieved texts, or {text, name, kind}."},
-        "tool_calls": {"type": "array", "items": {"type": "object"}, "description": "{name, arguments}."},
-        "tool_results": {"type": "array", "items": {"type": "object"}, "description": "{name, content}."},
+        "contexts": {
+            "type": "array",
+            "items": {},
+            "description": "Retrieved texts, or objects of a retriever: {text, name, kind}.",
+        },
+        "tool_calls": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "{name, arguments}, or as chat APIs have it.",
+        },
+        "tool_results": {
+            "type": "array",
+            "items": {"type": "object"},
+            "description": "{name, content}, or as chat APIs have it.",
+        },
         "parts": {"type": "array", "items": _PART},
         "query": {**_TEXT, "description": "The question that an output answers."},
         "judged": {
