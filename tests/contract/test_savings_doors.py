@@ -8,6 +8,7 @@ import urllib.parse
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 from urllib.parse import urlencode
 
@@ -25,6 +26,7 @@ from stanchion_server.routes.savings import look_for_savings
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Membership, Project, Role, Scope, User
+from stanchion_server.web.pages import formats
 
 pytestmark = pytest.mark.django_db
 
@@ -225,6 +227,28 @@ def test_one_feature_is_asked_for_by_name(shop: Shop) -> None:
     assert page.status_code == 200 and "All features share the cache" in page.content.decode()
 
 
+def test_what_was_looked_at_and_cost_is_that_of_the_feature_that_is_asked_for(shop: Shop) -> None:
+    drifting.store(shop.project.pk, drifting.calls(NOW - timedelta(days=1), NOW, 30, 2, Traffic(feature="bot")))
+    savings.request(shop.project.pk, "ada")
+    look_for_savings()
+    client = api(shop.project, Scope.READ_METRICS)
+    queries = ("", "?feature=bot", f"?{urlencode({'feature': BAD})}")
+    whole, bot, rest = (read(client, f"{ADDRESS}{query}") for query in queries)
+    assert [(one["calls"], one["known_calls"]) for one in (whole, bot, rest)] == [(110, 110), (30, 30), (80, 80)]
+    assert Decimal(whole["spend_usd"]) == Decimal(bot["spend_usd"]) + Decimal(rest["spend_usd"]) > 0
+    assert whole["unpriced_calls"] == bot["unpriced_calls"] + rest["unpriced_calls"]
+    page = client_of("vera").get("/p/shop/savings?feature=bot").content.decode()
+    tiles = page.partition('<dl class="tiles">')[2].partition("</dl>")[0]
+    assert '<dd class="value">30</dd>' in tiles and formats.usd(Decimal(bot["spend_usd"])) in tiles
+    assert "of language models, by bot: all of the last 30 days; no embeddings" in tiles and "110" not in tiles
+    report = savings.of(shop.project.pk)
+    assert report is not None
+    del report.body["by_feature"]
+    report.save(update_fields=["body"])
+    assert read(client, f"{ADDRESS}?feature=bot")["calls"] is None
+    assert "unknown" in client_of("vera").get("/p/shop/savings?feature=bot").content.decode()
+
+
 def test_what_prompts_are_made_of_is_told_for_each(shop: Shop) -> None:
     told = [exchanges.Exchange(f"{number}?", "Yes.", "Answer as our handbook does. " * 20) for number in range(60)]
     exchanges.store(shop.project.pk, told, NOW - timedelta(hours=2), feature="hand <b>book", prompt_name="p <i>")
@@ -271,7 +295,7 @@ def test_what_would_halve_a_features_cost_comes_by_its_name(shop: Shop) -> None:
     rows = list(csv.reader(io.StringIO(client.get(ADDRESS, {"feature": BAD, "as": "csv"}).content.decode())))
     assert len(rows) == 1 + len(told["findings"]) and rows[0][-1] == "shares"
     nobody = client.get(ADDRESS, {"feature": "no such thing"}).json()
-    assert (nobody["findings"], nobody["feature_costs"], nobody["calls"]) == ([], [], 80)
+    assert (nobody["findings"], nobody["feature_costs"], nobody["calls"]) == ([], [], 0)
     assert client.get(ADDRESS, {"feature": "x\0"}).status_code == 400
 
 

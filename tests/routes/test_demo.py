@@ -25,6 +25,7 @@ from stanchion_demo.steps import Kind, ModelCall
 from stanchion_server.commands import up
 from stanchion_server.costs import invoices, selectors_budgets, selectors_headroom
 from stanchion_server.costs import selectors as prices
+from stanchion_server.costs.models import SavingsReport
 from stanchion_server.costs.reconciling import Tolerance
 from stanchion_server.feedback.models import Rating
 from stanchion_server.policies.models import Backtest, DecisionReview, Policy
@@ -116,6 +117,7 @@ def assert_the_books_are_kept(demo: Demo) -> None:
         (limit["provider"], limit.get("model", ""))
         for limit in sorted(books.LIMITS, key=lambda limit: limit["provider"])
     ]
+    assert SavingsReport.objects.get(project_id=demo.project_id).state == "queued"
     (bill,) = invoices.invoices(demo.project_id)
     sums = invoices.reconcile(demo.project_id, bill.pk, Tolerance(Decimal("0.01"), Decimal("0.01"))).totals
     (replay,) = Backtest.objects.filter(policy__project_id=demo.project_id)

@@ -78,6 +78,7 @@ def run(folder: Path, seed: int, scale: float, *, is_live: bool) -> None:
             print(f"people reviewed {office.review(is_bad, _seed(notes.story))} guard decisions", flush=True)
             office.back_test(notes.story.anchor)
             office.keep_books(notes.story)
+            office.look_for_savings()
             notebook.history_told(notes_path, notes)
         if is_live:
             threading.Thread(target=machines.go_on, daemon=True).start()

@@ -1,5 +1,5 @@
 """What people at the shop do over the REST API: publish the guard's versions, put them in force, review decisions,
-back-test, say what may be spent and what providers allow, and import a bill."""
+back-test, say what may be spent and what providers allow, import a bill, and ask what could be saved."""
 
 from __future__ import annotations
 
@@ -81,6 +81,10 @@ class Office:
             "window_start": (until - BACK_TESTED).isoformat(), "window_end": until.isoformat(),
         }  # fmt: skip
         self._ask("POST", f"/api/v1/policies/{NAME}/backtests", wanted)
+
+    def look_for_savings(self) -> None:
+        """Once the history is in: the nightly look of a fresh server may be a day away."""
+        self._ask("POST", "/api/v1/savings")
 
     def _add(self, path: str, body: object) -> bool:
         """False where it is there already."""

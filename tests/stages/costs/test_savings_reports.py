@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from celery.exceptions import SoftTimeLimitExceeded
 
-from kit import drifting
+from kit import drifting, traffic
 from kit.calls import content_of
 from kit.drifting import Traffic
 from kit.stored import deliver
@@ -22,7 +22,7 @@ from stanchion_server.costs.models import SavingsReport
 from stanchion_server.ingest import messages
 from stanchion_server.kernel import clock
 from stanchion_server.reports import savings as looking
-from stanchion_server.routes.savings import look_for_savings
+from stanchion_server.routes.savings import look_for_savings, plan_savings
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
 
@@ -93,6 +93,9 @@ def test_asking_again_replaces_the_report_and_keeps_the_last_until_then(project:
 
 def test_each_night_every_project_is_looked_at_once(project: Project, other: Project) -> None:
     savings.plan(NOW)
+    assert not SavingsReport.objects.exists(), "none was there last night"
+    Project.objects.update(created_at=NOW - DAY)
+    savings.plan(NOW)
     savings.plan(NOW)
     assert SavingsReport.objects.filter(state="queued").count() == 2
     while (row := savings.claim()) is not None:
@@ -101,6 +104,35 @@ def test_each_night_every_project_is_looked_at_once(project: Project, other: Pro
     assert not SavingsReport.objects.filter(state="queued").exists()
     savings.plan(NOW + DAY)
     assert SavingsReport.objects.filter(state="queued").count() == 2
+
+
+def test_the_first_look_starts_by_itself_once_there_is_a_day_of_calls(project: Project, other: Project) -> None:
+    drifting.store(other.pk, drifting.calls(NOW - DAY / 2, NOW, 20, 1))
+    seed(project)
+    plan_savings()
+    assert not SavingsReport.objects.exists(), "calls are summed first"
+    traffic.settle_all(NOW)
+    plan_savings()
+    plan_savings()
+    (report,) = SavingsReport.objects.all()
+    assert (report.project_id, report.state, report.requested_by) == (project.pk, "queued", "")
+
+
+def test_a_first_look_at_nothing_is_made_again_once_there_is_a_day_of_calls(
+    project: Project, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    savings.request(project.pk, "ada")
+    look_for_savings()
+    plan_savings()
+    assert SavingsReport.objects.get().state == "done"
+    seed(project)
+    traffic.settle_all(NOW)
+    monkeypatch.setattr(clock, "now", lambda: NOW + timedelta(hours=2))
+    plan_savings()
+    look_for_savings()
+    plan_savings()
+    report = SavingsReport.objects.get()
+    assert (report.state, report.calls) == ("done", 60)
 
 
 def test_a_worker_that_lost_its_lease_writes_nothing_and_three_deaths_put_a_report_aside(

@@ -44,7 +44,7 @@ BEAT: dict[str, Entry] = {
     "expire spending": _hourly(22, "spending.expire_spending"),
     "count peaks": _every(10, "headroom.count_peaks"),
     "expire peaks": _hourly(24, "headroom.expire_peaks"),
-    "plan savings": _hourly(35, "savings.plan_savings"),
+    "plan savings": _every(300, "savings.plan_savings"),
     "savings": _every(10, "savings.look_for_savings"),
     "plan drift": _every(60, "drift.plan_drift"),
     "drift": _every(15, "drift.run_drift"),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -19,6 +19,7 @@ LEASE = timedelta(minutes=15)
 MAX_ATTEMPTS = 3
 NIGHT = timedelta(hours=2, minutes=30)
 """After midnight UTC."""
+PAUSE = timedelta(hours=1)
 State = SavingsReport.State
 
 
@@ -56,11 +57,32 @@ def _queue(row: SavingsReport, now: datetime, actor: str) -> None:
 def plan(now: datetime) -> None:
     """A report for each project that has none since last night's half past two, UTC. Planned twice it is one."""
     night = _last_night(now)
-    projects = Project.objects.exclude(pk__in=SavingsReport.objects.values("project_id"))
-    rows = [SavingsReport(project=project, requested_at=now) for project in projects]
-    SavingsReport.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1_000)
+    _begin(now, Project.objects.filter(created_at__lt=night))
     old = SavingsReport.objects.filter(state__in=(State.DONE, State.QUARANTINED), requested_at__lt=night)
-    old.update(state=State.QUEUED, attempts=0, leased_until=None, error="", requested_at=now, requested_by="")
+    _again(old, now)
+
+
+def waiting(now: datetime) -> list[int]:
+    """Projects that wait for their first look: without a report, or with one that found no calls an hour ago."""
+    none = Project.objects.exclude(pk__in=SavingsReport.objects.values("project_id"))
+    empty = SavingsReport.objects.filter(state=State.DONE, calls=0, requested_at__lt=now - PAUSE)
+    return [*none.values_list("pk", flat=True), *empty.values_list("project_id", flat=True)]
+
+
+def plan_first(now: datetime, projects: Collection[int]) -> None:
+    """For those of `waiting` whose calls are enough: at once, as the night may be most of a day away."""
+    _begin(now, Project.objects.filter(pk__in=projects))
+    _again(SavingsReport.objects.filter(state=State.DONE, calls=0, project_id__in=projects), now)
+
+
+def _begin(now: datetime, projects: QuerySet[Project]) -> None:
+    new = projects.exclude(pk__in=SavingsReport.objects.values("project_id"))
+    rows = [SavingsReport(project=project, requested_at=now) for project in new]
+    SavingsReport.objects.bulk_create(rows, ignore_conflicts=True, batch_size=1_000)
+
+
+def _again(reports: QuerySet[SavingsReport], now: datetime) -> None:
+    reports.update(state=State.QUEUED, attempts=0, leased_until=None, error="", requested_at=now, requested_by="")
 
 
 def _last_night(now: datetime) -> datetime:

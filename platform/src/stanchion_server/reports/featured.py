@@ -7,6 +7,8 @@ from dataclasses import dataclass, fields
 from decimal import Decimal
 from typing import Any
 
+from stanchion_server.costs.models import SavingsReport
+
 
 @dataclass(frozen=True, slots=True)
 class HalvingStep:
@@ -53,6 +55,33 @@ class FeatureView:
     not_combined: tuple[str, ...]
     halving: HalvingView | None
     halving_with_idle: HalvingView | None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """Calls of language models that were looked at, and what they cost with their provider. `known_calls` are all there
+    are; None of one feature where only a part of the calls was read."""
+
+    calls: int
+    known_calls: int | None
+    spend_usd: Decimal
+    unpriced_calls: int
+
+
+def looked(report: SavingsReport, feature: str | None) -> Looked | None:
+    """Of all features, or of one; None where the report, an older release's, does not tell of features or has too many
+    of them."""
+    body, is_whole = report.body, report.calls == report.known_calls
+    if feature is None:
+        spend = Decimal(body.get("spend_usd", "0"))
+        return Looked(report.calls, report.known_calls, spend, body.get("unpriced_calls", 0))
+    of_each = {one["feature"]: one for one in body.get("by_feature", [])}
+    if feature in of_each:
+        one = of_each[feature]
+        known = one["calls"] if is_whole else None
+        return Looked(one["calls"], known, Decimal(one["spend_usd"]), one["unpriced_calls"])
+    is_told = sum(one["calls"] for one in of_each.values()) == report.calls
+    return Looked(0, 0 if is_whole else None, Decimal(0), 0) if is_told else None
 
 
 def feature_costs(body: Mapping[str, Any], feature: str | None) -> tuple[FeatureView, ...] | None:

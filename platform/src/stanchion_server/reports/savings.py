@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -33,6 +34,7 @@ from stanchion_server.traces.selectors import reading
 
 DAY_S, DAYS_OF_A_MONTH = 86_400.0, 30
 MOST_SHARES = 100
+MOST_FEATURES = 1_000
 TIMEOUT_MS = 60_000
 SESSIONS_AT_ONCE = 2_000
 
@@ -82,6 +84,7 @@ def _body(
         "days": months.days,
         "spend_usd": str(sum((call.usd or ZERO for call in calls), ZERO)),
         "unpriced_calls": sum(call.usd is None for call in calls),
+        "by_feature": _by_feature(calls),
         "read": months.read(),
         "failing_left": _failing_left(failing),
         "findings": [_plain(finding, months) for finding in _largest_first([*cached.findings, *findings], months)],
@@ -89,6 +92,22 @@ def _body(
         "cache": cache,
         "templates": [_template(one) for one in templates.told(calls, told.beginnings, prices)],
     }
+
+
+def _by_feature(calls: Sequence[CallFact]) -> list[dict[str, Any]]:
+    """What was looked at of each: the MOST_FEATURES with the most calls."""
+    of_each: dict[str, list[CallFact]] = defaultdict(list)
+    for call in calls:
+        of_each[call.feature].append(call)
+    ranked = sorted(of_each, key=lambda name: (-len(of_each[name]), name))
+    return [{"feature": name, **_looked(of_each[name])} for name in ranked[:MOST_FEATURES]]
+
+
+def _looked(calls: Sequence[CallFact]) -> dict[str, Any]:
+    return {
+        "calls": len(calls), "unpriced_calls": sum(one.usd is None for one in calls),
+        "spend_usd": str(sum((one.usd or ZERO for one in calls), ZERO)),
+    }  # fmt: skip
 
 
 def _failing_left(failing: waste.Failing) -> dict[str, Any] | None:

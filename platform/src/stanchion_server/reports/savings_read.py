@@ -33,6 +33,13 @@ CROSS JOIN LATERAL (SELECT * FROM llm_calls c WHERE c.project_id = %s AND c.star
     AND c.start_time < s.until AND c.charge = %s AND c.kind = %s ORDER BY c.start_time LIMIT %s) x
 ORDER BY s.place, x.start_time LIMIT %s"""
 
+_LONG_AGO = """
+SELECT p.id FROM unnest(%s::bigint[]) AS p(id) CROSS JOIN LATERAL (SELECT 1 FROM call_rollups c
+    WHERE c.project_id = p.id AND c.grain_minutes = 60 AND c.bucket >= %s AND c.bucket < %s AND c.kind = %s
+    LIMIT 1) x"""
+ENOUGH = timedelta(days=1)
+"""How long ago the first call was when a first look tells something."""
+
 
 @dataclass(frozen=True, slots=True)
 class Calls:
@@ -45,6 +52,15 @@ class Calls:
     rows: Sequence[reading.Row]
     calls: Sequence[CallFact]
     sample: Sample
+
+
+def with_enough(projects: Sequence[int], now: datetime) -> list[int]:
+    """Those with calls of a day ago or earlier, which a look would find."""
+    if not projects:
+        return []
+    with reading.bounded(TIMEOUT_MS):
+        found = reading.rows(_LONG_AGO, [list(projects), _next_hour(now - LOOKED_BACK), now - ENOUGH, SpanKind.LLM])
+    return [row[0] for row in found]
 
 
 def read(project_id: int, now: datetime) -> Calls:

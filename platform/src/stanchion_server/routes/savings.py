@@ -11,6 +11,7 @@ from stanchion_server.costs import savings
 from stanchion_server.kernel import clock, turns
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.reports import savings as looking
+from stanchion_server.reports import savings_read
 
 SOFT_LIMIT_S, TIME_LIMIT_S = 720, 780
 """Below the lease, so that no report is made twice at a time; the soft one leaves time to write why. A pool of threads
@@ -21,8 +22,11 @@ log = logging.getLogger(__name__)
 
 @shared_task
 def plan_savings() -> None:
-    """Every hour: a report for each project that has none since last night."""
-    savings.plan(clock.now())
+    """Every few minutes: a report for each project that has none since last night, and a first one as soon as there are
+    calls enough."""
+    now = clock.now()
+    savings.plan(now)
+    savings.plan_first(now, savings_read.with_enough(savings.waiting(now), now))
 
 
 @shared_task(time_limit=TIME_LIMIT_S, soft_time_limit=SOFT_LIMIT_S)

@@ -188,9 +188,11 @@ class FailingLeft:
 
 @dataclass(frozen=True, slots=True)
 class SavingsView:
-    """`state` is "none" before anybody looked. `calls` of `known_calls` were looked at; `read` tells how they were
-    chosen, null where all were. Amounts of findings overlap and do not add up. `cache` is null where no question is
-    recorded. `features` are those that can be asked for with `feature`: of caches, the 20 with the most questions.
+    """`state` is "none" before anybody looked. `calls` of `known_calls` (language models, no embeddings) were looked
+    at, at `spend_usd` for the API; these are of the feature that is asked for, null where they are not known of it.
+    `read` tells how they were chosen, null where all were. Amounts of findings overlap and do not add up. `cache` is
+    null where no question is recorded. `features` are those that can be asked for with `feature`: of caches, the 20
+    with the most questions.
     `feature_costs` are the 30 dearest with what would halve their cost, null where that was too much to read."""
 
     state: str
@@ -201,10 +203,10 @@ class SavingsView:
     start: datetime | None
     end: datetime | None
     days: float | None
-    calls: int
-    known_calls: int
+    calls: int | None
+    known_calls: int | None
     read: ReadShare | None
-    unpriced_calls: int
+    unpriced_calls: int | None
     spend_usd: Decimal | None
     features: tuple[str, ...]
     feature_costs: tuple[FeatureView, ...] | None
@@ -272,13 +274,13 @@ def _view(report: SavingsReport | None, told: savings_told.Told, feature: str | 
     if report is None:
         nothing = (None, None, None, None, 0, 0, None, 0, None, (), (), (), None, None, ())
         return SavingsView("none", "", None, "", *nothing)
-    body = report.body
-    spend = body.get("spend_usd")
+    body, looked = report.body, featured.looked(report, feature)
     return SavingsView(
         state=report.state, error=report.error, requested_at=report.requested_at, requested_by=report.requested_by,
-        finished_at=report.finished_at, start=report.start, end=report.end, days=body.get("days"), calls=report.calls,
-        known_calls=report.known_calls, read=_read(body.get("read")), unpriced_calls=body.get("unpriced_calls", 0),
-        spend_usd=None if spend is None else Decimal(spend), features=tuple(told.features),
+        finished_at=report.finished_at, start=report.start, end=report.end, days=body.get("days"),
+        calls=looked.calls if looked else None, known_calls=looked.known_calls if looked else None,
+        read=_read(body.get("read")), unpriced_calls=looked.unpriced_calls if looked else None,
+        spend_usd=looked.spend_usd if looked and "spend_usd" in body else None, features=tuple(told.features),
         feature_costs=featured.feature_costs(body, feature),
         findings=tuple(_finding(one) for one in told.findings), failing_left=_failing(body.get("failing_left")),
         cache=_cache(told.cache), templates=tuple(_template(one) for one in told.templates),

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_GET, require_POST
 
 from stanchion_server.costs import savings as reports
 from stanchion_server.costs.models import SavingsReport
-from stanchion_server.reports import savings_told
+from stanchion_server.reports import featured, savings_told
 from stanchion_server.reports.savings_told import Setting
 from stanchion_server.web.pages import formats, halved, savings_pairs
 from stanchion_server.web.pages.frame import Visit, project_page
@@ -73,8 +73,7 @@ def _told(visit: Visit, report: SavingsReport | None) -> dict[str, Any]:
         **halved.told(report, feature),
         "is_open": report is not None and report.state in ("queued", "running"),
         "days": body.get("days"),
-        "spend_usd": Decimal(body.get("spend_usd", "0")),
-        "unpriced_calls": body.get("unpriced_calls", 0),
+        "looked": featured.looked(report, feature) if report else None,
         "read": _read(body.get("read")),
         "failing_left": body.get("failing_left") if feature is None else None,
         "features": [name or savings_told.NO_FEATURE for name in told.features],
