@@ -145,7 +145,7 @@ def test_a_policy_of_ours_tells_what_bedrock_has_no_words_for() -> None:
         ("crossRegionConfig", {"guardrailProfileIdentifier": "x"}),
         ("automatedReasoningPolicyConfig", {"policies": ["x"]}), ("unheard", 1), ("blockedInputMessaging", ""),
         ("name", "no spaces"), ("name", "x" * 51), ("name", None), ("description", "x" * 201), ("description", 5),
-        ("wordPolicyConfig", {"managedWordListsConfig": [{"type": "PROFANITY"}]}), ("wordPolicyConfig", 5),
+        ("wordPolicyConfig", {"managedWordListsConfig": [{"type": "OTHER"}]}), ("wordPolicyConfig", 5),
         ("wordPolicyConfig", {"wordsConfig": [{"text": "a", "more": 1}]}), ("wordPolicyConfig", {"wordsConfig": [5]}),
         ("wordPolicyConfig", {"wordsConfig": [{"text": "a", "inputAction": "ANONYMIZE"}]}),
         ("wordPolicyConfig", {"x": []}),
@@ -178,9 +178,68 @@ def test_a_guardrail_that_checks_nothing_is_refused() -> None:
 def test_a_name_that_is_taken_is_a_conflict_and_a_name_stays() -> None:
     shop = admin()
     identifier = created(shop)
-    again = shop.post(ALL, FULL)
+    again = shop.post(ALL, FULL | {"clientRequestToken": "another"})
     assert (again.status_code, again["x-amzn-ErrorType"]) == (409, "ConflictException")
     assert shop.send("PUT", f"{ALL}/{identifier}", FULL | {"name": "other"}).status_code == 400
+
+
+def test_a_request_that_is_sent_again_makes_nothing_twice() -> None:
+    shop = admin()
+    identifier = created(shop)
+    assert created(shop) == identifier
+    assert shop.post(ALL, FULL | {"description": "not the same"}).status_code == 409
+    asked = {"clientRequestToken": "v1"}
+    assert shop.post(f"{ALL}/{identifier}", asked).json()["version"] == "1"
+    changed = FULL | {"wordPolicyConfig": {"wordsConfig": [{"text": "globex"}]}}
+    assert shop.send("PUT", f"{ALL}/{identifier}", changed).status_code == 202
+    assert shop.post(f"{ALL}/{identifier}", asked).json()["version"] == "1", "the answer was lost, not the version"
+    assert shop.post(f"{ALL}/{identifier}", {"clientRequestToken": "v2"}).json()["version"] == "2"
+
+
+def test_a_deleted_guardrails_name_is_free_and_version_numbers_go_on() -> None:
+    """Decisions name a policy and a version: no two texts may share both."""
+    shop = admin()
+    first = created(shop)
+    assert shop.post(f"{ALL}/{first}", {}).json()["version"] == "1"
+    assert shop.send("DELETE", f"{ALL}/{first}").status_code == 202
+    second = created(shop)
+    assert second != first
+    assert shop.post(f"{ALL}/{second}", {}).json()["version"] == "2"
+    assert shop.send("GET", f"{ALL}/{first}").status_code == 404
+    assert shop.send("DELETE", f"{ALL}/{second}").status_code == 202
+    assert created(shop) not in (first, second)
+
+
+def test_an_update_replaces_the_description() -> None:
+    shop = admin()
+    identifier = created(shop)
+    shop.send("PUT", f"{ALL}/{identifier}", FULL | {"description": "anew"})
+    assert read(shop, identifier)["description"] == "anew"
+    shop.send("PUT", f"{ALL}/{identifier}", {name: value for name, value in FULL.items() if name != "description"})
+    assert "description" not in read(shop, identifier)
+
+
+def test_the_managed_list_of_profanity_is_ours() -> None:
+    shop = admin()
+    lists = {"managedWordListsConfig": [{"type": "PROFANITY", "outputEnabled": False}]}
+    identifier = created(shop, FULL | {"wordPolicyConfig": lists})
+    told = apply(shop, identifier, "DRAFT", "what the F.U.C.K is this")
+    assert told["outputs"] == [{"text": "Not in."}]
+    [found] = told["assessments"][0]["wordPolicy"]["managedWordLists"]
+    assert (found["type"], found["action"]) == ("PROFANITY", "BLOCKED")
+    assert apply(shop, identifier, "DRAFT", "what the fuck", "OUTPUT")["action"] == "NONE"
+    assert apply(shop, identifier, "DRAFT", "the Scunthorpe cocktail, assessed")["action"] == "NONE"
+    [row] = read(shop, identifier)["wordPolicy"]["managedWordLists"]
+    assert (row["type"], row["inputEnabled"], row["outputEnabled"]) == ("PROFANITY", True, False)
+
+
+def test_what_is_in_force_is_not_asked_of_a_guardrail_that_has_nothing_in_force() -> None:
+    shop = admin()
+    identifier = created(shop)
+    answer = shop.post(f"/bedrock/guardrail/{identifier}/version//apply", {
+        "source": "INPUT", "content": [{"text": {"text": "acme"}}],
+    })  # fmt: skip
+    assert (answer.status_code, answer["x-amzn-ErrorType"]) == (400, "ValidationException")
 
 
 def test_only_an_admins_key_manages_and_only_its_own_project() -> None:

@@ -42,7 +42,9 @@ class Policy(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["project", "name"], name="policy_name_once_per_project"),
+            models.UniqueConstraint(
+                fields=["project", "name"], condition=Q(archived_at=None), name="policy_name_once_per_project"
+            ),
             models.UniqueConstraint(fields=["project"], condition=Q(is_enforced=True), name="one_enforced_policy"),
             models.CheckConstraint(condition=Q(canary_percent__lte=100), name="canary_percent_up_to_100"),
         ]

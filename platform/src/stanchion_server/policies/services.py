@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 from django.db import IntegrityError, transaction
+from django.db.models import Max
 
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
@@ -22,8 +23,11 @@ _EVER = datetime(2000, 1, 1, tzinfo=UTC)
 
 
 @transaction.atomic
-def create(project: Project, name: str, document: str, actor: str, description: str = "") -> Policy:
-    """A policy with a draft. Raises SenderError when the name is taken or is none, or the draft is too long."""
+def create(project: Project, name: str, document: str, actor: str, description: str = "", request: str = "") -> Policy:
+    """A policy with a draft. `request` names what asked for it: the same again gives the policy that it made. Raises
+    SenderError when the name is taken or is none, or the draft is too long."""
+    if made := _made_by(project.pk, "created", request):
+        return made.policy
     if not engine.is_name(name):
         raise SenderError(
             "bad_name", f"“{name[:80]}” is no policy name: letters, digits, `_`, `.`, `-`, at most 63.", 400
@@ -42,25 +46,31 @@ def create(project: Project, name: str, document: str, actor: str, description: 
         raise SenderError(
             "name_taken", f"The project has a policy “{name}” already. Choose another name.", 409
         ) from error
-    _note(policy, actor, "created")
+    _note(policy, actor, "created", **_named(request))
     return policy
 
 
 @transaction.atomic
-def save_draft(project_id: int, policy_id: int, document: str, actor: str) -> Policy:
-    """Any text may be a draft, even one that does not compile; only a policy that does can be published."""
+def save_draft(project_id: int, policy_id: int, document: str, actor: str, description: str | None = None) -> Policy:
+    """Any text may be a draft, even one that does not compile; only a policy that does can be published. None leaves
+    the description as it is."""
     _check_length(document)
     policy = _locked(project_id, policy_id)
     policy.draft, policy.draft_changed_at, policy.draft_changed_by = document, clock.now(), actor
-    policy.save(update_fields=["draft", "draft_changed_at", "draft_changed_by"])
+    if description is not None:
+        policy.description = description[:400]
+    policy.save(update_fields=["draft", "draft_changed_at", "draft_changed_by", "description"])
     return policy
 
 
 @transaction.atomic
-def publish(project_id: int, policy_id: int, actor: str, note: str = "") -> PolicyVersion:
-    """The draft as the next version; the same text as the newest version makes none and returns that. Raises
-    SenderError with every problem when the draft does not compile, and with every case when its own tests fail."""
+def publish(project_id: int, policy_id: int, actor: str, note: str = "", request: str = "") -> PolicyVersion:
+    """The draft as the next version; the same text as the newest version makes none and returns that. `request` as for
+    `create`. Raises SenderError with every problem when the draft does not compile, and with every case when its own
+    tests fail."""
     policy = _locked(project_id, policy_id)
+    if made := _made_by(project_id, "published", request):
+        return made.policy.versions.get(number=made.detail["number"])
     compiled = engine.compile_text(policy.draft)
     if failures := engine.failing_cases(compiled):
         raise SenderError("policy_tests_fail", "The policy's own tests fail: " + "; ".join(failures[:20]), 422)
@@ -68,10 +78,10 @@ def publish(project_id: int, policy_id: int, actor: str, note: str = "") -> Poli
     if newest and newest.digest == compiled.content_hash:
         return newest
     version = PolicyVersion.objects.create(
-        project_id=project_id, policy=policy, number=newest.number + 1 if newest else 1, document=policy.draft,
+        project_id=project_id, policy=policy, number=_next_number(policy), document=policy.draft,
         digest=compiled.content_hash, note=note[:400], created_at=clock.now(), created_by=actor,
     )  # fmt: skip
-    _note(policy, actor, "published", number=version.number)
+    _note(policy, actor, "published", number=version.number, **_named(request))
     return version
 
 
@@ -144,7 +154,7 @@ def roll_out(project_id: int, policy_id: int, wanted: Mapping[str, Any], actor: 
 
 
 def archive(project_id: int, policy_id: int, actor: str) -> Policy:
-    """Out of force and out of the lists; versions and decisions stay readable. Its name stays taken."""
+    """Out of force and out of the lists; versions and decisions stay readable. Another policy may take its name."""
     gone = {"live": None, "shadow": None, "canary": None, "canary_percent": 0, "is_enforced": False}
     return _change(project_id, policy_id, actor, "archive", {**gone, "archived_at": clock.now()})
 
@@ -195,6 +205,22 @@ def _apply(policy: Policy, actor: str, action: str, changes: Mapping[str, Any]) 
     project_id, name = policy.project_id, policy.name
     transaction.on_commit(lambda: engine.forget(project_id, name))
     return policy
+
+
+def _next_number(policy: Policy) -> int:
+    """Decisions tell a policy by its name, so numbers go on where an archived one of the same name ended."""
+    rows = PolicyVersion.objects.filter(project_id=policy.project_id, policy__name=policy.name)
+    return 1 + (rows.aggregate(last=Max("number"))["last"] or 0)
+
+
+def _made_by(project_id: int, action: str, request: str) -> PolicyEvent | None:
+    """What the same request made before, of a policy that is still there."""
+    rows = PolicyEvent.objects.filter(project_id=project_id, action=action, policy__archived_at=None)
+    return rows.filter(detail__request=request).select_related("policy").first() if request else None
+
+
+def _named(request: str) -> dict[str, str]:
+    return {"request": request} if request else {}
 
 
 def _enforced_judges(policy: Policy, changes: Mapping[str, Any]) -> None:

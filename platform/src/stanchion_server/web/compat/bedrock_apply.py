@@ -13,7 +13,7 @@ from stanchion_guard.records import Part, Stage, Subject
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.policies import asking
 from stanchion_server.policies.engine import Checked, Judgement, Manner
-from stanchion_server.policies.models import Policy
+from stanchion_server.policies.models import Policy, Switch
 from stanchion_server.routes import guard_check, guard_version
 from stanchion_server.tenants.models import Scope
 from stanchion_server.web.compat import bedrock, bedrock_assess, door
@@ -108,6 +108,8 @@ def _check(asker: Asker, policy: Policy | None, name: str, version: str, content
     origin, manner = door.origin("bedrock"), Manner(content.judged)
     if policy is None and version:
         raise bedrock.not_found(name)
+    if policy and not version and policy.live is None and policy.switch == Switch.ON:
+        raise SenderError("nothing_in_force", f"“{policy.name}” has no live version: send a `guardrailVersion`.")
     if policy is None or not version:
         asked = policy.name if policy else name
         return guard_check.check(asker.caller, asked, content.subject, origin, manner)

@@ -131,8 +131,8 @@ def _words(assessed: Assessed) -> tuple[list[_Row], list[_Row]]:
     custom, managed = [], []
     for finding, match, action in _found(assessed, "word"):
         row = {"match": match, "action": _blocks(action), "detected": True}
-        if finding.label == "PROFANITY":
-            managed.append(row | {"type": "PROFANITY"})
+        if finding.label == names.PROFANITY:
+            managed.append(row | {"type": names.PROFANITY})
         else:
             custom.append(row)
     return custom, managed

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from django.http import HttpResponse, JsonResponse
@@ -25,7 +27,7 @@ def create(asker: Asker) -> HttpResponse:
     description = bedrock_write.text(asker.body, "description", longest=200)
     with db.away_is_unavailable():
         project = Project.objects.get(pk=asker.project_id)
-        policy = services.create(project, name, document, asker.actor, description)
+        policy = services.create(project, name, document, asker.actor, description, _request(asker))
     return _accepted(asker, policy, createdAt=_time(policy.created_at))
 
 
@@ -35,8 +37,9 @@ def update(asker: Asker, identifier: str) -> HttpResponse:
     if asker.body.get("name") != policy.name:
         raise SenderError("bad_name", f"A policy keeps its name: send “{policy.name}”.")
     document = _compiled(bedrock_write.document(asker.body))
+    description = bedrock_write.text(asker.body, "description", longest=200)
     with db.away_is_unavailable():
-        policy = services.save_draft(asker.project_id, policy.pk, document, asker.actor)
+        policy = services.save_draft(asker.project_id, policy.pk, document, asker.actor, description)
     return _accepted(asker, policy, updatedAt=_time(policy.draft_changed_at))
 
 
@@ -45,7 +48,7 @@ def publish(asker: Asker, identifier: str) -> HttpResponse:
     note = bedrock_write.text(asker.body, "description", longest=200)
     policy = _policy(asker, identifier)
     with db.away_is_unavailable():
-        version = services.publish(asker.project_id, policy.pk, asker.actor, note)
+        version = services.publish(asker.project_id, policy.pk, asker.actor, note, _request(asker, str(policy.pk)))
     return JsonResponse({"guardrailId": bedrock.identifier_of(policy), "version": str(version.number)}, status=202)
 
 
@@ -140,6 +143,14 @@ def _accepted(asker: Asker, policy: Policy, **times: str) -> HttpResponse:
     identifier = bedrock.identifier_of(policy)
     arn = bedrock.arn_of(asker.project_id, identifier)
     return JsonResponse({"guardrailId": identifier, "guardrailArn": arn, "version": "DRAFT", **times}, status=202)
+
+
+def _request(asker: Asker, of: str = "") -> str:
+    """A name for a request that carries a token: the same token and content, the same name. Empty without a token."""
+    if not bedrock_write.text(asker.body, "clientRequestToken", longest=256):
+        return ""
+    content = json.dumps(asker.body, sort_keys=True)
+    return sha256(f"{of}:{content}".encode("utf-8", "surrogatepass")).hexdigest()
 
 
 def _time(at: datetime) -> str:

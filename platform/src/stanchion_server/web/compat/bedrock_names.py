@@ -54,6 +54,19 @@ FILTER_OF: Mapping[tuple[str, str], str] = {
     ("obfuscation", ""): "PROMPT_ATTACK",
 }
 GROUNDING_OF: Mapping[str, str] = {"groundedness": "GROUNDING", "relevance": "RELEVANCE"}
+PROFANITY = "PROFANITY"
+"""Bedrock's one managed list of words, and the label under which ours is found."""
+PROFANE: tuple[str, ...] = (
+    "arsehole", "arseholes", "asshole", "assholes", "bastard", "bastards", "bitch", "bitches", "bitching", "bollocks",
+    "bullshit", "bullshitting", "clusterfuck", "cocksucker", "cocksuckers", "cunt", "cunts", "dickhead",
+    "dickheads", "dipshit", "douchebag", "douchebags", "dumbass", "dumbfuck", "fuck", "fucked", "fucker", "fuckers",
+    "fuckface", "fuckhead", "fucking", "fucks", "fuckwit", "goddamn", "horseshit", "jackass", "jackasses", "jerkoff",
+    "motherfucker", "motherfuckers", "motherfucking", "piss off", "pissed off", "shit",
+    "shite", "shithead", "shitheads", "shithole", "shits", "shitting", "shitty", "slut", "sluts", "son of a bitch",
+    "twat", "twats", "wanker", "wankers", "whore", "whores",
+)  # fmt: skip
+"""Swear words of English, ours: Bedrock's list is longer and not public. Words that are harmless as often are left
+out."""
 WORDS = frozenset({"words", "canary"})
 ACTION_OF: Mapping[str, str] = {
     "allow": "NONE", "flag": "NONE", "redact": "ANONYMIZED", "reask": "BLOCKED", "fallback": "BLOCKED",

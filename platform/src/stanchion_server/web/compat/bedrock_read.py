@@ -18,6 +18,7 @@ _PLACES: Mapping[str, tuple[str, str]] = {
     "topic": ("topicPolicy", "topics"),
     "filter": ("contentPolicy", "filters"),
     "word": ("wordPolicy", "words"),
+    "managed": ("wordPolicy", "managedWordLists"),
     "entity": ("sensitiveInformationPolicy", "piiEntities"),
     "regex": ("sensitiveInformationPolicy", "regexes"),
     "grounding": ("contextualGroundingPolicy", "filters"),
@@ -99,6 +100,9 @@ def _labels(detector: str) -> list[str]:
 
 
 def _word(config: _Config, rule: Rule, detector: str, parameters: _Parameters, written: _Parameters) -> bool:
+    if parameters.get("label") == names.PROFANITY:
+        config.add("managed", names.PROFANITY, rule, type=names.PROFANITY)
+        return True
     for word in parameters["words"]:
         config.add("word", word, rule, text=word)
     return True

@@ -108,8 +108,12 @@ def _filters(body: _Row) -> Iterator[Rule]:
 
 
 def _words(body: _Row) -> Iterator[Rule]:
-    if _rows(body, "wordPolicyConfig", "managedWordListsConfig"):
-        raise SenderError("unsupported_field", "`managedWordListsConfig`: there is no managed list here. Send words.")
+    for row in _rows(body, "wordPolicyConfig", "managedWordListsConfig"):
+        known(row, "type", *_DIRECTED)
+        one_of(row, "type", (names.PROFANITY,))
+        for direction, action in _directions(row, "BLOCK"):
+            managed = {"words": list(names.PROFANE), "label": names.PROFANITY}
+            yield Rule(f"profanity-{direction}", direction, "words", action, managed)
     groups: dict[tuple[str, str], list[str]] = {}
     for row in _rows(body, "wordPolicyConfig", "wordsConfig"):
         known(row, "text", *_DIRECTED)

@@ -126,7 +126,11 @@ def _until(text: str) -> datetime | None:
 def _told(detail: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     """What changed: name, before, after."""
     if "after" not in detail:
-        return [("version" if name == "number" else name, "", _plain(value)) for name, value in detail.items()]
+        return [
+            ("version" if name == "number" else name, "", _plain(value))
+            for name, value in detail.items()
+            if name != "request"
+        ]
     before = detail.get("before") or {}
     changed = [(name, before.get(name), value) for name, value in detail["after"].items() if before.get(name) != value]
     return [(name.replace("_", " ").removeprefix("is "), _plain(old), _plain(new)) for name, old, new in changed]

@@ -120,7 +120,9 @@ def archive(visit: Visit, name: str) -> HttpResponse:
     if not visit.request.POST.get("sure"):
         raise SenderError("not_confirmed", "The policy is not archived: tick the box that says you are sure.")
     services.archive(visit.project.pk, found.pk, visit.who)
-    messages.success(visit.request, f"“{found.name}” is archived: it judges nothing, and its name stays taken.")
+    messages.success(
+        visit.request, f"“{found.name}” is archived: it judges nothing, and another policy may take its name."
+    )
     return redirect("guardrails", visit.project.slug)
 
 
