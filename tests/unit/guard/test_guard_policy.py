@@ -205,3 +205,13 @@ def test_the_tests_of_a_built_in_policy_pass_where_its_detectors_are_installed(n
 
 def test_observe_never_changes_or_stops_a_text() -> None:
     assert {rule.action for rule in named("observe").rules} == {"flag"}
+
+
+@pytest.mark.parametrize(("name", "action"), [("default", "redact"), ("strict", "block")])
+def test_where_the_time_is_up_with_the_first_check_a_key_is_masked_or_nothing_passes(name: str, action: str) -> None:
+    ticks = iter(range(0, 10**15, 30_000_000))  # the deadline passes in the first check
+    verdict = Guard(named(name), clock=lambda: next(ticks)).check("AKIAQWERTYUIOPASDFGH of ann.lee@example.org")
+    assert verdict.action == action
+    assert {check.outcome for check in verdict.checks} == {"late"}
+    if name == "default":
+        assert "AKIA" not in verdict.texts[0] and "ann.lee@example.org" in verdict.texts[0]
