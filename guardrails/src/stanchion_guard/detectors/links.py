@@ -24,9 +24,11 @@ _ANY = pattern(
     r"(?i)\]\s?\(|\]:\s|\]\s?\[|://|//[a-z0-9]|<(?:a|img|iframe|script|form|link|object|embed)\s|"
     r"(?:javascript|vbscript|data|file)\s*:|www\."
 )
-_MARKDOWN = pattern(r"(!?)\[([^\[\]]*)\]\s?\(\s*<?([^\s<>]+?)>?(?:\s+[\"'(][^\n]*?[\"')])?\s*\)")
+_MARKDOWN = pattern(r"(!?)\[([^\[\]]{0,200})\]\s?\(\s*<?([^\s<>]+?)>?(?:\s+[\"'(][^\n]*?[\"')])?\s*\)")
 _REFERENCE = pattern(r"(?m)^\s{0,3}\[[^\[\]\n]{1,200}\]:\s*<?([^\s<>]+)>?")
-_REFERENCE_IMAGE = pattern(r"!\[[^\[\]\n]*\]\s?\[")
+_END_OF_LINK = pattern(r"(\)?)\]\s?\(\s*<?([^\s<>]+?)>?(?:\s+[\"'(][^\n]*?[\"')])?\s*\)")
+"""What of a link stands for itself: its text is longer than a stream's window looks back, or has brackets in it. Judged
+as an image, unless an image is its text (group 1)."""
 _TAG = pattern(
     r"(?i)<(a|img|iframe|script|form|link|object|embed|source|video|audio)\s[^<>]*?"
     r"(?:href|src|srcset|action|data)\s*=\s*(?:\"([^\"<>]+)\"|'([^'<>]+)'|([^\s\"'<>]+))"
@@ -56,10 +58,14 @@ class _Link:
 
 
 class Links:
-    """Judges every Markdown link and image, HTML element and bare address."""
+    """Judges every Markdown link and image, HTML element and bare address.
+
+    The definition of a reference (`[1]: https://...`) is judged as an image wherever it stands: whether one is shown by
+    it is told elsewhere in the text, which a stream has released already or does not know yet.
+    """
 
     name: ClassVar[str] = "links"
-    version: ClassVar[str] = "1"
+    version: ClassVar[str] = "2"
     tier: ClassVar[Tier] = "light"
     labels: ClassVar[tuple[str, ...]] = (
         "EXFILTRATION", "DANGEROUS_SCHEME", "DISGUISED_HOST", "MISLEADING_TEXT", "CREDENTIALS_IN_LINK", "NUMERIC_HOST",
@@ -121,11 +127,15 @@ def _links(data: Bytes) -> Iterator[_Link]:
         target = data.hit(match, 3)
         seen.add(target.start)
         yield _Link(target.text, data.hit(match, 2).text, bool(match.group(1)), whole.start, whole.end)
-    shown = data.has(_REFERENCE_IMAGE)
+    for match in data.matches(_END_OF_LINK):
+        whole, target = data.hit(match), data.hit(match, 2)
+        if target.start not in seen:
+            seen.add(target.start)
+            yield _Link(target.text, "", not match.group(1), whole.start, whole.end)
     for match in data.matches(_REFERENCE):
         whole, target = data.hit(match), data.hit(match, 1)
         seen.add(target.start)
-        yield _Link(target.text, "", shown, whole.start, whole.end)
+        yield _Link(target.text, "", True, whole.start, whole.end)
     for match in data.matches(_TAG):
         group = next(number for number in (2, 3, 4) if match.start(number) >= 0)
         whole, target = data.hit(match), data.hit(match, group)
