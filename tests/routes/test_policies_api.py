@@ -12,7 +12,7 @@ from django.test import Client
 from kit.guarding import CANARY, document
 from stanchion_server.kernel import clock
 from stanchion_server.policies import engine
-from stanchion_server.policies.models import Policy, PolicyEvent
+from stanchion_server.policies.models import Policy, PolicyEvent, PolicyVersion
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project, Scope
@@ -88,6 +88,20 @@ def test_a_draft_that_does_not_compile_is_kept_and_cannot_be_published(api: Api)
     assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_policy")
     assert "line" in answer.json()["error"]["message"]
     assert api("get", "policies/chat").json()["draft"] == "rules: [\n  broken"
+
+
+def test_a_role_that_is_a_slip_cannot_be_published_and_a_version_that_has_it_goes_on_judging(api: Api) -> None:
+    published(api, document())
+    slip = document().replace("    action: block\n", "    action: block\n    roles: [usr]\n")
+    api("put", "policies/chat/draft", {"document": slip})
+    answer = api("post", "policies/chat/versions", {})
+    assert (answer.status_code, answer.json()["error"]["code"]) == (422, "bad_policy")
+    assert "did you mean 'user'?" in answer.json()["error"]["message"]
+
+    PolicyVersion.objects.update(document=slip)
+    api("post", "policies/chat/rollout", {"live": 1})
+    checked = api("post", "guard/check", {"policy": "chat", "text": CANARY})
+    assert (checked.status_code, checked.json()["action"]) == (200, "block")
 
 
 def test_a_policy_that_fails_its_own_tests_cannot_be_published(api: Api) -> None:

@@ -68,12 +68,16 @@ def _load(name: str) -> Policy | None:
     try:
         if name in policy.BUILT_IN and not Path(name).exists():
             return policy.named(name)
-        return policy.load(Path(name).read_bytes())
+        found = policy.load(Path(name).read_bytes())
+        if found.dead:
+            raise policy.PolicyError([*found.dead])
     except OSError as error:
         print(f"{name}: {error.strerror}", file=sys.stderr)  # noqa: T201
     except policy.PolicyError as error:
         for problem in error.problems:
             print(f"{name}: {problem}", file=sys.stderr)  # noqa: T201
+    else:
+        return found
     return None
 
 

@@ -84,7 +84,9 @@ class Case:
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """`content_hash` is the SHA-256 of what was written, as canonical JSON, tests and all: equal hash, equal policy."""
+    """`content_hash` is the SHA-256 of what was written, as canonical JSON, tests and all: equal hash, equal policy.
+    `dead` are the places of rules that look at nothing there. A policy in use goes on with them, whoever writes one
+    should be told."""
 
     name: str
     version: str
@@ -100,6 +102,7 @@ class Policy:
     holds_everything: bool
     message: str | None
     written: str
+    dead: tuple[Problem, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The policy as it was written, without comments: `load` makes the same policy of it."""

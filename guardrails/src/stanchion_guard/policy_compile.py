@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from difflib import get_close_matches
 from typing import Any, cast
 
 from stanchion_guard import policy, policy_yaml, schema_check
 from stanchion_guard.detectors import NAMES, Unavailable, detector_class
 from stanchion_guard.policy import Case, Policy, Probe, Registry, Rule
-from stanchion_guard.policy_yaml import Document, Path, PolicyError
-from stanchion_guard.records import STAGES, Action, Part, Subject, Usage
+from stanchion_guard.policy_yaml import Document, Path, PolicyError, Problem
+from stanchion_guard.records import ROLES, STAGES, Action, Part, Subject, Usage
 
 _NEVER_LATE = "'{0}' is missing: say it in the rule or once under `defaults` (allow, flag, reask, fallback or block)"
+
+_NEARLY = 0.75
+"""Likeness of a role to a known one from which it is taken for a slip: `usr`, `assistent`, `User`."""
 
 
 def compile_document(source: str | bytes | Mapping[str, Any], detectors: Registry) -> Policy:
@@ -37,6 +41,7 @@ class _Compiler:
         self.known: dict[str, int | None] = {}
         self.rules: list[Rule] = []
         self.ids: dict[str, int] = {}
+        self.dead: list[Problem] = []
 
     def problem(self, path: Path, text: str, *, at_key: bool = False) -> None:
         self.document.problems.append(self.document.problem(path, text, at_key=at_key))
@@ -65,6 +70,7 @@ class _Compiler:
             holds_everything=self.data.get("stream", {}).get("hold") == "everything",
             message=self.data.get("message"),
             written=written,
+            dead=tuple(self.dead),
         )
 
     def _rule(self, path: Path, written: dict[str, Any]) -> None:
@@ -79,7 +85,7 @@ class _Compiler:
             self.rules.append(_placeholder(written))
             return
         found = self.probes[probe]
-        self._has_its_stages(path, written, found)
+        self._looks_at_something(path, written, found)
         tables = written.get("thresholds", {})
         threshold = float(written.get("threshold", found.detector.threshold if found.detector else 0.5))
         others = (value for table in tables.values() for value in table.values())
@@ -128,13 +134,19 @@ class _Compiler:
             self.problem(path, _NEVER_LATE.format(key))
         return cast(Action, chosen)
 
-    def _has_its_stages(self, path: Path, written: dict[str, Any], probe: Probe) -> None:
-        """Where a detector looks at some stages alone, a rule for another would never look at anything."""
+    def _looks_at_something(self, path: Path, written: dict[str, Any], probe: Probe) -> None:
+        """Notes a stage that the detector never looks at, and a role that is nearly one of ROLES: messages may come
+        with roles of their own."""
         known = getattr(probe.detector, "stages", STAGES)
         for index, stage in enumerate(written["stages"]):
             if stage not in known:
                 text = f"'{probe.name}' looks at {', '.join(known)} alone and would look at nothing here"
-                self.problem((*path, "stages", index), text)
+                self.dead.append(self.document.problem((*path, "stages", index), text))
+        for index, role in enumerate(written.get("roles", ())):
+            meant = get_close_matches(role.lower(), ROLES, 1, _NEARLY)
+            if meant and role not in ROLES:
+                text = f"no client sends the role '{role}': did you mean '{meant[0]}'?"
+                self.dead.append(self.document.problem((*path, "roles", index), text))
 
     def _needs_message(self, path: Path, written: dict[str, Any]) -> None:
         action = written["action"]

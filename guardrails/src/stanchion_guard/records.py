@@ -11,7 +11,7 @@ from stanchion_guard.quick_shapes import quickly_made
 Stage = Literal["input", "output", "retrieved", "tool_call", "tool_result"]
 STAGES: tuple[Stage, ...] = ("input", "output", "retrieved", "tool_call", "tool_result")
 ROLES: tuple[str, ...] = ("system", "developer", "user", "assistant", "model", "tool", "function")
-"""Roles that a rule may be for; a message may come with any other."""
+"""Roles that the clients we know send; a message may come with any other."""
 
 Action = Literal["allow", "flag", "redact", "reask", "fallback", "block"]
 ACTIONS: tuple[Action, ...] = ("allow", "flag", "redact", "reask", "fallback", "block")

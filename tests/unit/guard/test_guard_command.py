@@ -51,6 +51,11 @@ def test_every_mistake_is_printed_with_its_line(written: Path, capsys: pytest.Ca
     written.write_text(POLICY)
     assert cli.main(["validate", str(written)]) == 2
     assert f"{written}: line 9, column 13: rules[0].action: must be one of" in capsys.readouterr().err
+    written.write_text(POLICY.replace("ACTION", "redact\n    roles: [usr]"))
+    assert cli.main(["validate", str(written)]) == 2
+    assert (
+        f"{written}: line 10, column 13: rules[0].roles[0]: no client sends the role 'usr'" in capsys.readouterr().err
+    )
     assert cli.main(["validate", str(written.parent / "none.yaml")]) == 2
 
 

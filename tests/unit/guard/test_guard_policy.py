@@ -75,14 +75,6 @@ def test_json_with_characters_in_two_halves_is_read() -> None:
         ("rules: [mail]", "rules: [post]", 16, 55, "tests[0].expect.rules[0]", "no rule 'post'"),
         ("when_late: flag, ", "", 6, 5, "rules[0]", "'when_late' is missing"),
         ("[input, output]", "[input, outputs]", 7, 21, "rules[0].stages[1]", "did you mean 'output'?"),
-        (
-            "    action: redact\n",
-            "    action: redact\n    roles: [usr]\n",
-            12,
-            13,
-            "rules[0].roles[0]",
-            "did you mean 'user'?",
-        ),
         ("deadline_ms: 50", "deadline_ms: &a 50", 3, 14, "deadline_ms", "anchors (&name) are not read"),
         ("deadline_ms: 50", "deadline_ms: !!int 50", 3, 14, "deadline_ms", "tags"),
         ("stage: input", "stages: input", 14, 5, "tests[0].stages", "did you mean 'stage'?"),
@@ -146,15 +138,21 @@ def test_data_without_a_text_is_told_by_path() -> None:
         ([find("a"), find("b", after="r0", when=[0.8, 0.2])], "must not be larger"),
         ([find("a", action="fallback")], "'message' is missing"),
         ([find("a", labels=["nose"])], "has no label 'nose'"),
-        (
-            [{"detector": "tool_allow_list", "parameters": {"allow": []}, "stages": ["tool_call", "input"]}],
-            "'tool_allow_list' looks at tool_call alone",
-        ),
         ([{"detector": "heavy_score"}], "state `deadline_ms`"),
     ],
 )
 def test_what_a_schema_cannot_say_is_checked_too(rules: list[dict[str, Any]], said: str) -> None:
     assert any(said in each[3] for each in problems(policy(*rules)))
+
+
+def test_rules_that_look_at_nothing_are_told_and_stop_nothing_else() -> None:
+    text = GOOD.replace("    action: redact\n", "    action: redact\n    roles: [usr, assistant, agent]\n")
+    (dead,) = load(text, FAKES).dead
+    assert (dead.line, dead.column, dead.where) == (12, 13, "rules[0].roles[0]")
+    assert "did you mean 'user'?" in dead.text
+    dead_stage = {"detector": "tool_allow_list", "parameters": {"allow": []}, "stages": ["tool_call", "input"]}
+    assert [one.where for one in load(policy(dead_stage)).dead] == ["rules[0].stages[1]"]
+    assert load(GOOD, FAKES).dead == ()
 
 
 def test_the_published_schema_is_a_schema_and_agrees_with_the_reader() -> None:

@@ -66,12 +66,12 @@ def save_draft(project_id: int, policy_id: int, document: str, actor: str, descr
 @transaction.atomic
 def publish(project_id: int, policy_id: int, actor: str, note: str = "", request: str = "") -> PolicyVersion:
     """The draft as the next version; the same text as the newest version makes none and returns that. `request` as for
-    `create`. Raises SenderError with every problem when the draft does not compile, and with every case when its own
-    tests fail."""
+    `create`. Raises SenderError with every problem when the draft does not compile or has rules that look at nothing,
+    and with every case when its own tests fail."""
     policy = _locked(project_id, policy_id)
     if made := _made_by(project_id, "published", request):
         return made.policy.versions.get(number=made.detail["number"])
-    compiled = engine.compile_text(policy.draft)
+    compiled = engine.compile_draft(policy.draft)
     if failures := engine.failing_cases(compiled):
         raise SenderError("policy_tests_fail", "The policy's own tests fail: " + "; ".join(failures[:20]), 422)
     newest = policy.versions.order_by("-number").first()
