@@ -46,6 +46,12 @@
     }
   });
 
+  // What ends in an ellipsis is told whole.
+  document.addEventListener("pointerover", (event) => {
+    const cut = event.target.closest && event.target.closest("th, td, .u-label, .clip, .preview div");
+    if (cut && cut.scrollWidth > cut.clientWidth && !cut.title) cut.title = cut.textContent.trim().replace(/\s+/g, " ");
+  });
+
   // On a phone the menu would fill the first screen: it opens when asked for.
   const menu = document.querySelector("button.menu");
   if (menu) {
