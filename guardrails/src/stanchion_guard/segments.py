@@ -53,7 +53,7 @@ def armour_end(text: str, start: int, end: int, most: int) -> int:
     if begun < 0:
         return end
     closed = text.find("-----END", begun, most)
-    return most if closed < 0 else min(most, closed + LONGEST_END_LINE)
+    return most if closed < 0 else max(end, min(most, closed + LONGEST_END_LINE))
 
 
 class Joiner:

@@ -150,6 +150,13 @@ def test_an_image_that_carries_data_never_shows_its_address_however_far_its_part
     assert "evil.example" not in made.check(text, "output").texts[0]
 
 
+def test_a_key_block_that_ends_early_leaves_nothing_of_its_segment_unchecked() -> None:
+    text = "-----BEGIN A-----END A----- and" + " then some more" * 22 + " the secret is here. "
+    shown, stream = streamed(MASKING, [text, "And on it goes. " * 40])
+    assert "secret" not in shown
+    assert [finding.label for finding in stream.close().findings] == ["word"]
+
+
 def test_nothing_comes_after_a_block() -> None:
     stream = guard(find("stop", action="block")).stream()
     released = stream.feed("stop " + "words and words. " * 100)
