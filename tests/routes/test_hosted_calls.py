@@ -13,11 +13,14 @@ import pytest
 from django.db import connection
 
 from kit import fleet, otlp, traffic
-from stanchion_server.costs import selectors, services
+from stanchion_server.costs import breakdown, selectors, services
 from stanchion_server.costs.models import Allocation, PriceOverride
 from stanchion_server.kernel import clock
+from stanchion_server.reports import costs
+from stanchion_server.reports.costs import CostQuery, CostRow
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
+from stanchion_server.traces.selectors import CallFilter
 
 pytestmark = pytest.mark.django_db
 
@@ -164,3 +167,81 @@ def test_prices_that_deployments_made_are_taken_away_and_peoples_own_stay(projec
         cursor.execute(migration._FORGET)
     assert set(PriceOverride.objects.values_list("pk", flat=True)) == {one.pk for one in kept}
     assert made.pk
+
+
+def a_mixed_hour(project: Project) -> None:
+    """One call bought from a vendor, one served by an own card, both by the service bot for one feature."""
+    fleet.deployment(project, TEN, match_model="", match_server="llm.internal")
+    session = {"stanchion.session": "s", "stanchion.feature": "desk", "stanchion.user": "ann"}
+    send(project, span("own", **OWN, **session), span("bought", "anthropic", **VENDOR, **session))
+    fleet.settle()
+
+
+def ratios(row: CostRow) -> tuple[Decimal | None, ...]:
+    return row.usd_per_call, row.usd_per_1k_tokens, row.usd_per_session
+
+
+def asked(project: Project, *group_by: str, limit: int = 100, **filters: str) -> costs.CostReport:
+    wanted = CallFilter(**filters)  # type: ignore[arg-type]
+    return costs.explore(project.pk, CostQuery(TEN, TEN + HOUR, group_by, filters=wanted, limit=limit))
+
+
+def test_where_the_hours_dollars_are_in_ratios_are_told(project: Project) -> None:
+    a_mixed_hour(project)
+    for group_by in ((), ("feature",), ("model",), ("user",)):
+        found = asked(project, *group_by, feature="desk")
+        for row in (found.total, found.rows[0]):
+            assert row.amounts.hosted_calls == 1
+            assert row.untold == ""
+            assert None not in ratios(row)
+            assert row.usd_per_session == row.amounts.usd
+    assert asked(project, "provider").total.untold == ""
+
+
+@pytest.mark.parametrize("dimension", ["service", "environment", "release", "session", "attribute:server.port"])
+def test_where_they_stand_elsewhere_no_ratio_is_told_and_the_reason_is(project: Project, dimension: str) -> None:
+    a_mixed_hour(project)
+    (row,) = [row for row in asked(project, dimension).rows if row.amounts.hosted_calls]
+    assert ratios(row) == (None, None, None)
+    assert row.usd_per_resolved is None
+    assert f"not split by {dimension.removeprefix('attribute:')}" in row.untold
+    assert row.is_estimated is None
+
+
+def test_a_provider_without_own_calls_keeps_its_ratios(project: Project) -> None:
+    a_mixed_hour(project)
+    rows = {row.group["provider"]: row for row in asked(project, "provider").rows}
+    assert rows["openai"].untold
+    assert rows["anthropic"].untold == ""
+    assert rows["anthropic"].usd_per_1k_tokens == Decimal("0.003")
+
+
+def test_a_filter_that_hours_do_not_know_leaves_the_total_without_ratios(project: Project) -> None:
+    a_mixed_hour(project)
+    found = asked(project, service="bot")
+    assert (found.total.amounts.calls, found.total.amounts.hosted_calls, found.total.amounts.gpu_usd) == (2, 1, None)
+    assert ratios(found.total) == ratios(found.rows[0]) == (None, None, None)
+    assert "not split by service" in found.total.untold
+
+
+def test_hours_put_together_with_smaller_groups_tell_nothing_of_their_calls(project: Project) -> None:
+    a_mixed_hour(project)
+    (others,) = [row for row in asked(project, "provider", limit=1).rows if row.kind == breakdown.OTHERS]
+    assert others.amounts.hosted_calls == 1
+    assert ratios(others) == (None, None, None)
+
+
+def test_by_deployment_own_calls_stand_where_their_dollars_are(project: Project) -> None:
+    a_mixed_hour(project)
+    rows = {row.group["deployment"]: row for row in asked(project, "deployment").rows if row.kind == breakdown.USE}
+    assert (rows["llama"].amounts.hosted_calls, rows["llama"].untold) == (1, "")
+    assert (rows[""].amounts.hosted_calls, rows[""].untold) == (0, "")
+
+
+def test_an_hour_that_is_not_split_yet_is_no_free_call(project: Project) -> None:
+    fleet.deployment(project, TEN, match_model="", match_server="llm.internal")
+    send(project, span("own", **OWN))
+    (row,) = asked(project, "feature").rows
+    assert row.amounts.usd == 0
+    assert ratios(row) == (None, None, None)
+    assert "not yet" in row.untold

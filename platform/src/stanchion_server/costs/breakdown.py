@@ -24,13 +24,14 @@ ZERO = Decimal(0)
 @dataclass(frozen=True, slots=True)
 class Amounts:
     """`api_usd` is what charged calls cost by their tokens, without the `unpriced_calls`; `gpu_usd` and `energy_usd`
-    what self-hosted hours cost. Tokens are those that `untokened_calls` did not tell. Of calls told apart by deployment
-    some counts are not known. `is_estimated`: in some self-hosted hour, traffic stood in for utilisation or energy was
-    integrated from power."""
+    what self-hosted hours cost; the `hosted_calls` ran in such hours and cost no API dollars. Tokens are those that
+    `untokened_calls` did not tell. Of calls told apart by deployment some counts are not known. `is_estimated`: in some
+    self-hosted hour, traffic stood in for utilisation or energy was integrated from power."""
 
     calls: int = 0
     unpriced_calls: int | None = 0
     untokened_calls: int | None = 0
+    hosted_calls: int | None = 0
     input_tokens: int = 0
     cached_input_tokens: int | None = 0
     cache_write_tokens: int | None = 0
@@ -58,7 +59,7 @@ class Amounts:
     def usd_per_call(self) -> Decimal | None:
         """By all calls where hours were paid for, which serve those without a price, too; else by calls with a price,
         as the dollars leave out the others."""
-        if self._has_hours:
+        if self.has_hours:
             return per(self.usd, self.calls)
         return None if self.unpriced_calls is None else per(self.usd, self.calls - self.unpriced_calls)
 
@@ -66,7 +67,7 @@ class Amounts:
     def usd_per_1k_tokens(self) -> Decimal | None:
         """None, too, where no hours were paid for and calls without a price have tokens: theirs are in the count and
         their dollars are not in the sum."""
-        if not self._has_hours:
+        if not self.has_hours:
             if self.unpriced_calls is None or self.untokened_calls is None:
                 return None
             if self.unpriced_calls > self.untokened_calls:
@@ -74,7 +75,7 @@ class Amounts:
         return per(self.usd, self.input_tokens + self.output_tokens, 1_000)
 
     @property
-    def _has_hours(self) -> bool:
+    def has_hours(self) -> bool:
         return self.gpu_usd is not None or self.energy_usd is not None
 
     def plus(self, other: Amounts) -> Amounts:

@@ -16,7 +16,7 @@ from typing import Protocol
 from stanchion_server.costs import price_list, serving
 from stanchion_server.costs.price_list import Listed, Rates
 from stanchion_server.costs.serving import Ran, Version
-from stanchion_server.ingest.records import CallCost, CostConfidence, SpanKind, TokenSource
+from stanchion_server.ingest.records import HOSTED_PRICE, CallCost, CostConfidence, SpanKind, TokenSource
 from stanchion_server.kernel import money
 
 _MILLION = Decimal(1_000_000)
@@ -114,7 +114,7 @@ def charge(call: Priceable, ran: Ran, book: PriceBook) -> CallCost:
     if book.hosted:
         server = serving.served_by(serving.in_force(book.hosted, call.start_time), ran)
         if server is not None:
-            return CallCost(_ZERO, serving.PRICE_PREFIX + server.name, "self_hosted", CostConfidence.HIGH, "")
+            return CallCost(_ZERO, HOSTED_PRICE + server.name, "self_hosted", CostConfidence.HIGH, "")
     return price(call, book)
 
 

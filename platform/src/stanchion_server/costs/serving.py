@@ -13,8 +13,6 @@ from itertools import groupby
 from typing import Protocol, TypeVar
 
 SERVER, PORT = "server.address", "server.port"
-PRICE_PREFIX = "deployment "
-"""How the price of a call begins that a deployment served; its name follows."""
 
 
 class Version(Protocol):

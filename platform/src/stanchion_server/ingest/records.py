@@ -214,6 +214,10 @@ class KeyMapping:
     unmapped: tuple[str, ...]
 
 
+HOSTED_PRICE = "deployment "
+"""How the price of a call begins that a deployment of the project's own served; its name follows."""
+
+
 @dataclass(frozen=True, slots=True)
 class CallCost:
     """The price of one call in US dollars. `usd` is None when it is not known, and `reason` says why.

@@ -8,8 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from stanchion_server.costs.serving import PRICE_PREFIX
-from stanchion_server.ingest.records import Charge, CostConfidence, SpanKind, Status
+from stanchion_server.ingest.records import HOSTED_PRICE, Charge, CostConfidence, SpanKind, Status
 from stanchion_server.traces.filters import CallFilter, Condition, all_of, call_conditions
 from stanchion_server.traces.rollups import DIMENSIONS
 from stanchion_server.traces.selectors import measures, reading
@@ -95,7 +94,7 @@ def _details(row: reading.Row) -> Details:
 
 _WORD = "coalesce(r.tone, CASE lower(r.label) WHEN 'resolved' THEN 1 WHEN 'unresolved' THEN -1 END)"
 _IS_OUTCOME = f"(lower(r.name) IN {OUTCOMES} OR lower(r.label) IN {OUTCOMES})"
-PRICE = f"""CASE WHEN starts_with(c.cost_price, '{PRICE_PREFIX}') THEN c.cost_price
+PRICE = f"""CASE WHEN starts_with(c.cost_price, '{HOSTED_PRICE}') THEN c.cost_price
     WHEN c.cost_price <> '' THEN concat_ws(' ', split_part(c.cost_price, ' ', 1),
         split_part(c.cost_price, ' ', 2)) END"""
 SAID = f"""rated AS MATERIALIZED (

@@ -51,36 +51,39 @@ class CostQuery:
 @dataclass(frozen=True, slots=True)
 class CostRow:
     """`group` has a value per dimension: "" for calls that carry none, None for self-hosted hours that are not told
-    apart by it; it is empty for the row of all others and where nothing is grouped by."""
+    apart by it; it is empty for the row of all others and where nothing is grouped by. `untold` says why ratios are not
+    told, where calls of deployments are in it and the dollars of their hours are not."""
 
     bucket: datetime | None
     kind: str
     group: Mapping[str, str | None]
     amounts: Amounts
     details: Details
+    untold: str = ""
 
     @property
     def usd_per_call(self) -> Decimal | None:
-        return self.amounts.usd_per_call
+        return None if self.untold else self.amounts.usd_per_call
 
     @property
     def usd_per_1k_tokens(self) -> Decimal | None:
-        return self.amounts.usd_per_1k_tokens
+        return None if self.untold else self.amounts.usd_per_1k_tokens
 
     @property
     def usd_per_session(self) -> Decimal | None:
-        return per(self.amounts.usd, self.details.sessions)
+        return None if self.untold else per(self.amounts.usd, self.details.sessions)
 
     @property
     def usd_per_resolved(self) -> Decimal | None:
-        return per(self.amounts.usd, self.details.resolved_sessions)
+        return None if self.untold else per(self.amounts.usd, self.details.resolved_sessions)
 
     @property
     def is_estimated(self) -> bool | None:
-        """Whether some of it rests on estimates; None where single calls were not read and no hour was estimated."""
+        """Whether some of it rests on estimates; None where single calls were not read and no hour was estimated, and
+        where the hours of its calls stand elsewhere."""
         if self.amounts.is_estimated or self.details.low_confidence_calls:
             return True
-        return None if self.details.low_confidence_calls is None else False
+        return None if self.details.low_confidence_calls is None or self.untold else False
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,11 +185,13 @@ def _report(
     groups = {(row.kind, row.key) for row in all_rows if row.kind != breakdown.OTHERS}
     kept = {(row.kind, row.key) for row in rows if row.kind != breakdown.OTHERS}
     foreign = _foreign_filters(query.filters)
+    whole = _whole(all_rows, bought.rows)
+    told = details.get(None, cost_details.UNREAD)
     return CostReport(
         query.start,
         query.end,
         tuple(_row(row, query, details) for row in rows),
-        CostRow(None, breakdown.USE, {}, _whole(all_rows, bought.rows), details.get(None, cost_details.UNREAD)),
+        CostRow(None, breakdown.USE, {}, whole, told, _untold(breakdown.USE, whole, query)),
         breakdown.nameless_usd(all_rows),
         len(groups) - len(kept) + bought.folded,
         foreign,
@@ -315,7 +320,7 @@ def _hosted_row(row: selectors_allocation.AllocatedRow, query: CostQuery) -> Row
     is_counted = DEPLOYMENT in query.group_by and row.kind == breakdown.USE
     counts: dict[str, Any] = {}
     if is_counted and row.calls:
-        counts = {name: getattr(row, name, None) for name in breakdown.COUNTS}
+        counts = {name: getattr(row, name, None) for name in breakdown.COUNTS} | {"hosted_calls": row.calls}
     amounts = Amounts(
         **counts, gpu_usd=row.gpu_usd, energy_usd=row.energy_usd, energy_wh=row.energy_wh, co2e_g=row.co2e_g,
         is_estimated=row.is_estimated,
@@ -355,4 +360,14 @@ def _row(row: Row, query: CostQuery, details: Mapping[Key | None, Details]) -> C
     is_called = row.kind == breakdown.USE and None not in row.key
     told = details.get(row.key, cost_details.UNREAD) if is_called else cost_details.UNREAD
     group = dict(zip(query.group_by, row.key, strict=False))
-    return CostRow(row.bucket, row.kind, group, row.amounts, told)
+    return CostRow(row.bucket, row.kind, group, row.amounts, told, _untold(row.kind, row.amounts, query))
+
+
+def _untold(kind: str, amounts: Amounts, query: CostQuery) -> str:
+    """Hours that are put together with smaller groups need not be those of their calls."""
+    names = [name for name in query.group_by if name != DEPLOYMENT and name not in _ALLOCATED]
+    apart = [name.removeprefix(measures.ATTRIBUTE_PREFIX) for name in names] + list(_foreign_filters(query.filters))
+    if not amounts.hosted_calls or (amounts.has_hours and not (kind == breakdown.OTHERS and apart)):
+        return ""
+    why = f"not split by {', '.join(dict.fromkeys(apart))}" if apart else "of hours that are not split here, or not yet"
+    return f"Own deployments served {amounts.hosted_calls} of these calls; their dollars are {why}."

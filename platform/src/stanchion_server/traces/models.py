@@ -274,7 +274,7 @@ class CallRollup(models.Model):
 
     `grain_minutes` is 1, 60 or 1440. Histograms are sparse: `*_buckets[i]` occurs `*_counts[i]` times; bucket b holds
     values in (1.02^(b-1), 1.02^b] milliseconds (`traces.histogram`). `unpriced_calls` have no cost: they are counted,
-    never added as zero.
+    never added as zero. `hosted_calls` were served by deployments of the project's own, which are paid by the hour.
     """
 
     pk = models.CompositePrimaryKey(
@@ -289,6 +289,7 @@ class CallRollup(models.Model):
     errors = models.BigIntegerField()
     unpriced_calls = models.BigIntegerField()
     untokened_calls = models.BigIntegerField()
+    hosted_calls = models.BigIntegerField(default=0)
     streamed_calls = models.BigIntegerField()
     input_tokens = models.BigIntegerField()
     output_tokens = models.BigIntegerField()
@@ -333,6 +334,7 @@ class CallTotal(models.Model):
     errors = models.BigIntegerField()
     unpriced_calls = models.BigIntegerField()
     untokened_calls = models.BigIntegerField()
+    hosted_calls = models.BigIntegerField(default=0)
     streamed_calls = models.BigIntegerField()
     input_tokens = models.BigIntegerField()
     output_tokens = models.BigIntegerField()

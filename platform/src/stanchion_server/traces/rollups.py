@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime, timedelta
 
+from stanchion_server.ingest.records import HOSTED_PRICE
 from stanchion_server.kernel import db
 from stanchion_server.traces.histogram import bucket_sql
 
@@ -18,8 +19,8 @@ DIMENSIONS = (
     "feature", "provider", "model", "environment", "release", "service", "prompt_name", "prompt_version", "kind",
 )  # fmt: skip
 SUMS = (
-    "calls", "errors", "unpriced_calls", "untokened_calls", "streamed_calls", "input_tokens", "output_tokens",
-    "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "generation_tokens",
+    "calls", "errors", "unpriced_calls", "untokened_calls", "hosted_calls", "streamed_calls", "input_tokens",
+    "output_tokens", "cached_input_tokens", "cache_write_tokens", "reasoning_tokens", "generation_tokens",
 )  # fmt: skip
 FLOATS = ("generation_ms_sum", "duration_ms_sum")
 HISTOGRAMS = ("duration", "ttft")
@@ -34,6 +35,7 @@ OF_CALL: Mapping[str, str] = {
     "errors": "(c.status = 2)::int",
     "unpriced_calls": "(c.cost_usd IS NULL)::int",
     "untokened_calls": "(c.input_tokens IS NULL AND c.output_tokens IS NULL)::int",
+    "hosted_calls": f"starts_with(c.cost_price, '{HOSTED_PRICE}')::int",
     "streamed_calls": "coalesce(c.is_streamed, false)::int",
     "input_tokens": "c.input_tokens",
     "output_tokens": "c.output_tokens",

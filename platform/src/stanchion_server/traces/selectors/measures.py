@@ -305,8 +305,8 @@ def _measured(
     has_tokens = calls > values["untokened_calls"]
     has_price = calls > values["unpriced_calls"]
     generation_ms = values["generation_ms_sum"]
-    counts: dict[str, Any] = {name: values[name] for name in SUMS[:5]}
-    tokens: dict[str, Any] = {name: values[name] if has_tokens else None for name in SUMS[5:10]}
+    counts: dict[str, Any] = {name: values[name] for name in SUMS[:6]}
+    tokens: dict[str, Any] = {name: values[name] if has_tokens else None for name in SUMS[6:11]}
     return MetricRow(
         bucket=bucket,
         group=group,

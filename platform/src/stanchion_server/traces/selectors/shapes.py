@@ -238,7 +238,8 @@ class MetricRow:
     """Sums over the charged calls of one group and one step. `bucket` is None where no step was asked for.
 
     Tokens are None when no call of the row reported any; `cost_usd` is None when no call of the row has a price, and
-    leaves `unpriced_calls` out. Rates are per second of the row's time span.
+    leaves `unpriced_calls` out. The `hosted_calls` were served by deployments of the project's own and cost 0 here:
+    their hours are paid. Rates are per second of the row's time span.
     """
 
     bucket: datetime | None
@@ -248,6 +249,7 @@ class MetricRow:
     error_ratio: float | None
     unpriced_calls: int
     untokened_calls: int
+    hosted_calls: int
     streamed_calls: int
     input_tokens: int | None
     output_tokens: int | None

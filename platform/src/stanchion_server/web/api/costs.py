@@ -28,7 +28,9 @@ class CostLine:
     """One group's calls and money; null is what is not known. `kind` is use, others (the smaller groups together), idle
     or unattributed. `usd` is API, GPU and energy dollars together, without calls that have no price. Grouped by
     deployment, a row whose calls are told apart by it may know of them only how many they were and their tokens in and
-    out. `usd_per_call` divides by calls with a price, by all calls where GPU or energy dollars are in."""
+    out. `usd_per_call` divides by calls with a price, by all calls where GPU or energy dollars are in. `hosted_calls`
+    ran on deployments of the project's own; where their dollars stand in another row, or in none, the four ratios are
+    null and `untold` says why."""
 
     bucket: datetime | None
     kind: str
@@ -36,6 +38,7 @@ class CostLine:
     calls: int
     unpriced_calls: int | None
     untokened_calls: int | None
+    hosted_calls: int | None
     input_tokens: int | None
     cached_input_tokens: int | None
     cache_write_tokens: int | None
@@ -56,6 +59,7 @@ class CostLine:
     co2e_g: Decimal | None
     is_estimated: bool | None
     prices: tuple[str, ...] | None
+    untold: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,6 +17,7 @@ from stanchion_server.web.pages.gpus import energy
 from stanchion_server.web.pages.hosting import mass
 
 NOT_KNOWN = "not known"
+NOT_TOLD = "not told"
 NONE_APPLIES = "–"
 COLOURS = ("--s1", "--s2", "--s3", "--s4", "--s5", "--s7")
 OF_CALLS = {"prompt_name": "prompt"}
@@ -155,6 +156,8 @@ def _resolved(row: CostRow) -> Cell:
     if row.details.resolved_sessions is None:
         return Cell(NOT_KNOWN if row.amounts.calls else NONE_APPLIES)
     told = f"{row.details.resolved_sessions} of {row.details.rated_sessions} rated"
+    if row.untold:
+        return Cell(f"{NOT_TOLD} ({told})", row.untold)
     return Cell(f"{formats.usd(row.usd_per_resolved)} ({told})" if row.usd_per_resolved is not None else told)
 
 
@@ -165,7 +168,15 @@ def _prices(row: CostRow) -> Cell:
 
 
 def _per(read: Callable[[CostRow], Decimal | None]) -> Callable[[CostRow], Cell]:
-    return lambda row: usd(read(row), applies=bool(row.amounts.calls))
+    def told(row: CostRow) -> Cell:
+        return Cell(NOT_TOLD, row.untold) if row.untold else usd(read(row), applies=bool(row.amounts.calls))
+
+    return told
+
+
+def _whole(row: CostRow) -> Cell:
+    cell = usd(row.amounts.usd)
+    return Cell(f"{cell.text} without own hours", row.untold) if row.untold else cell
 
 
 COLUMNS: tuple[tuple[str, Callable[[CostRow], Cell]], ...] = (
@@ -174,7 +185,7 @@ COLUMNS: tuple[tuple[str, Callable[[CostRow], Cell]], ...] = (
     ("API", _api),
     ("GPU", lambda row: usd(row.amounts.gpu_usd, applies=False)),
     ("Electricity", lambda row: usd(row.amounts.energy_usd, applies=False)),
-    ("Total", lambda row: usd(row.amounts.usd)),
+    ("Total", _whole),
     ("Per call", _per(lambda row: row.usd_per_call)),
     ("Per 1,000 tokens", _per(lambda row: row.usd_per_1k_tokens)),
     ("Per conversation", _per(lambda row: row.usd_per_session)),

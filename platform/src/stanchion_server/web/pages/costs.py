@@ -15,7 +15,7 @@ from stanchion_server.costs.breakdown import IDLE
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.reports import costs as reports
-from stanchion_server.reports.costs import CostQuery, CostReport
+from stanchion_server.reports.costs import CostQuery, CostReport, CostRow
 from stanchion_server.traces import selectors
 from stanchion_server.traces.selectors import grains
 from stanchion_server.web.pages import callfilters, cost_table, formats, tiles
@@ -125,12 +125,16 @@ def _tiles(found: CostReport, query: CostQuery) -> list[Tile]:
     return [
         Tile("Total", _usd(whole.usd), told, title=formats.usd_exact(whole.usd)),
         Tile("Of it idle", formats.usd(sum(idle, Decimal(0))) if idle else "–", _idle_note(found, query)),
-        Tile("Per call", _usd(total.usd_per_call), f"{formats.count(whole.calls)} calls"),
-        Tile("Per conversation", _usd(total.usd_per_session), _of(total.details.sessions, "conversations")),
-        Tile("Per resolved", _usd(total.usd_per_resolved), _outcomes(found)),
+        Tile("Per call", _ratio(total, total.usd_per_call), f"{formats.count(whole.calls)} calls"),
+        Tile("Per conversation", _ratio(total, total.usd_per_session), _of(total.details.sessions, "conversations")),
+        Tile("Per resolved", _ratio(total, total.usd_per_resolved), _outcomes(found)),
         Tile("Energy", _energy(whole.energy_wh), _carbon(whole.co2e_g)),
         Tile("Belongs to nobody", cost_table.NOT_KNOWN if share is None else formats.percent(share), nameless),
     ]  # fmt: skip
+
+
+def _ratio(row: CostRow, amount: Decimal | None) -> str:
+    return cost_table.NOT_TOLD if row.untold else _usd(amount)
 
 
 def _usd(amount: Decimal | None) -> str:
