@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from kit import stored, traffic
+from kit import fleet, stored, traffic
 from kit.calls import NOON, call
-from stanchion_server.costs import budgets, stops
+from stanchion_server.costs import budgets, services, stops
 from stanchion_server.costs.models import Budget
 from stanchion_server.kernel import clock
 from stanchion_server.routes import spending
@@ -215,6 +215,29 @@ def test_calls_without_a_price_are_told_and_never_a_zero(shop: Shop) -> None:
     page, table = (ada.get(f"/p/shop/budgets{path}").content.decode() for path in (f"/{row.pk}", ""))
     assert "1 call has no known price" in page and "$0.00" not in page
     assert "no price known" in table and "and 1 call without a price" in table and "$0 " not in table
+
+
+def test_hours_that_a_budget_does_not_know_are_told_by_their_calls(shop: Shop) -> None:
+    """The bot's two calls turn out to have run on a card of one's own."""
+    fleet.deployment(shop.project, NOON - timedelta(days=9), match_model="", match_service="shop")
+    services.reprice(shop.project.pk, NOON - timedelta(days=9), NOON)
+    traffic.settle_all(NOON)
+    scopes = {"project": "", "feature": "bot", "service": "shop", "environment": ""}
+    for scope, value in scopes.items():
+        made(shop.project, name=scope, scope=scope, scope_value=value)
+    made(shop.project, name="attribute", scope="attribute", scope_key="gen_ai.request.model", scope_value="gpt-4o-mini")
+    spending.remember()
+    items = sent(api(shop.project), "get", "budgets").json()["items"]
+    left_out = {one["name"]: one["hosted_calls_left_out"] for one in items}
+    assert left_out == {"project": 0, "feature": 0, "service": 2, "environment": 2, "attribute": 2}
+    ada, numbers = client_of("ada"), {one["name"]: one["id"] for one in items}
+    pages = {name: ada.get(f"/p/shop/budgets/{number}").content.decode() for name, number in numbers.items()}
+    assert {name: "2 calls ran on deployments of your own" in page for name, page in pages.items()} == {
+        name: bool(calls) for name, calls in left_out.items()
+    }
+    listed = ada.get("/p/shop/budgets").content.decode()
+    assert listed.count("without the hours of 2 self-hosted calls") == 3
+    assert "an environment’s stop does not see them" in listed
 
 
 def test_a_new_stop_needs_a_second_word(shop: Shop) -> None:

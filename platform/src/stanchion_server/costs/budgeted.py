@@ -67,14 +67,17 @@ class Budget(models.Model):
 
 class BudgetHour(models.Model):
     """What calls with an attribute cost in one hour, remembered because attributes are in no rollup. It holds as long
-    as the hour's totals are `all_calls` and `all_usd`: when they differ, calls came late or were priced anew."""
+    as the hour's totals are `all_calls`, `all_hosted_calls` and `all_usd`: when they differ, calls came late or were
+    priced anew."""
 
     budget = models.ForeignKey(Budget, on_delete=models.CASCADE, related_name="hours")
     hour = models.DateTimeField()
     usd = models.DecimalField(max_digits=24, decimal_places=12, default=Decimal(0))
     calls = models.BigIntegerField(default=0)
     unpriced_calls = models.BigIntegerField(default=0)
+    hosted_calls = models.BigIntegerField(default=0)
     all_calls = models.BigIntegerField(default=0)
+    all_hosted_calls = models.BigIntegerField(default=0)
     all_usd = models.DecimalField(max_digits=24, decimal_places=12, default=Decimal(0))
 
     class Meta:

@@ -17,7 +17,8 @@ from stanchion_server.traces.models import CallTotal
 from stanchion_server.traces.selectors import measures, reading
 
 HOURS_AT_ONCE = 24
-Totals = tuple[int, Decimal]
+Totals = tuple[int, int, Decimal]
+"""Calls, those of them that own deployments served, and dollars."""
 
 
 def work(now: datetime) -> Iterator[int]:
@@ -37,14 +38,16 @@ def _changed(row: Budget, now: datetime) -> list[tuple[datetime, Totals]]:
     period = selectors_budgets.period_of(row, now)
     start = min(period.start, step_start(now, period.step) - selectors_budgets.HISTORY[period.name])
     totals: dict[datetime, Totals] = {
-        hour.astimezone(UTC): (calls, usd)
-        for hour, calls, usd in CallTotal.objects.filter(
+        hour.astimezone(UTC): (calls, hosted, usd)
+        for hour, calls, hosted, usd in CallTotal.objects.filter(
             project_id=row.project_id, grain_minutes=60, bucket__gte=start, bucket__lte=now
-        ).values_list("bucket", "calls", "cost_usd")
+        ).values_list("bucket", "calls", "hosted_calls", "cost_usd")
     }
     known = {
-        hour.astimezone(UTC): (calls, usd)
-        for hour, calls, usd in row.hours.filter(hour__gte=start).values_list("hour", "all_calls", "all_usd")
+        hour.astimezone(UTC): (calls, hosted, usd)
+        for hour, calls, hosted, usd in row.hours.filter(hour__gte=start).values_list(
+            "hour", "all_calls", "all_hosted_calls", "all_usd"
+        )
     }
     return sorted(((hour, total) for hour, total in totals.items() if known.get(hour) != total), reverse=True)
 
@@ -56,12 +59,12 @@ def _remember(row: Budget, hours: Sequence[tuple[datetime, Totals]]) -> bool:
     except SenderError:
         return False
     rows = [
-        BudgetHour(budget=row, hour=hour, all_calls=calls, all_usd=usd, **spends.get(hour, {}))
-        for hour, (calls, usd) in hours
+        BudgetHour(budget=row, hour=hour, all_calls=calls, all_hosted_calls=hosted, all_usd=usd, **spends.get(hour, {}))
+        for hour, (calls, hosted, usd) in hours
     ]
     BudgetHour.objects.bulk_create(
         rows, update_conflicts=True, unique_fields=["budget", "hour"],
-        update_fields=["usd", "calls", "unpriced_calls", "all_calls", "all_usd"],
+        update_fields=["usd", "calls", "unpriced_calls", "hosted_calls", "all_calls", "all_hosted_calls", "all_usd"],
     )  # fmt: skip
     return True
 
@@ -76,5 +79,6 @@ def _read(row: Budget, start: datetime, end: datetime) -> Mapping[datetime, dict
         named = dict(zip(measures.ROW_COLUMNS, values, strict=True))
         found[named["step"].astimezone(UTC)] = {
             "usd": named["cost_usd"] or Decimal(0), "calls": named["calls"], "unpriced_calls": named["unpriced_calls"],
+            "hosted_calls": named["hosted_calls"],
         }  # fmt: skip
     return found

@@ -27,7 +27,8 @@ class BudgetReading:
     `forecast_usd` is what the period will have cost at its end, in eight of ten cases between `forecast_low_usd` and
     `forecast_high_usd`; None while too little is known. `overruns_at` is when the limit was or will be crossed, None
     when it is expected to hold. `reached_percent` is the largest of the budget's thresholds that was reached, 0 for
-    none. `unpriced_calls` cost something that nobody knows, and are in no number here.
+    none. `unpriced_calls` cost something that nobody knows, and are in no number here. Nor are the dollars of
+    `hosted_calls_left_out`: own deployments served them, whose hours are told apart by feature and not by this scope.
     """
 
     budget_id: int
@@ -52,6 +53,7 @@ class BudgetReading:
     overruns_at: datetime | None
     reached_percent: int
     unpriced_calls: int
+    hosted_calls_left_out: int
     notify_percents: tuple[int, ...]
 
 
@@ -128,6 +130,7 @@ def _standing(row: Budget, steps: spending.Steps, now: datetime) -> Standing:
         overruns_at=statement.overruns_at,
         reached_percent=max((one for one in row.notify_percents if used * 100 >= one), default=0),
         unpriced_calls=statement.unpriced_calls,
+        hosted_calls_left_out=statement.hosted_calls_left_out,
         notify_percents=tuple(row.notify_percents),
     )  # fmt: skip
     return Standing(row, period, statement, reading)

@@ -19,7 +19,8 @@ from stanchion_server.traces.selectors import measures, reading
 
 MOST_ROWS = 50_000
 MINUTE = timedelta(minutes=1)
-_ALLOCATED = (Scope.PROJECT, Scope.FEATURE)
+ALLOCATED = (Scope.PROJECT, Scope.FEATURE)
+"""Scopes that self-hosted hours are told apart by."""
 _NOTHING = Spend()
 Steps = Sequence[tuple[datetime, Spend]]
 
@@ -65,9 +66,10 @@ def _spent(
     found: dict[str, dict[datetime, Spend]] = defaultdict(dict)
     for row in rows:
         named: dict[str, Any] = dict(zip(measures.ROW_COLUMNS, row, strict=True))
-        spend = Spend(named["cost_usd"] or Decimal(0), named["calls"], named["unpriced_calls"])
+        left_out = 0 if scope in ALLOCATED else named["hosted_calls"]
+        spend = Spend(named["cost_usd"] or Decimal(0), named["calls"], named["unpriced_calls"], left_out)
         found[named["g1"]][named["step"].astimezone(UTC)] = spend
-    if scope in _ALLOCATED:
+    if scope in ALLOCATED:
         _add_allocated(found, project_id, group_by, start, now, step)
     return found
 
@@ -88,7 +90,8 @@ def _add_allocated(
 def _remembered(budget_id: int, start: datetime, now: datetime, step: timedelta) -> Mapping[datetime, Spend]:
     found: dict[datetime, Spend] = {}
     rows = BudgetHour.objects.filter(budget_id=budget_id, hour__gte=start, hour__lte=now)
-    for hour, usd, calls, unpriced in rows.values_list("hour", "usd", "calls", "unpriced_calls"):
+    columns = rows.values_list("hour", "usd", "calls", "unpriced_calls", "hosted_calls")
+    for hour, usd, calls, unpriced, hosted in columns:
         at = step_start(hour, step)
-        found[at] = found.get(at, _NOTHING).plus(Spend(usd, calls, unpriced))
+        found[at] = found.get(at, _NOTHING).plus(Spend(usd, calls, unpriced, hosted))
     return found

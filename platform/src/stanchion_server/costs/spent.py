@@ -15,14 +15,19 @@ from stanchion_server.costs.periods import Period, season_place, step_start
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """Dollars of one step, with calls and how many of them have no price: these are not in the dollars."""
+    """Dollars of one step, with calls, how many of them have no price, and how many own deployments served whose hours
+    are told apart by something else: neither are in the dollars."""
 
     usd: Decimal = Decimal(0)
     calls: int = 0
     unpriced_calls: int = 0
+    hosted_calls_left_out: int = 0
 
     def plus(self, other: Spend) -> Spend:
-        return Spend(self.usd + other.usd, self.calls + other.calls, self.unpriced_calls + other.unpriced_calls)
+        return Spend(
+            self.usd + other.usd, self.calls + other.calls, self.unpriced_calls + other.unpriced_calls,
+            self.hosted_calls_left_out + other.hosted_calls_left_out,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +48,7 @@ class Statement:
 
     spent_usd: Decimal
     unpriced_calls: int
+    hosted_calls_left_out: int
     burn_ratio: float | None
     recent_burn_ratio: float | None
     outlook: Outlook | None
@@ -68,6 +74,7 @@ def statement(limit_usd: Decimal, period: Period, steps: Sequence[tuple[datetime
     return Statement(
         spent_usd,
         sum(spend.unpriced_calls for _at, spend in inside),
+        sum(spend.hosted_calls_left_out for _at, spend in inside),
         used / elapsed if elapsed > 0 else None,
         _recent(limit_usd, period, steps, now),
         outlook,

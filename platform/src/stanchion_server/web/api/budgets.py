@@ -28,8 +28,10 @@ from stanchion_server.web.api import base, shapes, tables
 class BudgetView:
     """A budget and how its current period stands; the numbers as `selectors_budgets.BudgetReading` tells them.
 
-    `unpriced_calls` cost something that nobody knows and are in no sum. `stop_state` is off; armed: nothing is stopped
-    yet; stopping: checks are blocked until `stopped_until`; or unconfirmed: no worker looked, so nothing is stopped.
+    `unpriced_calls` cost something that nobody knows and are in no sum; nor are the dollars of `hosted_calls_left_out`,
+    as self-hosted hours are told apart by feature only: a stop does not count them either. `stop_state` is off; armed:
+    nothing is stopped yet; stopping: checks are blocked until `stopped_until`; or unconfirmed: no worker looked, so
+    nothing is stopped.
     """
 
     id: int
@@ -45,6 +47,7 @@ class BudgetView:
     spent_usd: Decimal
     spent_ratio: float
     unpriced_calls: int
+    hosted_calls_left_out: int
     burn_ratio: float | None
     recent_burn_ratio: float | None
     forecast_usd: Decimal | None

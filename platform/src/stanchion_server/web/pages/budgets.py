@@ -35,6 +35,7 @@ LABELS = {
 HINTS = {
     "scope_value": "the feature, service, environment or the attribute’s value; empty: calls without one",
     "scope_key": "only for an attribute: team",
+    "scope": "self-hosted models count for the project and for features only",
     "owner": "who answers for the money",
     "notify_percents": "80, 100",
 }
