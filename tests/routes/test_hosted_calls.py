@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 
 from kit import fleet, otlp, traffic
 from stanchion_server.costs import breakdown, selectors, services
@@ -20,7 +21,9 @@ from stanchion_server.reports import costs
 from stanchion_server.reports.costs import CostQuery, CostRow
 from stanchion_server.tenants import services as tenants
 from stanchion_server.tenants.models import Project
+from stanchion_server.traces import selectors as traces
 from stanchion_server.traces.selectors import CallFilter
+from stanchion_server.web.pages import formats
 
 pytestmark = pytest.mark.django_db
 
@@ -245,3 +248,49 @@ def test_an_hour_that_is_not_split_yet_is_no_free_call(project: Project) -> None
     assert row.amounts.usd == 0
     assert ratios(row) == (None, None, None)
     assert "not yet" in row.untold
+
+
+def pages(project: Project) -> Client:
+    client = Client()
+    client.force_login(tenants.create_owner(project.organisation, "ada", "x" * 12))
+    return client
+
+
+RANGE = {"from": TEN.isoformat(), "to": (TEN + HOUR).isoformat()}
+
+
+def test_a_call_that_an_own_card_served_leads_to_its_hours_and_is_never_free(project: Project) -> None:
+    a_mixed_hour(project)
+    client = pages(project)
+    found = {call.hosted_by: call for call in traces.calls(project.pk, CallFilter()).items}
+    own, bought = found["llama"], found[""]
+    for path in (f"traces/{own.trace_id}", f"traces/{own.trace_id}/{own.span_id}", "calls"):
+        page = client.get(f"/p/{project.slug}/{path}", RANGE).content.decode()
+        assert "in GPU hours" in page, path
+        assert f"/p/{project.slug}/hosting" in page, path
+        assert ">$0<" not in page, path
+        assert "high confidence" not in page, path
+    assert "in GPU hours" not in client.get(f"/p/{project.slug}/traces/{bought.trace_id}").content.decode()
+    sessions = client.get(f"/p/{project.slug}/sessions", RANGE).content.decode()
+    assert "$0.006" in sessions
+    assert "+ 1 in GPU hours" in sessions
+
+
+def test_the_overview_pays_for_own_hours_as_the_explorer_does(project: Project) -> None:
+    a_mixed_hour(project)
+    send(project, span("cheap", "anthropic", **VENDOR))
+    page = pages(project).get(f"/p/{project.slug}/overview", RANGE).content.decode()
+    whole = asked(project).total.amounts
+    assert whole.gpu_usd == 1
+    assert f"{formats.usd(whole.api_usd)} API, {formats.usd((whole.usd or 0) - (whole.api_usd or 0))} own hours" in page
+    features = page.split('id="by-feature"')[1].split("</section>")[0]
+    assert features.index(">desk<") < features.index(">cheap<")
+    assert "Models by API cost" in page
+
+
+def test_the_overview_of_a_project_without_cards_is_about_calls_alone(project: Project) -> None:
+    send(project, span("cheap", "anthropic", **VENDOR))
+    page = pages(project).get(f"/p/{project.slug}/overview", RANGE).content.decode()
+    assert "Models by cost" in page
+    assert "API cost" not in page
+    assert "own hours" not in page

@@ -106,6 +106,13 @@ def grouped(
     return tuple(_row(row, group_by) for row in found)
 
 
+def paid_usd(project_id: int, start: datetime, end: datetime) -> Decimal | None:
+    """Of closed hours that begin in [start, end), idling included; None where there are none."""
+    sql = "SELECT sum(cost_usd + energy_usd) FROM costs_allocation WHERE project_id = %s AND hour >= %s AND hour < %s"
+    found: Decimal | None = reading.rows(sql, [project_id, start, end])[0][0]
+    return found
+
+
 def _sql(group_by: Sequence[str], step: str, only: Mapping[str, str]) -> str:
     bucket = f"date_trunc('{step}', l.hour, 'UTC')" if step else "NULL::timestamptz"
     columns = "".join(f", {DIMENSIONS[name]}" for name in group_by)

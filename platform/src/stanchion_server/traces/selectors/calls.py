@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 from uuid import UUID
 
-from stanchion_server.ingest.records import Charge, SpanKind, Status
+from stanchion_server.ingest.records import HOSTED_PRICE, Charge, SpanKind, Status
 from stanchion_server.kernel.ids import span_id_to_hex
 from stanchion_server.traces.filters import CallFilter, Condition, all_of, call_conditions
 from stanchion_server.traces.selectors import contents, reading
@@ -25,7 +25,7 @@ SUMMARY_COLUMNS = (
     "error_type", "provider", "model", "dialect", "feature", "user_id", "session_id", "environment", "release",
     "service", "prompt_name", "prompt_version", "tags", "input_tokens", "output_tokens", "cached_input_tokens",
     "cache_write_tokens", "reasoning_tokens", "token_source", "time_to_first_token_ms", "is_streamed", "cost_usd",
-    "cost_confidence", "cost_reason", "input_preview", "output_preview",
+    "cost_confidence", "cost_reason", "cost_price", "input_preview", "output_preview",
 )  # fmt: skip
 DETAIL_COLUMNS = (
     "request_model", "response_model", "response_id", "service_tier", "finish_reasons", "tool_call_count",
@@ -78,7 +78,7 @@ def call(project_id: int, trace_id: str, span_id: str) -> CallDetail | None:
 def summary_of(row: reading.Row) -> CallSummary:
     """A summary from the first columns of a row selected with SUMMARY_SQL."""
     values: dict[str, Any] = dict(zip(SUMMARY_COLUMNS, row, strict=False))
-    parent, duration_ns = values.pop("parent_span_id"), values.pop("duration_ns")
+    parent, duration_ns, price = values.pop("parent_span_id"), values.pop("duration_ns"), values.pop("cost_price")
     return CallSummary(
         trace_id=values.pop("trace_id").hex,
         span_id=span_id_to_hex(values.pop("span_id")),
@@ -88,6 +88,7 @@ def summary_of(row: reading.Row) -> CallSummary:
         charge=Charge(values.pop("charge")),
         status=Status(values.pop("status")),
         tags=tuple(values.pop("tags")),
+        hosted_by=price.removeprefix(HOSTED_PRICE) if price.startswith(HOSTED_PRICE) else "",
         **values,
     )
 

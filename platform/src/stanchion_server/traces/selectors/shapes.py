@@ -16,7 +16,8 @@ from stanchion_server.ingest.records import Charge, SpanKind, Status
 
 @dataclass(frozen=True, slots=True)
 class CallSummary:
-    """One call as lists show it."""
+    """One call as lists show it. `hosted_by` is the deployment of the project's own that served it: it costs 0 here,
+    and its share of that deployment's hours."""
 
     trace_id: str
     span_id: str
@@ -51,6 +52,7 @@ class CallSummary:
     cost_usd: Decimal | None
     cost_confidence: str
     cost_reason: str
+    hosted_by: str
     input_preview: str
     output_preview: str
 
@@ -170,6 +172,7 @@ class SpanNode:
     subtree_spans: int
     subtree_calls: int
     subtree_unpriced_calls: int
+    subtree_hosted_calls: int
     subtree_input_tokens: int | None
     subtree_output_tokens: int | None
     subtree_cost_usd: Decimal | None
@@ -189,6 +192,7 @@ class TraceView:
     missing_parents: tuple[str, ...]
     calls: int
     unpriced_calls: int
+    hosted_calls: int
     errors: int
     input_tokens: int | None
     output_tokens: int | None

@@ -28,6 +28,7 @@ class _Totals:
     spans: int = 0
     calls: int = 0
     unpriced: int = 0
+    hosted: int = 0
     errors: int = 0
     input_tokens: int | None = None
     output_tokens: int | None = None
@@ -37,6 +38,7 @@ class _Totals:
         self.spans += other.spans
         self.calls += other.calls
         self.unpriced += other.unpriced
+        self.hosted += other.hosted
         self.errors += other.errors
         self.input_tokens = _sum(self.input_tokens, other.input_tokens)
         self.output_tokens = _sum(self.output_tokens, other.output_tokens)
@@ -94,6 +96,7 @@ def _view(
         missing_parents=tuple(missing),
         calls=whole.calls,
         unpriced_calls=whole.unpriced,
+        hosted_calls=whole.hosted,
         errors=whole.errors,
         input_tokens=whole.input_tokens,
         output_tokens=whole.output_tokens,
@@ -157,8 +160,8 @@ def _own(row: reading.Row, call: CallSummary | None) -> _Totals:
     errors = int(row[4] == Status.ERROR)
     if call is None or call.charge is not Charge.CHARGED:
         return _Totals(spans=1, errors=errors)
-    unpriced = int(call.cost_usd is None)
-    return _Totals(1, 1, unpriced, errors, call.input_tokens, call.output_tokens, call.cost_usd)
+    unpriced, hosted = int(call.cost_usd is None), int(bool(call.hosted_by))
+    return _Totals(1, 1, unpriced, hosted, errors, call.input_tokens, call.output_tokens, call.cost_usd)
 
 
 def _node(
@@ -190,6 +193,7 @@ def _node(
         subtree_spans=totals.spans,
         subtree_calls=totals.calls,
         subtree_unpriced_calls=totals.unpriced,
+        subtree_hosted_calls=totals.hosted,
         subtree_input_tokens=totals.input_tokens,
         subtree_output_tokens=totals.output_tokens,
         subtree_cost_usd=totals.cost_usd,

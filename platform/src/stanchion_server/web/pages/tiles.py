@@ -27,11 +27,14 @@ class Tile:
     title: str = ""
 
 
-def tiles(now: MetricRow, before: MetricRow) -> tuple[Tile, ...]:
+def tiles(
+    now: MetricRow, before: MetricRow, own_usd: Decimal | None = None, past_own_usd: Decimal | None = None
+) -> tuple[Tile, ...]:
+    """`own_usd` is what hours of own deployments cost, None where there were none."""
     return (
         _tile("Calls", now.calls, before.calls, formats.count, _rate(now)),
         _tile("Errors", now.errors, before.errors, formats.count, _error_note(now), costly=True, link="status=error"),
-        _cost(now, before),
+        _cost(now, before) if own_usd is None else _cost_with_hours(now, before, own_usd, past_own_usd),
         _tile("Latency p50", _p(now, "p50"), _p(before, "p50"), formats.duration, "", costly=True),
         _tile("Latency p95", _p(now, "p95"), _p(before, "p95"), formats.duration, _p99(now), costly=True),
         _first_token(now, before),
@@ -39,7 +42,7 @@ def tiles(now: MetricRow, before: MetricRow) -> tuple[Tile, ...]:
     )
 
 
-def charts(rows: Sequence[MetricRow], step_s: int) -> tuple[dict[str, Any], ...]:
+def charts(rows: Sequence[MetricRow], step_s: int, cost: str = "Cost") -> tuple[dict[str, Any], ...]:
     """Chart definitions as `charts.js` reads them; the same rows make the table twins."""
     times = [int(row.bucket.timestamp()) for row in rows if row.bucket is not None]
     shared = {"times": times, "step_s": step_s}
@@ -47,8 +50,8 @@ def charts(rows: Sequence[MetricRow], step_s: int) -> tuple[dict[str, Any], ...]
         {**shared, "id": "chart-calls", "title": "Calls and errors", "unit": "count", "series": [
             _series("Calls", "--s1", [row.calls for row in rows], bars=True),
             _series("Errors", "--s2", [row.errors for row in rows], bars=True)]},
-        {**shared, "id": "chart-cost", "title": "Cost", "unit": "usd", "series": [
-            _series("Cost", "--s3", [_float(row.cost_usd, empty=row.calls == 0) for row in rows], bars=True)]},
+        {**shared, "id": "chart-cost", "title": cost, "unit": "usd", "series": [
+            _series(cost, "--s3", [_float(row.cost_usd, empty=row.calls == 0) for row in rows], bars=True)]},
         {**shared, "id": "chart-latency", "title": "Latency", "unit": "ms", "series": [
             _series("p50", "--s1", [_p(row, "p50") for row in rows]),
             _series("p95", "--s2", [_p(row, "p95") for row in rows], dash=True)]},
@@ -153,6 +156,18 @@ def _cost(now: MetricRow, before: MetricRow) -> Tile:
     )
     if not note and now.calls:
         note = "every call priced"
+    trend = "" if grew is None else "worse" if grew else "better"
+    link = "priced=no" if now.unpriced_calls else ""
+    return Tile("Cost", formats.usd(usd), note, delta, trend, link, formats.usd_exact(usd))
+
+
+def _cost_with_hours(now: MetricRow, before: MetricRow, own_usd: Decimal, past_own_usd: Decimal | None) -> Tile:
+    usd = own_usd + (now.cost_usd or 0)
+    past = before.cost_usd if past_own_usd is None else past_own_usd + (before.cost_usd or 0)
+    delta, grew = _delta(usd, past)
+    note = f"{formats.usd(now.cost_usd or Decimal(0))} API, {formats.usd(own_usd)} own hours"
+    if now.unpriced_calls:
+        note += f", {formats.count(now.unpriced_calls)} calls without a price"
     trend = "" if grew is None else "worse" if grew else "better"
     link = "priced=no" if now.unpriced_calls else ""
     return Tile("Cost", formats.usd(usd), note, delta, trend, link, formats.usd_exact(usd))
