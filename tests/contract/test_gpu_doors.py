@@ -194,6 +194,21 @@ def test_what_cannot_be_answered_is_refused_by_name(shop: Shop, query: dict[str,
         assert answer.json()["error"]["message"]
 
 
+@pytest.mark.parametrize("path", ["allocations", "energy", "energy/report"])
+def test_a_range_of_two_centuries_or_of_nothing_is_refused(shop: Shop, path: str) -> None:
+    for query, code in (
+        ({"start": "2001-01-01", "end": "2199-12-31"}, "range_too_long"),
+        ({"start": NOW.isoformat(), "end": (NOW + timedelta(microseconds=30)).isoformat()}, "empty_range"),
+    ):
+        answer = api(shop.project).get(f"/api/v1/{path}", query)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
+
+
+def test_no_silence_is_shorter_than_nothing(shop: Shop) -> None:
+    answer = api(shop.project).get("/api/v1/gpus", {"stale_after_s": "-5"})
+    assert answer.status_code == 400 and "must be 0 or more" in answer.json()["error"]["message"]
+
+
 def test_strangers_find_nothing(shop: Shop) -> None:
     theirs = api(shop.other)
     for path in ("allocations", "energy", "deployments"):

@@ -102,6 +102,8 @@ def test_the_same_findings_come_as_a_spreadsheet_in_which_nothing_is_a_formula(s
     assert not any(cell.startswith(("=", "+", "@")) for row in rows for cell in row)
     subjects = {row[head.index("kind")]: row[head.index("subject")] for row in rows}
     assert subjects["batch"] == f"'{FORMULA}"
+    for name, places in (("usd", 9), ("spend_usd", 9), ("usd_per_month", 9), ("seconds", 3)):
+        assert all(len(row[head.index(name)].partition(".")[2]) <= places for row in rows), name
     assert client_of("vera").get(f"{ADDRESS}?project=shop&as=csv").content == answer.content
 
 

@@ -76,8 +76,17 @@ def test_a_service_tier_has_its_own_price_where_the_list_has_one() -> None:
     odd = pricing.price(call(**tokens, service_tier="gold"), LIST_ONLY)
     assert standard.usd is not None
     assert flex.usd == standard.usd / 2
-    assert (odd.usd, odd.confidence) == (standard.usd, CostConfidence.MEDIUM)
+    assert (odd.usd, odd.confidence) == (standard.usd, CostConfidence.LOW)
     assert "service_tier_unpriced" in odd.rule
+
+
+@pytest.mark.parametrize(("tier", "times"), [("batch", "0.5"), ("priority", "1.75"), ("default", "1")])
+def test_tiers_that_the_list_knows_are_charged_as_sure_as_the_usual_one(tier: str, times: str) -> None:
+    tokens = {"request_model": "gpt-4.1", "input_tokens": 1_000, "cached_input_tokens": 0, "output_tokens": 10}
+    usual = pricing.price(call(**tokens), LIST_ONLY)
+    found = pricing.price(call(**tokens, service_tier=tier), LIST_ONLY)
+    assert usual.usd is not None and found.usd == usual.usd * Decimal(times)
+    assert (found.confidence, usual.confidence) == (CostConfidence.HIGH, CostConfidence.HIGH)
 
 
 @pytest.mark.parametrize(

@@ -249,6 +249,8 @@ def _exceeds(call: Priceable) -> bool:
 def _confidence(call: Priceable, listed: Listed, rates: Rates) -> CostConfidence:
     if call.tokens_ambiguous or call.token_source in (TokenSource.ESTIMATED, TokenSource.TOKENIZER) or _exceeds(call):
         return CostConfidence.LOW
+    if not listed.is_tier_priced:  # half or twice as much, as likely as not
+        return CostConfidence.LOW
     unnamed = (call.cache_write_1h_tokens and not rates.has_1h_price) or (
         call.cached_input_tokens and not rates.has_cache_price
     )

@@ -55,7 +55,7 @@ class Fleet:
 
 
 class Gpus(base.Resource):
-    known = (Parameter("stale_after_s", parameters.number, "Silence after which an agent is stale, s.", "number"),)
+    known = (Parameter("stale_after_s", parameters.seconds, "Silence after which an agent is stale, s.", "number"),)
 
     @base.described("list_gpus", "Cards and the agents that report them", shapes.schema_of(Fleet), known, tag="gpus")
     def get(self, request: Request) -> Response:
@@ -272,7 +272,7 @@ class EnergyReport(base.Resource):
     )
     def get(self, request: Request) -> Response | HttpResponse:
         values = dict(self.values)
-        start, end = parameters.time_range(values, YEAR)
+        start, end = parameters.summed_range(values, YEAR)
         rows = esg.by_month(self.asker.project_id, start, end)
         if values.get("as") == "csv":
             columns = [field.name for field in dataclasses.fields(esg.MonthRow)]
@@ -282,7 +282,7 @@ class EnergyReport(base.Resource):
 
 def _answer(resource: base.Resource, shape: type[Allocated] | type[Energy], name: str) -> Response | HttpResponse:
     values = dict(resource.values)
-    start, end = parameters.time_range(values, DAY)
+    start, end = parameters.summed_range(values, DAY)
     wanted = values.get("group_by", ("feature",))
     rows = selectors_allocation.grouped(resource.asker.project_id, start, end, wanted, values.get("step", ""))
     lines = [_line(row, shape) for row in rows]

@@ -16,9 +16,12 @@ from drf_spectacular.utils import OpenApiParameter
 from stanchion_server.ingest.records import Charge, SpanKind, Status
 from stanchion_server.kernel import clock
 from stanchion_server.kernel.errors import SenderError
+from stanchion_server.traces.selectors.metrics import MAX_RANGE_DAYS
 
 MAX_CHARS = 1_000
 MAX_REPEATS = 5
+LEAST_RANGE = timedelta(milliseconds=100)
+"""`start=now&end=now` reads the clock twice."""
 EARLIEST, LATEST = datetime(2000, 1, 1, tzinfo=UTC), datetime(2200, 1, 1, tzinfo=UTC)
 UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800}
 RELATIVE = re.compile(r"now(?:-([0-9]{1,6})([smhdw]))?")
@@ -110,6 +113,13 @@ def number(value: str) -> float:
     return found
 
 
+def seconds(value: str) -> float:
+    found = number(value)
+    if found < 0:
+        raise ValueError("0 or more")
+    return found
+
+
 def money(value: str) -> Decimal:
     try:
         found = Decimal(value)
@@ -198,8 +208,16 @@ def time_range(values: dict[str, Any], default: timedelta) -> tuple[datetime, da
         raise SenderError("repeated_parameter", "`start` and `from` mean the same. Give one of them.")
     end = values.pop("end", None) or clock.now()
     start = start or other or end - default
-    if end <= start:
+    if end - start < LEAST_RANGE:
         raise SenderError("empty_range", "`end` must be later than `start`.")
+    return start, end
+
+
+def summed_range(values: dict[str, Any], default: timedelta) -> tuple[datetime, datetime]:
+    """`time_range` of what is read by the hour, at most MAX_RANGE_DAYS."""
+    start, end = time_range(values, default)
+    if end - start > timedelta(days=MAX_RANGE_DAYS):
+        raise SenderError("range_too_long", f"The range is longer than {MAX_RANGE_DAYS} days. Ask for less.")
     return start, end
 
 

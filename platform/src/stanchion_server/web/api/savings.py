@@ -345,8 +345,17 @@ def _pair(row: Mapping[str, Any], verdict: PairVerdict | None) -> Pair:
 
 
 def _csv(findings: Sequence[Mapping[str, Any]]) -> HttpResponse:
-    rows = [[*(one[name] for name in COLUMNS), " ".join(one["assumptions"]), _shares(one)] for one in findings]
+    rows = [
+        [*(_cell(name, one[name]) for name in COLUMNS), " ".join(one["assumptions"]), _shares(one)] for one in findings
+    ]
     return tables.table([*COLUMNS, "assumptions", "shares"], rows, "savings")
+
+
+def _cell(name: str, value: Any) -> Any:
+    """Amounts to the billionth of a dollar, waiting to the millisecond: the rest is noise of dividing."""
+    if name in _AMOUNTS:
+        return f"{round(Decimal(value), 9).normalize():f}"
+    return round(value, 3) if name == "seconds" and value is not None else value
 
 
 def _shares(one: Mapping[str, Any]) -> str:
