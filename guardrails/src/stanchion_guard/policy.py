@@ -85,8 +85,8 @@ class Case:
 @dataclass(frozen=True, slots=True)
 class Policy:
     """`content_hash` is the SHA-256 of what was written, as canonical JSON, tests and all: equal hash, equal policy.
-    `dead` are the places of rules that look at nothing there. A policy in use goes on with them, whoever writes one
-    should be told."""
+    `dead` are the places of rules that look at nothing there, and of labels in tests that no rule finds. A policy in
+    use goes on with them, whoever writes one should be told."""
 
     name: str
     version: str

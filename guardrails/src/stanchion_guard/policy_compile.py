@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, cast
 
 from stanchion_guard import policy, policy_yaml, schema_check
-from stanchion_guard.detectors import NAMES, Unavailable, detector_class
+from stanchion_guard.detectors import NAMES, BadParameters, Unavailable, detector_class
 from stanchion_guard.policy import Case, Policy, Probe, Registry, Rule
 from stanchion_guard.policy_yaml import Document, Path, PolicyError, Problem
 from stanchion_guard.records import ROLES, STAGES, Action, Part, Subject, Usage
@@ -24,18 +24,20 @@ def compile_document(source: str | bytes | Mapping[str, Any], detectors: Registr
     if not isinstance(document.data, dict):
         document.problems.append(document.problem((), "a policy is a mapping that begins with `policy: its-name`"))
         raise PolicyError(document.problems)
-    for path, text, at_key in schema_check.faults(document.data, policy.schema()):
+    faults = list(schema_check.faults(document.data, policy.schema()))
+    for path, text, at_key in faults:
         document.problems.append(document.problem(path, text, at_key=at_key))
-    if document.problems:
-        raise PolicyError(document.problems)
-    return _Compiler(document, detectors).policy()
+    return _Compiler(document, detectors, [path for path, _, _ in faults]).policy()
 
 
 class _Compiler:
-    """Compiles a document whose structure is right. Collects problems and raises them together at the end."""
+    """Compiles a document. Collects problems and raises them together at the end: of what has the wrong structure, all
+    that can be told beside that. `wrong` are the paths of what the schema does not allow."""
 
-    def __init__(self, document: Document, detectors: Registry) -> None:
+    def __init__(self, document: Document, detectors: Registry, wrong: Sequence[Path]) -> None:
         self.document, self.detectors = document, detectors
+        self.wrong = frozenset(wrong)
+        self.holds_wrong = frozenset(path[:length] for path in wrong for length in range(len(path) + 1))
         self.data: dict[str, Any] = document.data
         self.probes: list[Probe] = []
         self.known: dict[str, int | None] = {}
@@ -47,12 +49,15 @@ class _Compiler:
         self.document.problems.append(self.document.problem(path, text, at_key=at_key))
 
     def policy(self) -> Policy:
-        for index, written in enumerate(self.data["rules"]):
-            self._rule(("rules", index), written)
-        cases = [self._case(("tests", index), each) for index, each in enumerate(self.data.get("tests", ()))]
+        for path, written in self._rows("rules"):
+            if path in self.holds_wrong:
+                self._wrong_rule(path, written)
+            else:
+                self._rule(path, written)
+        cases = [self._case(path, each) for path, each in self._rows("tests") if path not in self.holds_wrong]
         self._needs_deadline()
         if self.document.problems:
-            raise PolicyError(self.document.problems)
+            raise PolicyError([*self.document.problems, *self.dead])
         written, content_hash = policy.digest(self.data)
         size = self.data.get("size", {})
         return Policy(
@@ -72,6 +77,24 @@ class _Compiler:
             written=written,
             dead=tuple(self.dead),
         )
+
+    def _rows(self, name: str) -> Iterator[tuple[Path, Any]]:
+        rows = self.data.get(name, ())
+        if isinstance(rows, list):
+            yield from (((name, index), row) for index, row in enumerate(rows))
+
+    def _wrong_rule(self, path: Path, written: Any) -> None:
+        """What can be told of a rule whose structure is wrong beside that: its detector, and what is missing."""
+        if not isinstance(written, dict):
+            return
+        if isinstance(name := written.get("id"), str):
+            self.ids.setdefault(name, len(self.rules))
+        self.rules.append(_placeholder({"id": name, "stages": (), "action": "flag"}))
+        parameters = written.get("parameters", {})
+        if isinstance(written.get("detector"), str) and (*path, "parameters") not in self.holds_wrong:
+            self._probe(path, {"detector": written["detector"], "parameters": parameters})
+        for key in ("when_late", "when_failed"):
+            self._when(path, written, key)
 
     def _rule(self, path: Path, written: dict[str, Any]) -> None:
         after = self._after(path, written)
@@ -129,6 +152,8 @@ class _Compiler:
         return before.level + (1 if before.probe >= 0 and self.probes[before.probe].heavy else 0)
 
     def _when(self, path: Path, written: dict[str, Any], key: str) -> Action:
+        if ("defaults",) in self.wrong or ("defaults", key) in self.wrong:
+            return "flag"
         chosen = written.get(key, self.data.get("defaults", {}).get(key))
         if chosen is None:
             self.problem(path, _NEVER_LATE.format(key))
@@ -206,6 +231,10 @@ class _Compiler:
         except (Unavailable, ImportError, OSError) as error:
             reason = f"a file is missing: {error.filename}" if isinstance(error, OSError) else str(error)
             return Probe(name, str(getattr(make, "version", "0")), heavy, None, reason)
+        except BadParameters as error:
+            for inner, text in error.problems:
+                self.problem((*path, "parameters", *inner), f"{name}: {text}")
+            return None
         except Exception as error:
             self.problem((*path, "parameters"), f"{name}: {error or type(error).__name__}")
             return None
@@ -217,6 +246,7 @@ class _Compiler:
         for index, rule in enumerate(expected.get("rules", ())):
             if rule not in self.ids:
                 self.problem((*path, "expect", "rules", index), f"the policy has no rule '{rule}'")
+        self._finds_its_labels(path, expected.get("labels", ()))
         texts = expected.get("texts", [expected["text"]] if "text" in expected else None)
         return Case(
             name=written["name"],
@@ -228,6 +258,18 @@ class _Compiler:
             texts=tuple(texts) if texts is not None else None,
             line=(self.document.values.get(path) or (None,))[0],
         )
+
+    def _finds_its_labels(self, path: Path, labels: Sequence[str]) -> None:
+        """Notes a label that no rule can find. Says nothing where a detector is not there or tells no labels."""
+        known = [found.detector.labels if found.detector else () for found in self.probes]
+        if not all(known) or any(rule.probe < 0 for rule in self.rules):
+            return
+        made_here = json.dumps([rule.get("parameters", {}) for rule in self.data["rules"]])
+        listed = sorted({label for each in known for label in each})
+        for index, label in enumerate(labels):
+            if label not in listed and json.dumps(label) not in made_here:
+                text = f"no rule finds '{label}'{schema_check.guess(label, listed)}"
+                self.dead.append(self.document.problem((*path, "expect", "labels", index), text))
 
     def _subject(self, path: Path, written: dict[str, Any]) -> tuple[Subject, tuple[int, ...] | None]:
         usage = Usage(**written.get("usage", {}))

@@ -96,6 +96,64 @@ def test_all_mistakes_are_told_at_once_in_the_order_of_the_text() -> None:
     assert [each[2] for each in found] == ["rules[0]", "rules[0].detector"]
 
 
+def test_a_wrong_structure_hides_no_other_mistake() -> None:
+    """In the same rule, in the rules beside it, and in the tests."""
+    text = (
+        GOOD.replace("when_late: flag, ", "").replace("detector: find", "detector: fnid").replace("[input", "[inputt")
+    )
+    found = problems(text.replace("rules: [mail]", "rules: [post]").replace("version: 3", "version: [3]"))
+    assert [each[2] for each in found] == [
+        "version", "rules[0]", "rules[0].stages[0]", "rules[0].detector", "tests[0].expect.rules[0]",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "5",
+        "[5, [], null]",
+        "[{id: [], detector: {}, parameters: []}]",
+        "{id: 5}",
+        "[{}]",
+        "[{detector: pattern, parameters: {}}]",
+    ],
+)
+def test_rules_that_are_none_are_told_and_break_nothing(rules: str) -> None:
+    assert problems(f"policy: x\nversion: 1\ndefaults: [{rules}]\nrules: {rules}\ntests: {rules}\nsize: {rules}\n")
+
+
+def test_every_pattern_that_is_none_is_told_on_its_own_line() -> None:
+    found = problems("""\
+policy: multi
+version: 1
+defaults: {when_late: flag, when_failed: flag}
+rules:
+  - id: order
+    stages: [input]
+    detector: pattern
+    parameters:
+      patterns:
+        - {name: one, regex: 'AB'}
+        - {name: two, regex: '(?=x)y'}
+        - name: three
+          regex: '(a'
+    action: redact
+""")
+    assert [(line, where) for line, _, where, _ in found] == [
+        (11, "rules[0].parameters.patterns[1].regex"), (13, "rules[0].parameters.patterns[2].regex"),
+    ]  # fmt: skip
+
+
+def test_a_test_that_expects_a_label_no_rule_finds_is_a_mistake() -> None:
+    rule = "{id: pii, stages: [input], detector: pii, action: redact}"
+    case = "{name: a, stage: input, text: x, expect: {action: redact, labels: [EMIAL]}}"
+    head = "policy: x\nversion: 1\ndefaults: {when_late: flag, when_failed: flag}\n"
+    [found] = load(f"{head}rules: [{rule}]\ntests: [{case}]\n").dead
+    assert (found.where, found.text) == ("tests[0].expect.labels[0]", "no rule finds 'EMIAL'; did you mean 'EMAIL'?")
+    told = problems(f"{head}rules: [{rule}]\ntests: [{case}]\nsize: 5\n")
+    assert [each[2] for each in told] == ["tests[0].expect.labels[0]", "size"]
+
+
 def test_a_text_that_is_no_yaml_is_told_with_its_line() -> None:
     assert problems("policy: a\nrules: [\n  - x: {\n")[0][0] in (3, 4)
     assert problems("policy: a\n\trules: []")[0][0] == 2
@@ -185,9 +243,9 @@ def test_any_text_is_a_policy_or_a_list_of_problems(text: str) -> None:
 def test_a_policys_own_tests_pass_or_say_what_differs() -> None:
     (passed,) = run(Guard(load(GOOD, FAKES)))
     assert passed.passed
-    (failed,) = run(Guard(load(GOOD.replace("labels: [email]", "labels: [phone]").replace("[EMAIL]", "[MAIL]"), FAKES)))
+    (failed,) = run(Guard(load(GOOD.replace("labels: [email]", "labels: []").replace("[EMAIL]", "[MAIL]"), FAKES)))
     assert [(each.what, each.expected, each.got) for each in failed.differences] == [
-        ("labels", "phone", "email"),
+        ("labels", "none", "email"),
         ("text", "to [MAIL]", "to [EMAIL]"),
     ]
     assert failed.case.line == 13

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from typing import Any, Literal, Protocol, cast
 
@@ -14,6 +14,14 @@ Tier = Literal["light", "heavy"]
 
 class Unavailable(Exception):
     """The detector cannot run here: an extra is not installed, a model file is missing. The text names the remedy."""
+
+
+class BadParameters(ValueError):
+    """Parameters that the schema allows and the detector cannot take: the path of each below them, and a sentence."""
+
+    def __init__(self, problems: Sequence[tuple[tuple[str | int, ...], str]]) -> None:
+        super().__init__("; ".join(text for _, text in problems))
+        self.problems = tuple(problems)
 
 
 class Detector(Protocol):

@@ -8,7 +8,7 @@ from typing import Any, ClassVar, Literal
 
 import re2
 
-from stanchion_guard.detectors import Tier
+from stanchion_guard.detectors import BadParameters, Tier
 from stanchion_guard.known import Known
 from stanchion_guard.reading import plain, plain_bytes
 from stanchion_guard.records import Detection, Finding, Subject
@@ -71,14 +71,10 @@ class Pattern:
         if view not in _VIEWS:
             raise ValueError(f"pattern has no view {view!r}; it has {', '.join(_VIEWS)}")
         self._view = view
+        compiled = _all_compiled(patterns)
         self._patterns = [
-            (
-                str(one["name"]),
-                _compile(one["name"], one["regex"]),
-                float(one.get("score", 1.0)),
-                one.get("replacement"),
-            )
-            for one in patterns
+            (str(one["name"]), found, float(one.get("score", 1.0)), one.get("replacement"))
+            for one, found in zip(patterns, compiled, strict=True)
         ]
         self._first = _first_signs([str(one["regex"]) for one in patterns])
         self._any = _together([compiled for _, compiled, _, _ in self._patterns])
@@ -126,6 +122,18 @@ class Pattern:
             yield reading.folded, folded_bytes_of(reading)
         if self._view == "squeezed":
             yield reading.squeezed, Bytes(reading.squeezed.text)
+
+
+def _all_compiled(patterns: Sequence[Mapping[str, Any]]) -> list[Any]:
+    made, problems = [], []
+    for index, one in enumerate(patterns):
+        try:
+            made.append(_compile(one["name"], one["regex"]))
+        except ValueError as wrong:
+            problems.append((("patterns", index, "regex"), str(wrong)))
+    if problems:
+        raise BadParameters(problems)
+    return made
 
 
 def _compile(name: str, regex: str) -> Any:
