@@ -319,6 +319,32 @@ def test_a_rollout_that_makes_no_sense_changes_nothing_and_says_why(
     assert (Policy.objects.get().live, Policy.objects.get().revision) == (1, shop.policy.revision)
 
 
+@pytest.mark.parametrize("character", ["a", "ж", "木", "🦓"])
+def test_the_longest_draft_is_saved_whatever_its_characters(shop: Shop, character: str) -> None:
+    assert 'enctype="multipart/form-data"' in page("ada", CHAT)
+    longest = character * services.MAX_DOCUMENT_CHARACTERS
+    said = {"document": longest, "seen": re.findall(r'name="seen" value="([^"]*)"', page("ada", CHAT))[0]}
+    assert client_of("ada").post(CHAT, said).status_code == 302
+    assert Policy.objects.get().draft == longest
+
+
+def test_what_is_too_large_to_be_read_gets_a_page_that_says_so(shop: Shop) -> None:
+    answer = client_of("ada").post(CHAT, {"document": "🦓" * 2 * services.MAX_DOCUMENT_CHARACTERS})
+    assert (answer.status_code, "larger than 2 MiB" in answer.content.decode()) == (400, True)
+    assert "what you wrote is still there" in answer.content.decode()
+
+
+def test_a_text_that_calls_itself_otherwise_is_told_of_when_it_is_published(shop: Shop) -> None:
+    for said, is_told in (
+        (document("fern-word-1"), False),
+        (document("oak-word-1").replace("policy: chat", "policy: other"), True),
+    ):
+        services.save_draft(shop.project.pk, shop.policy.pk, said, "ada")
+        body = client_of("ada").post(f"{CHAT}/publish", {"note": ""}, follow=True).content.decode()
+        assert ("calls itself “other”" in body) is is_told
+    assert judged(shop.project, CANARY).policy == "chat"
+
+
 def test_what_has_ended_is_called_so(shop: Shop) -> None:
     over = clock.now() - timedelta(hours=1)
     Policy.objects.update(canary=1, canary_percent=100, canary_until=over, shadow=1, shadow_until=over)

@@ -126,8 +126,9 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "SERVE_INCLUDE_SCHEMA": False,
 }
 
-# For forms and the API: anybody may post to the login page, and Django reads a form whole.
-DATA_UPLOAD_MAX_MEMORY_SIZE = 1 << 20
+# For forms and the API: anybody may post to the login page, and Django reads a form whole. The longest is a policy's
+# draft: 512 Ki characters of up to four bytes.
+DATA_UPLOAD_MAX_MEMORY_SIZE = (2 << 20) + (64 << 10)
 # The door. Its bodies are streams that the limit above does not see; ingest bounds them before and after inflation.
 INGEST_MAX_BODY_BYTES: int = env.int("STANCHION_INGEST_MAX_BODY_MIB", default=16) << 20
 INGEST_MAX_INFLATED_BYTES: int = env.int("STANCHION_INGEST_MAX_INFLATED_MIB", default=64) << 20

@@ -109,6 +109,9 @@ def publish(visit: Visit, name: str) -> HttpResponse:
             raise
         return _page(visit, found, found.draft, 422, refusal="The draft cannot be published: see its problems below.")
     messages.success(visit.request, f"The draft is version {version.number}. It judges nothing until it is in force.")
+    if (said := engine.compile_text(version.document).name) != found.name:
+        named = f"Its text calls itself “{said}”. Decisions, pages and the API call it “{found.name}”."
+        messages.warning(visit.request, named)
     return redirect("policy_force", visit.project.slug, found.name)
 
 
