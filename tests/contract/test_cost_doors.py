@@ -13,13 +13,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from kit import fleet, traffic
+from kit import fleet, otlp, traffic
 from kit.stored import deliver
 from stanchion_server.kernel import clock
 from stanchion_server.reports import costs
 from stanchion_server.tenants import access
 from stanchion_server.tenants import services as tenants
-from stanchion_server.tenants.models import Membership, Project, Role, Scope, User
+from stanchion_server.tenants.models import ApiKey, Membership, Project, Role, Scope, User
 
 pytestmark = pytest.mark.django_db
 
@@ -233,3 +233,14 @@ def test_every_sort_of_question_has_a_page_and_a_table(shop: Shop) -> None:
         if "As CSV" in page:
             link = page.split('<a href="/api/v1/costs?')[1].split('"')[0].replace("&amp;", "&")
             assert client.get(f"/api/v1/costs?{link}").status_code == 200, link
+
+
+def test_a_call_of_a_tier_without_a_listed_price_says_so(shop: Shop) -> None:
+    now = NOW - timedelta(minutes=3)
+    model = dict.fromkeys(("gen_ai.request.model", "gen_ai.response.model"), "gpt-4.1")
+    asked = {**model, "openai.response.service_tier": "flex"}
+    sent = traffic.chat(now, trace_id="ab" * 16, span_id="cd" * 8, attributes=asked)
+    tenants.create_key(shop.project, "sender", (Scope.INGEST,))
+    traffic.send(shop.project.pk, ApiKey.objects.get(name="sender").pk, otlp.traces([sent]), NOW)
+    page = client_of("vera").get(f"/p/shop/traces/{'ab' * 16}/{'cd' * 8}").content.decode()
+    assert "list price; that of tier flex is not known" in page and "low confidence" in page
