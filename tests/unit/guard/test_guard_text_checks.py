@@ -130,6 +130,7 @@ def test_links_that_carry_mislead_or_run_are_found(label: str, text: str) -> Non
         "https://www.youtube.com/watch?v=dQw4w9WgXcQ&t=10s",
         "footnote[1] and f(x) = [a](b)",
         '[1]: https://docs.example/guide?lang=en#install "The guide"',
+        "As said before [1].\n\n[1]: https://shop.example/search?q=lamps\n[2]: https://blog.example/?p=123",
         "[![build](https://ci.example/badge.svg?v=3)](https://ci.example/search?q=main)",
         "[mail us](mailto:jo@example.com)",
     ],

@@ -45,6 +45,8 @@ _IMAGE_SETTINGS = frozenset(
 _TELLING = frozenset(
     "data d q query payload msg message text content info secret key token leak exfil c p body prompt history".split()
 )
+_SEARCHING = frozenset("q query c p".split())
+"""Those of them that sources cited under a text have: searches, pages and categories."""
 _LONG_VALUE, _LONG_SEGMENT, _RANDOM_BITS = 24, 40, 4.0
 
 
@@ -55,13 +57,16 @@ class _Link:
     image: bool
     start: int
     end: int
+    defined: bool = False
+    """It is the definition of a reference."""
 
 
 class Links:
     """Judges every Markdown link and image, HTML element and bare address.
 
     The definition of a reference (`[1]: https://...`) is judged as an image wherever it stands: whether one is shown by
-    it is told elsewhere in the text, which a stream has released already or does not know yet.
+    it is told elsewhere in the text, which a stream has released already or does not know yet. Only short searches
+    (`?q=word`) are let off there, which cited sources have.
     """
 
     name: ClassVar[str] = "links"
@@ -135,7 +140,7 @@ def _links(data: Bytes) -> Iterator[_Link]:
     for match in data.matches(_REFERENCE):
         whole, target = data.hit(match), data.hit(match, 1)
         seen.add(target.start)
-        yield _Link(target.text, "", True, whole.start, whole.end)
+        yield _Link(target.text, "", True, whole.start, whole.end, defined=True)
     for match in data.matches(_TAG):
         group = next(number for number in (2, 3, 4) if match.start(number) >= 0)
         whole, target = data.hit(match), data.hit(match, group)
@@ -233,7 +238,8 @@ def _carries(link: _Link) -> tuple[float, str]:
             continue
         if len(value) >= _LONG_VALUE and (_random(value) or " " in value or name.lower() in _TELLING):
             return 0.9 * weight, "a long value in the query"
-        if link.image and name.lower() in _TELLING and value:
+        told = name.lower() in _TELLING and not (link.defined and name.lower() in _SEARCHING)
+        if link.image and told and value:
             return 0.7, "an image whose query carries a telling name"
     inner = host_of(link.target).split(".")[:-2]
     if any(len(label) >= _LONG_SEGMENT for label in inner):
