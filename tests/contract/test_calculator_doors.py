@@ -71,7 +71,7 @@ def test_money_is_exact_and_numbers_may_be_numbers_or_texts(api: Client) -> None
         ("api-cost", {"sessions": True}, 400, "bad_value", "sessions"),
         ("api-cost", {"sessions": [1]}, 400, "bad_value", "sessions"),
         ("api-cost", {"colour": 1}, 400, "unknown_parameter", "colour"), ("api-cost", [], 400, "bad_body", "object"),
-        ("api-cost", "{", 400, "parse_error", "JSON"), ("kv-cache", {"kv_heads": 80}, 400, "bad_value", "kv_heads"),
+        ("api-cost", "{", 400, "bad_json", "JSON"), ("kv-cache", {"kv_heads": 80}, 400, "bad_value", "kv_heads"),
         ("api-cost", {"sessions": "9" * 70_000}, 413, "too_large", "KiB"),
     ],
 )  # fmt: skip

@@ -130,6 +130,33 @@ def test_parts_and_tool_calls_of_messages_are_judged() -> None:
         assert ask(shop, "chat", {"messages": [row]}), row
 
 
+def test_instructions_of_a_developer_are_read_like_those_of_a_system() -> None:
+    shop = shop_with()
+    rows = [{"role": "developer", "content": CANARY}, {"role": "user", "content": "hello"}]
+    assert ask(shop, "chat", {"messages": rows}) == []
+    assert decisions(shop.project)[0].characters == len("hello")
+
+
+def test_tool_definitions_come_along_and_are_told_as_not_checked() -> None:
+    shop = shop_with()
+    body = {
+        "messages": [{"role": "user", "content": CANARY}],
+        "tools": [{"type": "function", "function": {"name": "f"}}],
+    }
+    for headers in (CHAT, {"detector-id": "pii"}):
+        response = shop.post(f"{BASE}/chat", body, **headers)
+        assert response.status_code == 200, response.content
+        assert (response["x-stanchion-coverage"], response["x-stanchion-not-checked"]) == ("incomplete", "tools")
+    response = shop.post(f"{BASE}/chat", {**body, "tools": []}, **CHAT)
+    assert response["x-stanchion-coverage"] == "complete"
+    assert "x-stanchion-not-checked" not in response
+
+
+def test_a_custom_tool_call_is_judged() -> None:
+    call = {"role": "assistant", "tool_calls": [{"type": "custom", "custom": {"name": "sh", "input": CANARY}}]}
+    assert ask(shop_with(), "chat", {"messages": [call]})
+
+
 def test_a_text_and_its_documents_are_judged_in_both_generations() -> None:
     shop = shop_with()
     for body in (

@@ -101,6 +101,49 @@ def test_what_was_not_looked_at_is_named() -> None:
     assert ask(shop, golden(images=["data:"]))["stanchion"]["not_checked"] == ["images"]
 
 
+CUSTOM = {"id": "c2", "type": "custom", "custom": {"name": "sh", "input": CANARY}}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        {
+            "role": "assistant",
+            "content": None,
+            "tool_calls": [{**CALL, "function": {"name": "f", "arguments": CANARY}}],
+        },
+        {"role": "assistant", "content": None, "tool_calls": [CUSTOM]},
+        {"role": "tool", "tool_call_id": "c1", "content": CANARY},
+        {"role": "user", "content": [{"type": "tool_result", "tool_use_id": "c1", "content": CANARY}]},
+        {"role": "assistant", "content": "fine", "reasoning_content": CANARY},
+    ],
+)
+def test_what_the_messages_hold_beside_the_texts_is_judged(row: dict[str, Any]) -> None:
+    shop = shop_with(document())
+    answer = ask(shop, golden("hi", structured_messages=[{"role": "user", "content": "hi"}, row]))
+    assert (answer["action"], answer["texts"]) == ("BLOCKED", ["hi"])
+
+
+def test_a_custom_tool_call_is_judged_and_no_refusal() -> None:
+    shop = shop_with(document())
+    assert ask(shop, golden("hi", kind="response", tool_calls=[CUSTOM]))["action"] == "BLOCKED"
+    fine = {**CUSTOM, "custom": {"name": "sh", "input": "ls"}}
+    answer = ask(shop, golden("hi", kind="response", tool_calls=[fine]))
+    assert (answer["action"], answer["stanchion"]["coverage"]["complete"]) == ("NONE", True)
+
+
+def test_what_the_messages_repeat_is_judged_once_and_what_cannot_be_read_is_named() -> None:
+    shop = shop_with(document())
+    rows = [
+        {"role": "user", "content": [{"type": "text", "text": "hi"}, {"type": "image_url", "image_url": {"url": "a"}}]},
+        {"role": "assistant", "content": "", "tool_calls": [CALL]}, {"role": "tool", "content": "ok"}, 5,
+    ]  # fmt: skip
+    answer = ask(shop, golden("hi", "", "ok", tool_calls=[CALL], structured_messages=rows))
+    assert (answer["action"], answer["texts"]) == ("NONE", ["hi", "", "ok"])
+    assert answer["stanchion"]["not_checked"] == ["image_url", "structured_messages"]
+    assert decisions(shop.project)[0].characters == len("hiok") + len(CALL["function"]["arguments"])  # type: ignore[index]
+
+
 @pytest.mark.parametrize(
     "body",
     [

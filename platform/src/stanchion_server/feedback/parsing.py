@@ -48,7 +48,7 @@ def items_of(body: bytes) -> tuple[list[Any], bool]:
 
 def _json(body: bytes) -> Any:
     if not body.strip():
-        raise SenderError("bad_body", "The body is empty. Send a rating as a JSON object, with a Content-Length.")
+        raise SenderError("bad_body", "The body is empty. Send a rating as a JSON object.")
     try:
         return json.loads(body)
     except RecursionError as error:

@@ -25,7 +25,7 @@ from stanchion_server.routes import telemetry
 from stanchion_server.routes.telemetry import Sender, Signal
 from stanchion_server.tenants import access
 from stanchion_server.tenants.models import Scope
-from stanchion_server.web import http_status
+from stanchion_server.web import bodies, http_status
 from stanchion_server.web.http_status import JSON, PROTOBUF
 
 # Ours, Langfuse's, LangSmith's, and the address of a client that was given the full path as its base.
@@ -123,24 +123,14 @@ def _accept(
 def _read(request: HttpRequest, length: int | None, limit: int) -> bytes:
     """The whole body, at most `limit` bytes, whether or not its length was announced."""
     try:
-        body = request.read(length) if length is not None else _read_chunked(request, limit)
+        body = request.read(length) if length is not None else bodies.chunked(request, limit)
     except (UnreadablePostError, OSError) as error:
         raise SenderError("unreadable_body", "The connection ended before the body did.") from error
+    if body is None:
+        raise _too_large(limit)
     if length is not None and len(body) < length:
         raise SenderError("unreadable_body", f"The body ended after {len(body)} of {length} bytes.")
     return body
-
-
-def _read_chunked(request: HttpRequest, limit: int) -> bytes:
-    stream = request.META["wsgi.input"]
-    parts: list[bytes] = []
-    size = 0
-    while chunk := stream.read(_READ_BYTES):
-        size += len(chunk)
-        if size > limit:
-            raise _too_large(limit)
-        parts.append(chunk)
-    return b"".join(parts)
 
 
 def _skip_body(request: HttpRequest) -> None:
@@ -158,7 +148,7 @@ def _skip_body(request: HttpRequest) -> None:
 def _content_length(request: HttpRequest) -> int | None:
     """None when the body is chunked or the header is no number; then the read itself is bounded."""
     text = request.META.get("CONTENT_LENGTH") or ""
-    if "chunked" in request.headers.get("Transfer-Encoding", "").lower():
+    if bodies.is_chunked(request):
         return None
     return int(text) if text.isascii() and text.isdigit() else 0
 

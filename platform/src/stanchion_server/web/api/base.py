@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, ClassVar
+from typing import IO, Any, ClassVar
 
 from django.http import Http404
 from drf_spectacular.utils import OpenApiParameter, OpenApiResponse, extend_schema
 from rest_framework import exceptions
-from rest_framework.parsers import JSONParser
+from rest_framework.parsers import BaseParser
 from rest_framework.permissions import SAFE_METHODS
 from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
@@ -17,6 +17,7 @@ from rest_framework.views import APIView
 
 from stanchion_server.kernel.errors import SenderError, Unavailable
 from stanchion_server.tenants.models import Scope
+from stanchion_server.web import bodies
 from stanchion_server.web.api import access, parameters, shapes
 
 MAX_BODY_BYTES = 8 << 20
@@ -31,6 +32,13 @@ ERRORS = {
 }
 
 
+class StrictJson(BaseParser):
+    media_type = "application/json"
+
+    def parse(self, stream: IO[bytes], media_type: str | None = None, parser_context: Any = None) -> Any:
+        return bodies.parsed(stream.read(MAX_BODY_BYTES))
+
+
 class Resource(APIView):
     """One address. `known` are its query parameters, `scope` what it takes, `write_scopes` where writing takes another:
     any of them."""
@@ -38,7 +46,7 @@ class Resource(APIView):
     authentication_classes = access.AUTHENTICATION
     permission_classes = ()
     renderer_classes = (JSONRenderer,)
-    parser_classes = (JSONParser,)
+    parser_classes: tuple[type[BaseParser], ...] = (StrictJson,)
     known: ClassVar[tuple[parameters.Parameter, ...]] = ()
     scope: ClassVar[Scope] = Scope.READ_METRICS
     write_scopes: ClassVar[tuple[Scope, ...]] = ()
@@ -54,10 +62,9 @@ class Resource(APIView):
         )
         self.values = parameters.read_all(request.query_params, (parameters.PROJECT, *self.known))
         self.values.pop("project", None)
+        bodies.gather(request._request, MAX_BODY_BYTES)
         if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY_BYTES:
-            raise SenderError(
-                "too_large", f"The body is larger than {MAX_BODY_BYTES >> 20} MiB. Send less at once.", 413
-            )
+            raise bodies.too_large(MAX_BODY_BYTES)
 
     @property
     def hidden(self) -> frozenset[str]:

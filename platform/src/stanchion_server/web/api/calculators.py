@@ -93,10 +93,7 @@ class OneCalculator(base.Resource):
 def _body(request: Request) -> Any:
     if int(request.META.get("CONTENT_LENGTH") or 0) > MAX_BODY_BYTES:
         raise SenderError("too_large", f"The body is larger than {MAX_BODY_BYTES >> 10} KiB.", 413)
-    try:
-        return request.data
-    except RecursionError as error:
-        raise SenderError("bad_body", "The body is nested too deeply.") from error
+    return request.data
 
 
 def _texts(data: Any) -> dict[str, str]:

@@ -91,7 +91,7 @@ class Invoices(base.Resource):
     """The newest first, at most two hundred to a project."""
 
     write_scopes = (Scope.ADMIN,)
-    parser_classes = (CsvParser,)  # type: ignore[assignment] # the base's tuple is read as a type of its own
+    parser_classes = (CsvParser,)
     known = (
         Parameter("name", parameters.text, "What the invoice is called; needed with POST."),
         Parameter("provider", parameters.text, "Whose calls it is held against, as calls name it. Default: all."),

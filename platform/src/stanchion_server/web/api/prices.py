@@ -91,10 +91,7 @@ class Prices(base.Resource):
 def _body(request: Request) -> Any:
     if int(request.META.get("CONTENT_LENGTH") or 0) > settings.DATA_UPLOAD_MAX_MEMORY_SIZE:
         raise SenderError("too_large", "The body is larger than a price can be.", 413)
-    try:
-        return request.data
-    except RecursionError as error:
-        raise SenderError("bad_body", "The body is nested too deeply.") from error
+    return request.data
 
 
 def _checked(data: Any) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from stanchion_guard.records import STAGES, Check, Part, Stage, Subject
 from stanchion_server.kernel.errors import SenderError
 from stanchion_server.policies import asking, engine, single
 from stanchion_server.policies.engine import Checked, Manner
+from stanchion_server.policies.spoken import Unread
 from stanchion_server.routes import guard_check, guard_version
 from stanchion_server.tenants.models import Scope
 from stanchion_server.web.compat import door
@@ -24,7 +25,10 @@ from stanchion_server.web.compat.door import Asker, bad
 
 ID_HEADER = "detector-id"
 _CONTEXTS = ("docs", "document", "chunks")
-_ROLES: Mapping[str, Stage] = {"system": "input", "user": "input", "assistant": "output", "tool": "tool_result"}
+_ROLES: Mapping[str, Stage] = {
+    "system": "input", "developer": "input", "user": "input", "assistant": "output", "tool": "tool_result",
+}  # fmt: skip
+_INSTRUCTIONS = ("system", "developer")
 _MESSAGE = frozenset({"role", "author", "content", "name", "tool_calls", "tool_call_id"})
 _NOT_CHECKED = "not_checked"
 
@@ -35,6 +39,7 @@ class Asked:
 
     parts: tuple[Part, ...]
     judged: tuple[int, ...]
+    unread: tuple[str, ...] = ()
 
 
 def read_contents(body: Mapping[str, Any]) -> Asked:
@@ -55,15 +60,19 @@ def read_generation(body: Mapping[str, Any]) -> Asked:
 
 
 def read_chat(body: Mapping[str, Any]) -> Asked:
-    """`messages` as chat APIs have them, or `chat_history` with authors; everything but system texts is judged."""
-    _known(body, "messages", "chat_history", "detector_params")
+    """`messages` as chat APIs have them, or `chat_history` with authors; everything but system texts is judged. Tool
+    definitions come along and are told as not checked."""
+    _known(body, "messages", "chat_history", "tools", "detector_params")
     _params(body)
     name = "messages" if "messages" in body else "chat_history"
     rows = body.get(name)
     if not isinstance(rows, list) or not all(isinstance(row, Mapping) for row in rows):
         raise bad(f"`{name}`", "a list of messages")
-    parts = tuple(part for row in rows for part in _message(row))
-    return Asked(parts, tuple(index for index, part in enumerate(parts) if part.role != "system"))
+    found = [one for row in rows for one in _message(row)]
+    parts = tuple(one for one in found if isinstance(one, Part))
+    unread = [one.name for one in found if isinstance(one, Unread)] + (["tools"] if body.get("tools") else [])
+    judged = tuple(index for index, part in enumerate(parts) if part.role not in _INSTRUCTIONS)
+    return Asked(parts, judged, tuple(dict.fromkeys(unread)))
 
 
 def read_document(body: Mapping[str, Any]) -> Asked:
@@ -100,7 +109,7 @@ def contents(asker: Asker) -> HttpResponse:
         text = asked.parts[check.part].text
         place = {"start": 0, "end": len(text), "text": text}
         found[check.part].append({**place, **_detection(asker, _NOT_CHECKED, check.rule, 1.0)})
-    return _answered(checked, found)
+    return _answered(checked, found, asked.unread)
 
 
 def whole(read: Callable[[Mapping[str, Any]], Asked]) -> Callable[[Asker], HttpResponse]:
@@ -112,7 +121,7 @@ def whole(read: Callable[[Mapping[str, Any]], Asked]) -> Callable[[Asker], HttpR
         scores: dict[tuple[str, str], float] = {}
         for label, detector, score in _found(checked):
             scores[label, detector] = max(score, scores.get((label, detector), 0.0))
-        return _answered(checked, [_detection(asker, *names, score) for names, score in scores.items()])
+        return _answered(checked, [_detection(asker, *names, score) for names, score in scores.items()], asked.unread)
 
     return handle
 
@@ -128,7 +137,7 @@ def _check(asker: Asker, asked: Asked) -> Checked:
     if not engine.is_name(name):
         raise _unknown(name)
     subject, came = Subject(asking.bounded(asked.parts)), door.origin("detectors")
-    manner = Manner(asked.judged)
+    manner = Manner(asked.judged, unread=asked.unread)
     is_policy = name in engine.BUILT_IN or engine.state_of(asker.project_id, name) is not None
     if not is_policy and single.is_detector(name):
         return guard_version.check_detector(asker.caller, name, subject, came, manner)
@@ -142,7 +151,7 @@ def _unknown(name: str) -> SenderError:
     return SenderError("detector_not_found", told, 404)
 
 
-def _message(row: Mapping[str, Any]) -> Iterator[Part]:
+def _message(row: Mapping[str, Any]) -> Iterator[Part | Unread]:
     role = door.text_in(row, "role") or door.text_in(row, "author")
     if role not in _ROLES:
         raise bad("The role of every message", f"one of {', '.join(_ROLES)}")
@@ -205,10 +214,12 @@ def _detection(asker: Asker, label: str, kind: str, score: float) -> dict[str, A
     return {"detection": label, "detection_type": kind, "detector_id": name, "score": round(score, 4)}
 
 
-def _answered(checked: Checked, found: Sequence[Any]) -> HttpResponse:
+def _answered(checked: Checked, found: Sequence[Any], unread: Sequence[str]) -> HttpResponse:
     response = JsonResponse(found, safe=False)
     response["x-stanchion-action"] = checked.verdict.action
     response["x-stanchion-coverage"] = "complete" if checked.verdict.coverage.complete else "incomplete"
+    if unread:
+        response["x-stanchion-not-checked"] = ", ".join(unread)
     return response
 
 

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -15,12 +13,15 @@ from django.views.decorators.csrf import csrf_exempt
 
 from stanchion_guard.records import Part, Subject
 from stanchion_server.kernel.errors import SenderError, Unavailable
-from stanchion_server.policies import asking, engine
+from stanchion_server.policies import asking, engine, spoken
 from stanchion_server.policies.decisions import Origin
 from stanchion_server.policies.engine import Checked, Manner
+from stanchion_server.policies.fields import rows
+from stanchion_server.policies.spoken import Unread
 from stanchion_server.routes import guard_check
 from stanchion_server.tenants import access
 from stanchion_server.tenants.models import Scope
+from stanchion_server.web import bodies
 
 MAX_BODY_BYTES = 8 << 20
 """A million characters, escaped as JSON, with room for what stands around them."""
@@ -89,32 +90,17 @@ def _answer(
 
 
 def _body(request: HttpRequest) -> Mapping[str, Any]:
+    bodies.gather(request, MAX_BODY_BYTES)
     try:
         data = request.read(MAX_BODY_BYTES + 1)
     except (UnreadablePostError, OSError) as error:
         raise SenderError("unreadable_body", "The connection ended before the body did.") from error
     if len(data) > MAX_BODY_BYTES:
-        raise SenderError("too_large", f"The body is larger than {MAX_BODY_BYTES >> 20} MiB.", 413)
-    try:
-        found = json.loads(data, object_pairs_hook=_single, parse_constant=_no_number) if data.strip() else {}
-    except (ValueError, RecursionError) as error:
-        raise SenderError("bad_json", "The body is not readable JSON.") from error
+        raise bodies.too_large(MAX_BODY_BYTES)
+    found = bodies.parsed(data) if data.strip() else {}
     if not isinstance(found, dict):
         raise bad("The body", "a JSON object")
     return found
-
-
-def _single(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    # Of two equal keys a sender's own reader may take the other one: what is judged would not be what is used.
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        twice = next(key for key, count in Counter(key for key, _ in pairs).items() if count > 1)
-        raise SenderError("duplicate_key", f"The key “{asking.whole(twice)[:60]}” stands twice in one object.")
-    return found
-
-
-def _no_number(name: str) -> None:
-    raise SenderError("bad_json", f"{name} is no number in JSON.")
 
 
 def bad(what: str, wanted: str) -> SenderError:
@@ -141,18 +127,10 @@ def texts_in(row: Mapping[str, Any], name: str) -> list[str]:
     return [asking.whole(item) for item in value]
 
 
-def tool_calls_in(row: Mapping[str, Any]) -> Iterator[Part]:
+def tool_calls_in(row: Mapping[str, Any]) -> Iterator[Part | Unread]:
     """The tool calls of a message as chat APIs have them, none where there are none."""
-    calls = row.get("tool_calls") or []
-    if not isinstance(calls, list):
-        raise bad("`tool_calls`", "a list")
-    for call in calls:
-        function = call.get("function") if isinstance(call, Mapping) else None
-        if not isinstance(function, Mapping):
-            raise bad("Every one of `tool_calls`", "an object with a `function`")
-        arguments = function.get("arguments")
-        text = arguments if isinstance(arguments, str) else json.dumps(arguments, ensure_ascii=False)
-        yield Part("tool_call", asking.whole(text), role="assistant", name=text_in(function, "name") or None)
+    for call in rows(row, "tool_calls"):
+        yield from spoken.call(call)
 
 
 def policy_name(asker: Asker, stated: object = None) -> str:

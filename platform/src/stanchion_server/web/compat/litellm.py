@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -11,19 +12,23 @@ from django.http import HttpResponse, JsonResponse
 
 from stanchion_guard import summary
 from stanchion_guard.records import Part, Stage, Subject, Verdict
-from stanchion_server.policies import asking
+from stanchion_server.kernel.errors import SenderError
+from stanchion_server.policies import asking, spoken
 from stanchion_server.policies.decisions import Origin
 from stanchion_server.policies.engine import Checked
+from stanchion_server.policies.spoken import Unread
 from stanchion_server.routes import guard_version
 from stanchion_server.tenants.models import Scope
 from stanchion_server.web.compat import door
 from stanchion_server.web.compat.door import Asker, bad
 
 _TYPES: Mapping[object, Stage] = {"request": "input", "response": "output"}
-_STAGE_OF_ROLE: Mapping[str, Stage] = {"assistant": "output", "tool": "tool_result", "function": "tool_result"}
 _UNSEEN = ("images", "tools")
+_MESSAGES = "structured_messages"
 _MESSAGE = "Blocked by a guardrail."
-_UNMASKABLE = "The arguments of a tool call hold something that must be masked, and this format cannot carry that back."
+_UNMASKABLE = (
+    "A tool call, or a message beside the texts, holds something that must be masked: no place here takes that back."
+)
 
 
 def guard(asker: Asker) -> HttpResponse:
@@ -32,8 +37,12 @@ def guard(asker: Asker) -> HttpResponse:
     if not isinstance(kind, str) or kind not in _TYPES:
         raise bad("`input_type`", "request or response")
     texts = door.texts_in(body, "texts")
-    parts = [*_texts(texts, body, _TYPES[kind]), *door.tool_calls_in(body)]
-    unseen = [name for name in _UNSEEN if body.get(name)]
+    said = list(_said(body.get(_MESSAGES)))
+    calls = list(door.tool_calls_in(body))
+    beside = [*calls, *_beside(said, [*texts, *(one.text for one in calls if isinstance(one, Part))])]
+    parts = [*_texts(texts, said, _TYPES[kind]), *(one for one in beside if isinstance(one, Part))]
+    unread = [one.name for one in (*beside, *said) if isinstance(one, Unread)]
+    unseen = list(dict.fromkeys([*(name for name in _UNSEEN if body.get(name)), *unread]))
     if not parts:
         return JsonResponse({"action": "NONE", "texts": texts, "stanchion": {"not_checked": unseen}})
     checked = door.check(asker, _policy(asker), parts, _origin(body), unseen)
@@ -52,23 +61,32 @@ def _policy(asker: Asker) -> str:
     return door.policy_name(asker, None if asker.request.headers.get(door.POLICY_HEADER) else stated)
 
 
-def _texts(texts: Sequence[str], body: Mapping[str, Any], stage: Stage) -> list[Part]:
-    """Texts get the stage of their message's role where the messages hold just these texts."""
-    spoken = list(_spoken(body.get("structured_messages")))
-    if [text for _, text in spoken] == list(texts):
-        return [Part(_STAGE_OF_ROLE.get(role, "input"), text, role=role) for role, text in spoken]
+def _texts(texts: Sequence[str], said: Sequence[Part | Unread], stage: Stage) -> list[Part]:
+    """Texts get the stage of their message's role where the messages hold these texts in this order."""
+    voices = iter(one for one in said if isinstance(one, Part) and one.stage != "tool_call")
+    found = [next((one for one in voices if one.text == text), None) if text else Part(stage, text) for text in texts]
+    if said and None not in found:
+        return [one for one in found if one is not None]
     return [Part(stage, text, role="user" if stage == "input" else "assistant") for text in texts]
 
 
-def _spoken(messages: object) -> Iterator[tuple[str, str]]:
-    for message in messages if isinstance(messages, list) else ():
-        if not isinstance(message, Mapping):
-            continue
-        role, content = message.get("role"), message.get("content")
-        rows = [{"text": content}] if isinstance(content, str) else content if isinstance(content, list) else []
-        for row in rows:
-            if isinstance(row, Mapping) and isinstance(row.get("text"), str):
-                yield str(role)[:60], asking.whole(row["text"])
+def _beside(said: Sequence[Part | Unread], judged: Sequence[str]) -> Iterator[Part]:
+    """What the messages hold and neither the texts nor the tool calls do: each of those stands for one."""
+    left = Counter(judged)
+    for one in said:
+        if isinstance(one, Part) and one.text:
+            left[one.text] -= 1
+            if left[one.text] < 0:
+                yield one
+
+
+def _said(messages: object) -> Iterator[Part | Unread]:
+    """What the messages hold; one that cannot be read is named, since a gateway takes a refusal for a block."""
+    for message in messages if isinstance(messages, list) else [messages] if messages else ():
+        try:
+            yield from list(spoken.pieces(message)) if isinstance(message, Mapping) else [Unread(_MESSAGES)]
+        except SenderError:
+            yield Unread(_MESSAGES)
 
 
 def _origin(body: Mapping[str, Any]) -> Origin:
