@@ -137,6 +137,48 @@ def test_a_name_that_is_none_is_refused(api: Api, body: Any, code: str) -> None:
     assert (answer.status_code, answer.json()["error"]["code"]) == (400, code)
 
 
+@pytest.mark.parametrize(
+    ("method", "path", "body"),
+    [
+        ("post", "policies", {"name": "house", "doc": document()}),
+        ("put", "policies/chat/draft", {"document": document(), "doc": ""}),
+        ("post", "policies/chat/versions", {"notes": "a"}),
+        ("post", "policies/chat/rollout", {"kill_switch": "block_all"}),
+        ("post", "policies/chat/rollout", {"live": 1, "kill_switch": "block_all"}),
+        (
+            "post",
+            "policies/chat/backtests",
+            {"window_start": "2026-01-01T00:00Z", "window_end": "2026-01-02T00:00Z", "nummer": 1},
+        ),
+        ("post", "silences", {"reason": "a", "ends_at": "2030-01-01T00:00Z", "matcher": []}),
+        ("post", "drift/monitors", {"name": "a", "paused": True}),
+        ("post", "scoring/quarantine", {"do": "retry", "jobs": 1}),
+        ("post", "budgets", {"nme": "a"}),
+        ("post", "rate-limits", {"nme": "a"}),
+        ("post", "prices", {"nme": "a"}),
+    ],
+)
+def test_a_field_that_is_none_is_refused_by_name_and_nothing_happens(
+    api: Api, method: str, path: str, body: dict[str, Any]
+) -> None:
+    published(api, document())
+    before = list(PolicyEvent.objects.values_list("pk"))
+    answer = api(method, path, body)
+    error = answer.json()["error"]
+    assert (answer.status_code, error["code"]) == (400, "unknown_field"), error
+    assert next(reversed(body)) in error["message"], "the odd one stands last"
+    assert "Known" in error["message"]
+    assert list(PolicyEvent.objects.values_list("pk")) == before
+
+
+def test_a_rollout_that_names_nothing_to_change_is_refused(api: Api) -> None:
+    published(api, document())
+    for body in ({}, {"reason": "an incident"}):
+        answer = api("post", "policies/chat/rollout", body)
+        assert (answer.status_code, answer.json()["error"]["code"]) == (400, "nothing_to_change")
+        assert "switch" in answer.json()["error"]["message"]
+
+
 def test_a_name_is_given_once(api: Api) -> None:
     api("post", "policies", {"name": "chat"})
     assert api("post", "policies", {"name": "chat"}).status_code == 409

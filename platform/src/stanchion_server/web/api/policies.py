@@ -12,7 +12,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from stanchion_server.kernel.errors import SenderError
-from stanchion_server.policies import engine, selectors, services
+from stanchion_server.policies import engine, fields, selectors, services
 from stanchion_server.policies.bundles import bundle_of
 from stanchion_server.policies.models import Policy, PolicyVersion, Switch
 from stanchion_server.tenants.models import Project, Scope
@@ -154,6 +154,9 @@ class Force(base.Resource):
     )
     def post(self, request: Request, name: str) -> Response:
         values = checked(Rollout, request)
+        if not values.keys() - {"reason"}:
+            names = ", ".join(sorted({*map(str, Rollout().fields)} - {"reason"}))
+            raise SenderError("nothing_to_change", f"Nothing to change came. Send one or more of {names}.", 400)
         policy = services.roll_out(self.asker.project_id, policy_of(self, name).pk, values, self.asker.actor)
         return self.answer(view_of(policy))
 
@@ -179,7 +182,10 @@ def policy_of(resource: base.Resource, name: str) -> Policy:
 
 
 def checked(kind: type[serializers.Serializer[Any]], request: Request) -> dict[str, Any]:
+    """The body's values. A field that is none is refused: what its sender meant would not happen."""
     serializer = kind(data=request.data)
+    if isinstance(request.data, Mapping):
+        fields.known(request.data, frozenset(serializer.fields), "")
     if not serializer.is_valid():
         name, problems = next(iter(serializer.errors.items()))
         raise SenderError("bad_field", f"{name}: {_first(problems).rstrip('.')}.", 400)
