@@ -46,9 +46,10 @@ def _letters_beyond_ascii(data: Bytes) -> set[str]:
     return set(data.data.translate(None, _ASCII).decode("utf-8", "surrogatepass"))
 
 
-def plain(data: Bytes) -> View:
-    """Compatibility forms and typographic punctuation plain, unseen characters dropped, look-alikes read; case kept."""
-    view: View = Same("plain", data.text)
+def plain(data: Bytes, view: View | None = None) -> View:
+    """Compatibility forms and typographic punctuation plain, unseen characters dropped, look-alikes read; case kept.
+    `view`: whose bytes `data` are, where that is not the text itself."""
+    view = view or Same("plain", data.text)
     if data.ascii:
         return _without_controls(view, data)
     letters = _letters_beyond_ascii(data)

@@ -11,6 +11,7 @@ from itertools import chain
 from typing import Any, TypeVar
 
 from stanchion_guard import folding, payloads, squeezing
+from stanchion_guard import unescaping as escapes
 from stanchion_guard.hidden import Hidden, hidden_runs
 from stanchion_guard.scanning import SQUEEZED, Bytes, bytes_of, folded_bytes_of
 from stanchion_guard.views import Disguise, Reading, View
@@ -70,6 +71,28 @@ def plain_bytes(reading: Reading) -> Bytes:
     return reading.keep(
         "scanning.plain", lambda: bytes_of(reading) if text is reading.raw or text == reading.raw else Bytes(text)
     )
+
+
+def unescaped(reading: Reading) -> tuple[View, ...]:
+    """As `plain`, around escapes of JSON, addresses and HTML, with these undone."""
+    return reading.keep(
+        "view.unescaped", lambda: tuple(_plain_of(view) for view in escapes.unescaped(bytes_of(reading)))
+    )
+
+
+def _plain_of(view: View) -> View:
+    return folding.plain(Bytes(view.text), view)
+
+
+def squeezed_of(plain_view: View) -> View:
+    """As `Reading.squeezed`, of another plain view."""
+    folded = folding.folded(plain_view)
+    return squeezing.squeeze(folded, Bytes(folded.text))[0]
+
+
+def also(reading: Reading) -> tuple[View, ...]:
+    """What else the text says to whoever undoes its escapes and its encodings: beside the plain view."""
+    return (*unescaped(reading), *reading.payloads)
 
 
 def hidden(reading: Reading) -> tuple[Hidden, ...]:

@@ -6,6 +6,8 @@ The views, every one made only when a detector asks for it, and then kept for th
 - `folded`: NFKC; zero-width, bidi, format and tag characters dropped; confusables to their Latin letter; case folded.
   The view for words, patterns and classifiers.
 - `squeezed`: `folded` with spaced-out letters joined and leet digits inside words read as letters.
+- `unescaped` (of `reading`, not of `Reading`): what stands around escapes of JSON, of addresses and of HTML, with these
+  undone, and once more for escapes within.
 - `decoded`: not one text but `payloads`: what base64, hex and URL encoding and tag characters in the text stand for.
 """
 

@@ -14,7 +14,7 @@ from stanchion_guard.classifiers.linear import Hit, Scores
 from stanchion_guard.detectors import language
 from stanchion_guard.hidden import tag_runs
 from stanchion_guard.payloads import SPELT
-from stanchion_guard.reading import read
+from stanchion_guard.reading import read, squeezed_of, unescaped
 from stanchion_guard.scanning import bytes_of
 from stanchion_guard.views import Reading, View
 
@@ -45,16 +45,21 @@ class Judged:
 
 
 _ESCAPE = re.compile("%[0-9A-Fa-f]{2}")
+_LETTER = re.compile(r"\\u[0-9A-Fa-f]{4}")
+"""An escape of JSON that can stand for a letter: where there is none, a text with escapes is judged as it stands."""
 
 
 def views(reading: Reading) -> Iterator[View]:
     """What is judged of a text: the undisguised view and what encoded runs stand for. Where all of these are judged,
-    percent signs and their digits are left out of the first view; whatever is written plainly stays in it. Where tag
-    characters spell something the text is also judged with that in its place."""
+    percent signs and their digits are left out of the first view; whatever is written plainly stays in it. Where
+    escapes of JSON can stand for letters, the text is also judged without escapes, and where tag characters spell
+    something, with that in its place."""
     payloads = reading.payloads
     escaped = any(payload.name.startswith("decoded:percent") for payload in payloads)
     yield _without_escapes(reading).squeezed if escaped and len(payloads) <= MOST_PAYLOADS else reading.squeezed
     yield from payloads[:MOST_PAYLOADS]
+    if _LETTER.search(reading.raw):
+        yield from (squeezed_of(view) for view in unescaped(reading))
     if tag_runs(bytes_of(reading)):
         yield read(reading.raw.translate(SPELT)).squeezed
 

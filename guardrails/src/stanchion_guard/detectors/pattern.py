@@ -9,8 +9,9 @@ from typing import Any, ClassVar, Literal
 import re2
 
 from stanchion_guard.detectors import BadParameters, Tier
+from stanchion_guard.edits import Same
 from stanchion_guard.known import Known
-from stanchion_guard.reading import plain, plain_bytes
+from stanchion_guard.reading import also, plain, plain_bytes
 from stanchion_guard.records import Detection, Finding, Subject
 from stanchion_guard.scanning import Bytes, bytes_of, folded_bytes_of
 from stanchion_guard.views import Reading, View
@@ -67,7 +68,7 @@ class Pattern:
     ) -> None:
         """`patterns`: mappings of `name`, `regex`, and optionally `replacement` (what redaction puts for a match) and
         `score` (1.0). `view`: which view they read; "any" is the raw text and, where they differ from it, the plain
-        view and what encoded runs stand for. ValueError names a pattern that is none."""
+        view and what escapes and encoded runs stand for. ValueError names a pattern that is none."""
         if view not in _VIEWS:
             raise ValueError(f"pattern has no view {view!r}; it has {', '.join(_VIEWS)}")
         self._view = view
@@ -85,11 +86,11 @@ class Pattern:
         for view, data in self._read(reading):
             if not self._may_match(data):
                 continue
-            known = Known(findings)
+            known = Known(findings, view)
             for found, replacement in self._matches(view, data, part):
                 if len(findings) >= MOST_FINDINGS:
                     break
-                if not known.holds(found):
+                if known.lacks(found):
                     if replacement is not None:
                         replacements[len(findings)] = replacement
                     findings.append(found)
@@ -102,22 +103,24 @@ class Pattern:
             return False
         return self._any is None or data.has(self._any)
 
-    def _matches(self, view: View | None, data: Bytes, part: int) -> Iterator[tuple[Finding, str | None]]:
-        name = "raw" if view is None else view.name
+    def _matches(self, view: View, data: Bytes, part: int) -> Iterator[tuple[Finding, str | None]]:
         for label, compiled, score, replacement in self._patterns:
             for hit in data.hits(compiled):
                 if hit.start < hit.end:
-                    start, end = (hit.start, hit.end) if view is None else view.original(hit.start, hit.end)
-                    yield Finding(self.name, label, score, part, start, end, "a pattern matched", name), replacement
+                    start, end = view.original(hit.start, hit.end)
+                    yield (
+                        Finding(self.name, label, score, part, start, end, "a pattern matched", view.name),
+                        replacement,
+                    )
 
-    def _read(self, reading: Reading) -> Iterator[tuple[View | None, Bytes]]:
+    def _read(self, reading: Reading) -> Iterator[tuple[View, Bytes]]:
         if self._view in ("any", "raw"):
-            yield None, bytes_of(reading)
+            yield Same("raw", reading.raw), bytes_of(reading)
         if self._view == "plain" or (self._view == "any" and plain_bytes(reading) is not bytes_of(reading)):
             yield plain(reading), plain_bytes(reading)
         if self._view == "any":
-            for payload in reading.payloads:
-                yield payload, Bytes(payload.text)
+            for view in also(reading):
+                yield view, Bytes(view.text)
         if self._view == "folded":
             yield reading.folded, folded_bytes_of(reading)
         if self._view == "squeezed":

@@ -15,7 +15,8 @@ from stanchion_guard.identifiers.people import find_people
 from stanchion_guard.identifiers.personal import PERSONAL
 from stanchion_guard.identifiers.phones import find_phones
 from stanchion_guard.identifiers.rules import MOST_COVERS, Rule, Scanner, Span, best_spans, covering
-from stanchion_guard.reading import plain, plain_bytes
+from stanchion_guard.known import fresh
+from stanchion_guard.reading import also, plain, plain_bytes
 from stanchion_guard.records import Detection, Finding, Subject
 from stanchion_guard.scanning import Bytes
 from stanchion_guard.views import Reading, View
@@ -28,7 +29,7 @@ DEFAULT_REGIONS = ("US", "GB", "DE", "FR", "ES", "IT", "AU")
 
 
 class Pii:
-    """Finds identifiers of people in the plain view, and in what encoded runs stand for."""
+    """Finds identifiers of people in the plain view, and in what escapes and encoded runs stand for."""
 
     name: ClassVar[str] = "pii"
     version: ClassVar[str] = "3"
@@ -37,7 +38,8 @@ class Pii:
     threshold: ClassVar[float] = 0.5
     blind_to: ClassVar[str] = (
         "Names and addresses without a title, an introduction, a form field or a common given name; numbers whose "
-        "shape is shared with order numbers, where no word beside them tells; numbers spelt out in words."
+        "shape is shared with order numbers, where no word beside them tells; numbers spelt out in words; escapes in "
+        "a third layer."
     )
     parameters: ClassVar[Mapping[str, Any]] = {
         "type": "object",
@@ -71,8 +73,8 @@ class Pii:
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
         found = self._findings(plain(reading), part, plain_bytes(reading))
-        for payload in reading.payloads:
-            found += self._findings(payload, part, Bytes(payload.text))
+        for view in also(reading):
+            found += fresh(view, self._findings(view, part, Bytes(view.text)), found)
         score = max([finding.score for finding in found], default=0.0)
         return Detection(score, tuple(found))
 

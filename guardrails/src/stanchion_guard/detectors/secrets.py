@@ -16,7 +16,8 @@ from typing import Any, ClassVar
 import re2
 
 from stanchion_guard.detectors import Tier
-from stanchion_guard.reading import plain, plain_bytes
+from stanchion_guard.known import fresh
+from stanchion_guard.reading import also, plain, plain_bytes
 from stanchion_guard.records import Detection, Finding, Subject
 from stanchion_guard.scanning import Bytes, Hit, matcher, pattern
 from stanchion_guard.views import Reading, View
@@ -161,7 +162,7 @@ _MOST_MEMORY = 32 << 20
 
 
 class Secrets:
-    """Finds credentials in the plain view, and in what encoded runs stand for."""
+    """Finds credentials in the plain view, and in what escapes and encoded runs stand for."""
 
     name: ClassVar[str] = "secrets"
     version: ClassVar[str] = "2"
@@ -169,7 +170,7 @@ class Secrets:
     labels: ClassVar[tuple[str, ...]] = LABELS
     threshold: ClassVar[float] = 0.5
     blind_to: ClassVar[str] = (
-        "Keys of issuers without a stated format where no telling name stands beside them; pass phrases made of words; secrets cut in pieces, or with accents put on their letters."
+        "Keys of issuers without a stated format where no telling name stands beside them; pass phrases made of words; secrets cut in pieces, or with accents put on their letters; escapes in a third layer."
     )
     parameters: ClassVar[Mapping[str, Any]] = {
         "type": "object",
@@ -186,8 +187,8 @@ class Secrets:
 
     def detect(self, reading: Reading, part: int, subject: Subject) -> Detection:
         found = list(self._findings(plain(reading), plain_bytes(reading), part))
-        for payload in reading.payloads:
-            found += self._findings(payload, Bytes(payload.text), part)
+        for view in also(reading):
+            found += fresh(view, self._findings(view, Bytes(view.text), part), found)
         return Detection(max((finding.score for finding in found), default=0.0), tuple(found))
 
     def _findings(self, view: View, data: Bytes, part: int) -> Iterable[Finding]:

@@ -10,7 +10,8 @@ from typing import Any, ClassVar
 import re2
 
 from stanchion_guard.detectors import Tier
-from stanchion_guard.reading import read
+from stanchion_guard.known import ALSO_UNESCAPED
+from stanchion_guard.reading import also, read
 from stanchion_guard.records import Detection, Finding, Subject
 from stanchion_guard.scanning import Bytes, folded_bytes_of, pattern
 from stanchion_guard.views import Reading, View
@@ -32,7 +33,9 @@ class Words:
     tier: ClassVar[Tier] = "light"
     labels: ClassVar[tuple[str, ...]] = ("WORD",)
     threshold: ClassVar[float] = 0.5
-    blind_to: ClassVar[str] = "Inflections, compounds and misspellings that the list does not hold; meaning."
+    blind_to: ClassVar[str] = (
+        "Inflections, compounds and misspellings that the list does not hold; meaning; escapes in a third layer."
+    )
     parameters: ClassVar[Mapping[str, Any]] = {
         "type": "object",
         "additionalProperties": False,
@@ -76,18 +79,20 @@ class Words:
         found = set(self._places(folded, folded_bytes_of(reading)))
         if squeezed.text != folded.text:
             found |= set(self._places(squeezed, Bytes(squeezed.text)))
-        for payload in reading.payloads:
-            found |= set(self._places_within(payload))
+        for view in also(reading):
+            found |= {
+                place for place in self._places_within(view) if view.name not in ALSO_UNESCAPED or _new(place, found)
+            }
         findings = tuple(
             Finding(self.name, self._label, 1.0, part, start, end, "a listed word", view)
             for start, end, view in _widest(found)
         )
         return Detection(1.0 if findings else 0.0, findings)
 
-    def _places_within(self, payload: View) -> Iterator[tuple[int, int, str]]:
-        folded = read(payload.text).folded
+    def _places_within(self, view: View) -> Iterator[tuple[int, int, str]]:
+        folded = read(view.text).folded
         for start, end, _ in self._places(folded, Bytes(folded.text)):
-            yield *payload.original(start, end), payload.name
+            yield *view.original(*folded.original(start, end)), view.name
 
     def _places(self, view: View, data: Bytes) -> Iterator[tuple[int, int, str]]:
         tokens = _tokens(data)
@@ -136,6 +141,11 @@ def _alternatives(words: Sequence[str]) -> Any:
     options = re2.Options()
     options.max_mem, options.log_errors = _MOST_MEMORY, False
     return re2.compile("|".join(map(re2.escape, sorted(words, key=len, reverse=True))), options)
+
+
+def _new(place: tuple[int, int, str], found: set[tuple[int, int, str]]) -> bool:
+    """Whether nothing was found that lies within the place."""
+    return not any(place[0] <= start and end <= place[1] for start, end, _ in found)
 
 
 def _widest(places: set[tuple[int, int, str]]) -> list[tuple[int, int, str]]:
