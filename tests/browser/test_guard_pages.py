@@ -196,13 +196,15 @@ def test_a_guard_that_stopped_is_the_first_thing_on_the_page_with_the_calls_nobo
 
 def test_guard_pages_are_accessible_and_fit_a_phone_full_and_empty(signed_in, shop, policy, scheme):
     judged_day(shop, silent_minutes=60, late_minutes=30)
-    row = decided(shop.now - MINUTE, trace_id=UUID(hex=shop.trace_id), action="redact", triggered=True)
+    row = decided(shop.now - MINUTE, trace_id=UUID(hex=shop.trace_id), action="redact", triggered=True,
+                  limits={"canary": "language de not covered", "x" * 190: "y" * 190})  # fmt: skip
     store_decisions(shop.project.pk, row)
     one = f"guardrails/decisions/{shop.trace_id}/{row.decision.span_id:016x}"
     page = signed_in.page
     page.emulate_media(color_scheme=scheme)
     page.set_viewport_size({"width": 390, "height": 844})
     addresses = [shop.page(path) for path in (*PATHS, one)]
+    addresses += [shop.page("guardrails/decisions?limited=yes")]
     addresses += [shop.page(path, "empty-corner") for path in ("guardrails", "guardrails/decisions")]
     addresses += [shop.page("guardrails/policies/default/effect", "empty-corner")]
     found, wide = [], []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import pytest
 from django.test import Client
 
 from kit import traffic
-from kit.guarding import CANARY, document, policy_in_force
+from kit.guarding import CANARY, decided, document, policy_in_force, store_decisions
 from stanchion_guard.records import Part, Subject
 from stanchion_server.ingest.ledger import LedgerEntry
 from stanchion_server.ingest.records import Batch
@@ -32,6 +33,7 @@ pytestmark = pytest.mark.django_db
 BASE = "/p/shop/guardrails"
 CHAT = f"{BASE}/policies/chat"
 BAD = traffic.HOSTILE
+HEAD = "policy: chat\nversion: 1\ndefaults: {when_late: block, when_failed: block}\n"
 
 
 @dataclass(frozen=True)
@@ -429,10 +431,43 @@ def test_decisions_are_listed_filtered_and_lead_to_their_trace(shop: Shop) -> No
 @pytest.mark.parametrize(
     "query",
     ["mode=sideways", "action=explode", "incomplete=maybe", "trace=zzz", "label=" + "x" * 401, "cursor=nonsense",
-     "source=moon", "from=yesterday"],
+     "limited=maybe", "shadow=maybe", "source=moon", "from=yesterday"],
 )  # fmt: skip
 def test_a_filter_that_cannot_be_read_says_what_to_write(shop: Shop, query: str) -> None:
     assert client_of("ada").get(f"{BASE}/decisions?{query}").status_code == 400
+
+
+def test_what_was_judged_beyond_what_was_measured_is_shown_counted_and_filtered(shop: Shop) -> None:
+    for address in (f"{CHAT}/effect", address_of(judged(shop.project, "hello"))):
+        assert "language de" not in page("vera", address)
+    assert "No detector said that it was not measured" in page("vera", f"{CHAT}/effect")
+    reason = "language de not covered"
+    at = clock.now() - timedelta(minutes=1)
+    rows = [decided(at, limits={"canary": reason}, check_id=f"de-{place}") for place in range(2)]
+    rows += [decided(at, limits={BAD[:60]: BAD}), decided(at, limits={"canary": reason}, mode="shadow", version="2")]
+    store_decisions(shop.project.pk, *rows)
+    body = page("vera", f"{CHAT}/effect")
+    assert "3 of 4 decisions" in body and "<script>alert" not in body
+    links = [html.unescape(link) for link in re.findall(r'href="([^"]+)"', body) if "limited" in link]
+    assert links[0].endswith("&policy=chat&shadow=no&limited=yes")
+    assert [page("vera", link).count("<tr data-href>") for link in links] == [3, 2, 1]
+    first = GuardDecision.objects.get(check_id="de-0")
+    found = page("vera", address_of(first))
+    assert "Judged beyond what was measured" in found and reason in found and "Not everything was checked" not in found
+    assert reason in page("vera", f"/p/shop/traces/{first.trace_id.hex}/{span_id_to_hex(first.span_id)}")
+    lost = page("vera", f"{BASE}/decisions?limited=no")
+    assert address_of(first) not in lost and "beyond measured" not in lost
+    assert "No decision matches" in page("vera", f"{BASE}/decisions?limited-rule=nobody")
+
+
+def test_the_bench_says_what_no_detector_was_measured_for(shop: Shop) -> None:
+    rule = "  - {id: attack, stages: [input], detector: prompt_injection, action: block}"
+    text = "Guten Tag, ich habe eine Frage zu meiner Bestellung und hoffe auf eine schnelle Antwort von Ihnen."
+    said = {"which": "chat:draft", "stage": "input", "document": f"{HEAD}rules:\n{rule}\n"}
+    body = client_of("ada").post(f"{BASE}/bench", {**said, "text": text}).content.decode()
+    assert "Judged beyond what was measured" in body and "every check ran" in body
+    body = client_of("ada").post(f"{BASE}/bench", {**said, "text": "Where is my parcel, please?"}).content.decode()
+    assert "every check ran" in body and "Judged beyond" not in body
 
 
 def test_long_lists_of_decisions_are_paged_without_loss_or_repetition(shop: Shop) -> None:
@@ -497,6 +532,7 @@ def test_strangers_text_in_policies_and_decisions_stays_text(shop: Shop) -> None
     }
     GuardDecision.objects.filter(check_id=row.check_id).update(
         labels=[BAD], rules=[BAD], policy=BAD, policy_version=BAD, findings=[odd], checks=[odd], not_run=[[BAD, BAD]],
+        limits=[[BAD, BAD]],
         stage=BAD, source=BAD,
     )  # fmt: skip
     addresses = [
@@ -584,7 +620,7 @@ def test_a_report_shows_counts_examples_and_what_reviews_say(shop: Shop) -> None
         "newly_passed": [], "newly_stopped_count": 4, "newly_passed_count": 0,
         "reviewed": {"caught": 3, "false_alarms": 1},
         "precision": 0.75, "recall": 1.0, "mean_us": 500.0, "mean_before_us": 410.0,
-        "rated": {"good_stopped": 2, "bad_passed": 7},
+        "rated": {"good_stopped": 2, "bad_passed": 7}, "limited": 2, "limits": {f"{BAD}: language de not covered": 2},
     }  # fmt: skip
     row.state, row.calls_done, row.calls_total = "done", 12, 12
     row.save()
@@ -594,6 +630,7 @@ def test_a_report_shows_counts_examples_and_what_reviews_say(shop: Shop) -> None
         "0.50 ms",
         f"/p/shop/traces/{example['trace_id']}/{example['span_id']}",
         "3 of 10 calls were not",
+        "language de not covered",
         "before 0.41 ms",
         "0 passed; rated bad: 0 stopped, 7 passed",
     ):
@@ -602,4 +639,7 @@ def test_a_report_shows_counts_examples_and_what_reviews_say(shop: Shop) -> None
     row.result = {**row.result, "reviewed": {}, "precision": None, "recall": None}
     row.save()
     assert "no reviews" in page("vera", f"{CHAT}/backtests/{row.pk}")
+    row.result = {name: value for name, value in row.result.items() if name not in ("limited", "limits")}
+    row.save()
+    assert "No detector said that it was not measured" in page("vera", f"{CHAT}/backtests/{row.pk}")
     assert "done" in page("vera", f"{CHAT}/backtests")

@@ -45,10 +45,11 @@ def policy_in_force(project: Project, name: str = "chat", *documents: str) -> Po
 
 def decided(at: datetime, **values: Any) -> decisions.Recorded:
     """One decision of the policy `chat`, version 1, at a moment: it ran the rule `canary` and found nothing, unless
-    `action`, `triggered` and `not_run` (rule to reason) say otherwise."""
+    `action`, `triggered`, `not_run` and `limits` (both rule to reason) say otherwise."""
     given: dict[str, Any] = {
         "policy": "chat", "version": "1", "mode": "live", "action": "allow", "triggered": False, "not_run": {},
-        "elapsed_us": 200, "check_id": uuid4().hex, "trace_id": uuid4(), "feature": "support", **values,
+        "elapsed_us": 200, "check_id": uuid4().hex, "trace_id": uuid4(), "feature": "support",
+        "limits": {}, **values,
     }  # fmt: skip
     ran = records.Check(
         "canary", "canary", "1", 0, "ran", 5, given["elapsed_us"], 0.9, given["triggered"], given["action"]
@@ -59,7 +60,9 @@ def decided(at: datetime, **values: Any) -> decisions.Recorded:
     ]
     verdict = records.Verdict(
         action=given["action"], texts=("hello",), findings=(), checks=(ran, *missed),
-        coverage=records.Coverage(5, 0 if missed else 5, 1, tuple(given["not_run"].items())),
+        coverage=records.Coverage(
+            5, 0 if missed else 5, 1, tuple(given["not_run"].items()), tuple(given["limits"].items())
+        ),
         policy=given["policy"], policy_version=given["version"], message=None, elapsed_us=given["elapsed_us"],
     )  # fmt: skip
     judgement = engine.Judgement(given["policy"], 1, given["mode"], verdict)

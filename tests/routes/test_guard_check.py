@@ -83,7 +83,13 @@ def test_a_language_that_a_detector_was_not_measured_in_is_told_and_recorded_and
     assert (answer["action"], answer["coverage"]["complete"], answer["coverage"]["not_run"]) == ("allow", True, [])
     [row] = recorded()
     assert (row.is_complete, row.not_run) == (True, None)
+    assert row.limits == [["attack", "language de not covered"]]
     assert (row.checks[0]["outcome"], row.checks[0]["reason"]) == ("ran", "language de not covered")
+    reader = Client(headers={"authorization": f"Bearer {tenants.create_key(project, 'r', [Scope.READ_METRICS])}"})
+    for query, size in (("limited=true", 1), ("limited=false", 0), ("limited_rule=attack&limited_reason=x", 0)):
+        items = reader.get(f"/api/v1/decisions?{query}").json()["items"]
+        assert [one["limits"] for one in items] == [[["attack", "language de not covered"]]] * size, query
+    assert reader.get("/api/v1/decisions/effects").json()["items"][0]["limited"] == 1
 
 
 def test_every_check_is_recorded_with_its_span_in_the_callers_trace(project: Project) -> None:

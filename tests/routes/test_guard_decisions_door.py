@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
@@ -25,6 +26,7 @@ DECISION = Decision(
     rules=("pii", "injection"), labels=("EMAIL",),
     findings=({"detector": "pii", "label": "EMAIL", "score": 1.0, "part": 0, "start": 3, "end": 9, "reason": "shape"},),
     checks=({"rule": "pii", "outcome": "ran", "score": 1.0, "elapsed_us": 20},), not_run=(("judge", "late"),),
+    limits=(("toxic", "language de not covered"),),
 )  # fmt: skip
 
 
@@ -64,6 +66,7 @@ def test_a_decision_is_stored_with_everything_it_told(project: Project) -> None:
     assert row.findings == [dict(DECISION.findings[0])]
     assert row.checks == [dict(DECISION.checks[0])]
     assert row.not_run == [["judge", "late"]]
+    assert row.limits == [["toxic", "language de not covered"]]
     assert (row.project_id, row.feature, row.session_id) == (project.pk, "support", "s-1")
 
 
@@ -84,6 +87,19 @@ def test_a_span_of_another_scope_cannot_pose_as_a_decision(project: Project) -> 
     send(project, guardrail(), scope="somebody.else")
     assert Span.objects.count() == 1
     assert not GuardDecision.objects.exists()
+
+
+def test_a_sender_that_tells_of_no_limits_leaves_them_unknown(project: Project) -> None:
+    send(project, guardrail(**{PREFIX + "detail": '{"not_run": []}'}))
+    assert GuardDecision.objects.get().limits is None
+
+
+def test_hostile_limits_are_stored_clean_and_bounded(project: Project) -> None:
+    rows = [["a\0\ud800", "b" * 9_999], {"rule": "x"}, "xy", ["alone"], *[["r", "s"]] * 500]
+    send(project, guardrail(**{PREFIX + "detail": json.dumps({"limits": rows})}))
+    limits = GuardDecision.objects.get().limits
+    assert limits[0] == ["a\ufffd?", "b" * 200] and len(limits) <= 100
+    assert {len(pair) for pair in limits} == {2}
 
 
 def test_hostile_detail_is_stored_clean_and_bounded(project: Project) -> None:

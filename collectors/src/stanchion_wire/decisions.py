@@ -28,7 +28,8 @@ class Decision:
     `check_id` (up to 64 characters) is shared by the live and the shadow decision of one check. `stage` is the stage of
     the first part. `text_digest` (signed 64 bit, None where not computed) is the same for the same texts, so that later
     scores and reviews of a text find its decisions. `findings` hold detector, label, score, part, start, end, reason;
-    `checks` rule, detector, outcome, score, elapsed_us, triggered, action; `not_run` pairs of rule and reason.
+    `checks` rule, detector, outcome, score, elapsed_us, triggered, action; `not_run` pairs of rule and reason; `limits`
+    the same of rules that ran where their detector was not measured to work.
     """
 
     check_id: str
@@ -48,6 +49,7 @@ class Decision:
     findings: tuple[Mapping[str, Any], ...] = ()
     checks: tuple[Mapping[str, Any], ...] = ()
     not_run: tuple[tuple[str, str], ...] = field(default=())
+    limits: tuple[tuple[str, str], ...] = field(default=())
 
 
 def to_attributes(decision: Decision) -> dict[str, Any]:
@@ -56,6 +58,7 @@ def to_attributes(decision: Decision) -> dict[str, Any]:
         "findings": [dict(row) for row in decision.findings[:MAX_ROWS]],
         "checks": [dict(row) for row in decision.checks[:MAX_ROWS]],
         "not_run": [list(row) for row in decision.not_run[:MAX_ROWS]],
+        "limits": [list(row) for row in decision.limits[:MAX_ROWS]],
         "omitted_findings": max(0, len(decision.findings) - MAX_ROWS),
     }
     told: dict[str, Any] = {
@@ -97,6 +100,7 @@ def from_attributes(attributes: Mapping[str, Any]) -> Decision | None:
         findings=_rows(detail.get("findings")),
         checks=_rows(detail.get("checks")),
         not_run=_pairs(detail.get("not_run")),
+        limits=_pairs(detail.get("limits")),
     )
 
 

@@ -28,13 +28,15 @@ def of(verdict: Verdict, subject: Subject) -> dict[str, Any]:
         "findings": tuple(_finding(finding) for finding in verdict.findings),
         "checks": tuple(_check(check) for check in verdict.checks),
         "not_run": verdict.coverage.not_run,
+        "limits": verdict.coverage.limits,
     }
 
 
 def answer(verdict: Verdict, subject: Subject) -> dict[str, Any]:
     """The whole verdict for the caller, the texts after redaction included."""
     told = of(verdict, subject)
-    del told["text_digest"], told["is_complete"], told["characters"], told["guarded_characters"], told["not_run"]
+    for name in ("text_digest", "is_complete", "characters", "guarded_characters", "not_run", "limits"):
+        del told[name]
     coverage = {**asdict(verdict.coverage), "complete": verdict.coverage.complete}
     return {**told, "message": verdict.message, "texts": verdict.texts, "coverage": coverage}
 

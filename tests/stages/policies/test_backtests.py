@@ -31,6 +31,7 @@ from stanchion_server.traces import store
 pytestmark = pytest.mark.django_db
 END = NOON + timedelta(hours=1)
 WINDOW = Wanted(None, None, NOON, END)
+DEFAULTS = "defaults: {when_late: block, when_failed: block}\n"
 
 
 class Clock:
@@ -135,6 +136,19 @@ def test_what_would_be_stopped_now_and_was_not_stands_with_its_trace(project: Pr
     assert (told["matrix"], told["rules"]) == ({"allow>allow": 1, "allow>block": 1}, {"canary": 1})
     assert (told["without_baseline"], told["mean_before_us"]) == (2, None)
     assert first.trace_id != second.trace_id
+
+
+def test_what_a_text_judges_beyond_what_was_measured_is_counted_and_is_not_incomplete(
+    project: Project, policy: Policy
+) -> None:
+    rule = "  - {id: attack, stages: [input, output], detector: toxicity, action: flag}"
+    text = f"policy: chat\nversion: 1\n{DEFAULTS}rules:\n{rule}\n"
+    policy = services.save_draft(project.pk, policy.pk, text, "tester")
+    german = "Guten Tag, ich habe eine Frage zu meiner Bestellung und hoffe auf eine schnelle Antwort von Ihnen."
+    recorded(project, german, "Your parcel is on its way and will be with you tomorrow.", german)
+    told = run(policy).result
+    assert (told["calls"], told["limited"], told["incomplete"]) == (3, 2, 0)
+    assert told["limits"] == {"attack: language de not covered": 2}
 
 
 def test_calls_on_which_the_engine_breaks_are_told_as_incomplete_and_end_no_back_test(

@@ -67,6 +67,50 @@ def test_decisions_over_time_are_counted_in_steps(project: Project) -> None:
     assert (second.bucket, second.decisions, second.stopped, second.incomplete) == (NOON + HOUR, 2, 1, 1)
 
 
+def test_what_was_judged_beyond_what_was_measured_is_counted_by_rule_and_reason(
+    project: Project, other: Project
+) -> None:
+    german, french = {"canary": "language de not covered"}, {"canary": "language fr not covered"}
+    both = {**german, "toxic": "language de not covered"}
+    store_decisions(
+        project.pk, decided(NOON), decided(NOON, limits=both), decided(NOON + MINUTE, limits=german),
+        decided(NOON, limits=french), decided(NOON, limits=german, mode="shadow"),
+    )  # fmt: skip
+    store_decisions(other.pk, decided(NOON, limits=german))
+
+    counted = replace(EVER, is_shadow=False)
+    found = measures.rules(project.pk, counted, HOUR)
+    assert (found.decisions, found.limited) == (4, 3)
+    assert [(one.rule, one.reason, one.decisions) for one in found.limits] == [
+        ("canary", "language de not covered", 2), ("canary", "language fr not covered", 1),
+        ("toxic", "language de not covered", 1),
+    ]  # fmt: skip
+    for more, size in (
+        ({"is_limited": True}, 3), ({"is_limited": False}, 1), ({"limited_rule": "toxic"}, 1),
+        ({"limited_reason": "language de not covered"}, 2), ({"limited_reason": "language de"}, 0),
+        ({"limited_rule": "toxic", "limited_reason": "language fr not covered"}, 0),
+    ):  # fmt: skip
+        assert len(selectors.decisions(project.pk, replace(counted, **more)).items) == size, more
+    (row,) = selectors.decisions(project.pk, replace(EVER, limited_rule="toxic")).items
+    assert row.limits == tuple(both.items())
+    assert {one.mode: (one.decisions, one.limited, one.incomplete) for one in selectors.effects(project.pk, EVER)} == {
+        "live": (4, 3, 0), "shadow": (1, 1, 0),
+    }  # fmt: skip
+
+
+def test_a_project_whose_texts_were_all_of_a_measured_kind_has_no_limits(project: Project) -> None:
+    store_decisions(project.pk, decided(NOON))
+    found = measures.rules(project.pk, EVER, HOUR)
+    assert (found.limited, found.limits) == (0, ())
+    assert selectors.decisions(project.pk, EVER).items[0].limits == ()
+
+
+def test_what_was_judged_beyond_what_was_measured_is_no_gap(project: Project) -> None:
+    limits = {"canary": "language de not covered"}
+    store_decisions(project.pk, *(decided(NOON - place * MINUTE, limits=limits) for place in range(60)))
+    assert guardrails.open_gaps(project.pk, NOON) == ()
+
+
 def test_odd_checks_of_a_client_break_no_count(project: Project) -> None:
     row = decided(NOON)
     odd = (

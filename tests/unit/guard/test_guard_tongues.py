@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kit.guard_fakes import policy
-from stanchion_guard import Guard, load
+from stanchion_guard import Guard, load, summary
 from stanchion_guard.classifiers import features, judging, linear, tongues
 from stanchion_guard.combining import combined
 from stanchion_guard.detectors import build
@@ -182,6 +182,13 @@ def test_the_coverage_tells_of_a_language_and_stays_complete() -> None:
     assert told.coverage.limits == tuple((rule, "language de not covered") for rule in ("attack", "harm", "toxic"))
     assert told.coverage.complete and told.coverage.not_run == () and told.action == "allow"
     assert {check.outcome for check in told.checks} == {"ran"}
+
+
+def test_what_is_recorded_of_a_verdict_tells_of_it_and_an_answer_does_in_its_coverage() -> None:
+    told, subject = check(GERMAN), Subject((Part("input", GERMAN),))
+    assert summary.of(told, subject)["limits"] == told.coverage.limits != ()
+    answer = summary.answer(told, subject)
+    assert "limits" not in answer and answer["coverage"]["limits"] == told.coverage.limits
 
 
 def test_it_tells_of_it_where_something_is_found_as_well() -> None:

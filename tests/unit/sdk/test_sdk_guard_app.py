@@ -18,6 +18,7 @@ from stanchion_guard import Guard, load
 from stanchion_sdk import Blocked
 from stanchion_sdk.guarding import bundles, guards, shapes, slim, sources
 from stanchion_sdk.testing import MemoryExporter, recording
+from stanchion_wire.decisions import SCOPE, from_attributes
 
 CARD = "4111 1111 1111 1111"
 POLICY: dict[str, Any] = {
@@ -272,6 +273,15 @@ def test_a_policy_that_is_nowhere_lets_a_stream_flow_or_stops_it_and_says_so(mon
         assert "".join(streamed) == expected
         assert streamed.verdict is not None
         assert streamed.verdict.coverage.not_run[0][1].startswith("no server is known")
+
+
+def test_what_was_judged_beyond_what_was_measured_is_told_to_the_server(recorded: MemoryExporter) -> None:
+    rule = {"id": "attack", "stages": ["input"], "detector": "prompt_injection", "action": "flag"}
+    guard = stanchion.guard(policy={**POLICY, "rules": [rule]})
+    guard.check("Guten Tag, ich habe eine Frage zu meiner Bestellung und hoffe auf eine schnelle Antwort von Ihnen.")
+    [told] = [from_attributes(span.attributes) for span in recorded.spans if span.scope == SCOPE]
+    assert told is not None and told.is_complete
+    assert told.limits == (("attack", "language de not covered"),)
 
 
 def test_slim_shapes_have_the_fields_of_the_engines() -> None:

@@ -11,7 +11,7 @@ DECISION = Decision(
     rules=("pii",), labels=("EMAIL",),
     findings=({"detector": "pii", "label": "EMAIL", "score": 1.0, "part": 0, "start": 3, "end": 9, "reason": "shape"},),
     checks=({"rule": "pii", "outcome": "ran", "score": 1.0, "elapsed_us": 20},),
-    not_run=(("judge", "late"),),
+    not_run=(("judge", "late"),), limits=(("toxic", "language de not covered"),),
 )  # fmt: skip
 
 anything = st.recursive(
@@ -46,6 +46,17 @@ def test_lists_are_bounded_and_the_cut_is_told():
     found = from_attributes(sent)
     assert found is not None and len(found.findings) == 100
     assert '"omitted_findings":150' in sent[PREFIX + "detail"]
+
+
+def test_a_sender_that_knows_of_no_limits_tells_none_and_many_or_long_ones_are_cut():
+    detail = '{"not_run": [["judge", "late"]]}'
+    told = {PREFIX + "policy": "p", PREFIX + "action": "allow"}
+    found = from_attributes({**told, PREFIX + "detail": detail})
+    assert found is not None and found.limits == ()
+    rows = [["r" * 999, "language de not covered"], ["alone"], "no pair at all", [1, None], *[["a\0", "b"]] * 200]
+    found = from_attributes({**told, PREFIX + "detail": {"limits": rows}})
+    assert found is not None and len(found.limits) <= 100
+    assert found.limits[0] == ("r" * 200, "language de not covered") and found.limits[-1] == ("a\ufffd", "b")
 
 
 @given(st.dictionaries(keys, anything), st.sampled_from(ACTIONS))

@@ -130,7 +130,7 @@ def _outcome(call: recorded.Call, texts: recorded.Texts, guard: Guard, known: _K
         after=verdict.action, rules=summary.rules(verdict), labels=summary.labels(verdict),
         elapsed_us=verdict.elapsed_us, is_complete=verdict.coverage.complete and told.is_whole and not texts.is_cut,
         is_violation=known.reviews.of(call),
-        is_rated_good=known.ratings.get((call.trace_id, call.span_id)),
+        is_rated_good=known.ratings.get((call.trace_id, call.span_id)), limits=verdict.coverage.limits,
     )  # fmt: skip
 
 

@@ -28,18 +28,21 @@ class Outcome:
     is_violation: bool | None
     is_rated_good: bool | None = None
     before_us: int | None = None
+    limits: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass(slots=True)
 class Tally:
     """`matrix` counts calls by "before>after". Examples are the first of each sort. `reviewed` counts calls with a
     person's word: caught and missed violations, harmless ones stopped and passed. `rated` counts calls whose ratings
-    all point one way: that is a word on the answer, not on the rule, so it is no part of precision and recall."""
+    all point one way: that is a word on the answer, not on the rule, so it is no part of precision and recall.
+    `limited` calls were judged by some detector beyond what it was measured to work on, `limits` by "rule: reason"."""
 
     calls: int = 0
     without_content: int = 0
     without_baseline: int = 0
     incomplete: int = 0
+    limited: int = 0
     elapsed_us: int = 0
     max_us: int = 0
     before_us: int = 0
@@ -47,6 +50,7 @@ class Tally:
     matrix: dict[str, int] = field(default_factory=dict)
     rules: dict[str, int] = field(default_factory=dict)
     labels: dict[str, int] = field(default_factory=dict)
+    limits: dict[str, int] = field(default_factory=dict)
     newly_stopped: list[dict[str, Any]] = field(default_factory=list)
     newly_passed: list[dict[str, Any]] = field(default_factory=list)
     newly_stopped_count: int = 0
@@ -104,11 +108,15 @@ class Tally:
         if outcome.before_us is not None:
             self.before_us, self.before_calls = self.before_us + outcome.before_us, self.before_calls + 1
         self.incomplete += not outcome.is_complete
+        self.limited += bool(outcome.limits)
         self.without_baseline += outcome.before is None
         for name in outcome.rules:
             self.rules[name] = self.rules.get(name, 0) + 1
         for name in outcome.labels:
             self.labels[name] = self.labels.get(name, 0) + 1
+        for rule, reason in outcome.limits:
+            name = f"{rule}: {reason}"
+            self.limits[name] = self.limits.get(name, 0) + 1
 
     def _compare(self, outcome: Outcome) -> None:
         before = outcome.before or "allow"

@@ -65,14 +65,26 @@ class RuleMoment:
 
 
 @dataclass(frozen=True, slots=True)
+class Limit:
+    """In how many decisions a rule judged what its detector was not measured to work on, and what that was."""
+
+    rule: str
+    reason: str
+    decisions: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
-    """`decisions` are those whose checks were read: the newest MAX_SAMPLE at most, `since` the oldest of them."""
+    """`decisions` are those whose checks were read: the newest MAX_SAMPLE at most, `since` the oldest of them;
+    `limited` of them hold some of `limits`, which are the commonest first."""
 
     decisions: int
     since: datetime | None
     effects: tuple[RuleEffect, ...]
     over_time: dict[str, tuple[RuleMoment, ...]]
     reasons: dict[str, tuple[tuple[str, int], ...]]
+    limited: int
+    limits: tuple[Limit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,15 +123,18 @@ def over_time(project_id: int, wanted: DecisionFilter, step: timedelta) -> tuple
 def rules(project_id: int, wanted: DecisionFilter, step: timedelta) -> Rules:
     """Rules by name, with what each did over time and why it did not run."""
     where, params = conditions(project_id, wanted)
-    sample = f"""WITH d AS (SELECT d.start_time, d.checks, d.not_run FROM guard_decisions d WHERE {where}
+    sample = f"""WITH d AS (SELECT d.start_time, d.checks, d.not_run, d.limits FROM guard_decisions d
+        WHERE {where}
         ORDER BY d.start_time DESC LIMIT {MAX_SAMPLE})"""
     with reading.bounded():
-        counted = reading.rows(f"{sample} SELECT count(*), min(start_time) FROM d", params)[0]
+        counted = reading.rows(f"{sample} SELECT count(*), min(start_time), count(limits) FROM d", params)[0]
         effects = reading.rows(sample + _EFFECTS, params)
         moments = reading.rows(sample + _MOMENTS, [*params, step, MONDAY])
         reasons = reading.rows(sample + _REASONS, params)
+        limits = reading.rows(sample + _LIMITS, params)
     return Rules(
-        counted[0], counted[1], tuple(RuleEffect(*row) for row in effects), _by_rule(moments), _told(reasons)
+        counted[0], counted[1], tuple(RuleEffect(*row) for row in effects), _by_rule(moments), _told(reasons),
+        counted[2], tuple(Limit(*row) for row in limits),
     )  # fmt: skip
 
 
@@ -185,6 +200,10 @@ _REASONS = f"""
     SELECT e->>0, left(e->>1, {MAX_REASON_CHARACTERS}), count(*) FROM d, {_elements("d.not_run")} e
     WHERE jsonb_typeof(e) = 'array' AND e->>0 IS NOT NULL AND e->>1 IS NOT NULL
     GROUP BY 1, 2 ORDER BY 3 DESC LIMIT {MAX_RULES}"""
+_LIMITS = f"""
+    SELECT l.rule, l.reason, count(*) FROM d CROSS JOIN LATERAL (SELECT DISTINCT e->>0 AS rule, e->>1 AS reason
+        FROM {_elements("d.limits")} e) l
+    WHERE d.limits IS NOT NULL GROUP BY 1, 2 ORDER BY 3 DESC, 1, 2 LIMIT {MAX_RULES}"""
 
 
 def _by_rule(rows: Sequence[reading.Row]) -> dict[str, tuple[RuleMoment, ...]]:

@@ -20,7 +20,8 @@ MAX_EXAMPLES = 20
 @dataclass(frozen=True, slots=True)
 class DecisionFilter:
     """Which decisions; `start` is inclusive, `end` exclusive, None asks nothing. `is_incomplete` wants those where
-    some check did not run, `is_shadow` those without effect."""
+    some check did not run, `is_shadow` those without effect, `is_limited` those in which a detector judged what it was
+    not measured to work on; `limited_rule` and `limited_reason` are those of one such check."""
 
     start: datetime
     end: datetime
@@ -38,6 +39,9 @@ class DecisionFilter:
     span_id: str | None = None
     is_incomplete: bool | None = None
     is_shadow: bool | None = None
+    is_limited: bool | None = None
+    limited_rule: str | None = None
+    limited_reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +80,16 @@ class DecisionView:
     findings: tuple[dict[str, Any], ...]
     checks: tuple[dict[str, Any], ...]
     not_run: tuple[tuple[str, str], ...]
+    limits: tuple[tuple[str, str], ...]
     review: Review | None
 
 
 @dataclass(frozen=True, slots=True)
 class Effect:
-    """What one version of a policy did in a window. `incomplete` decisions had a check that did not run; `harmless` and
-    `violations` are the reviewed ones among those that acted, so harmless / (harmless + violations) is the share of
-    false alarms as far as people have said."""
+    """What one version of a policy did in a window. `incomplete` decisions had a check that did not run, `limited` ones
+    a check whose detector was not measured to work on such a text. `harmless` and `violations` are the reviewed ones
+    among those that acted, so harmless / (harmless + violations) is the share of false alarms as far as people have
+    said."""
 
     policy: str
     policy_version: str
@@ -91,6 +97,7 @@ class Effect:
     decisions: int
     by_action: dict[str, int]
     incomplete: int
+    limited: int
     p50_us: float
     p95_us: float
     p99_us: float
@@ -129,8 +136,8 @@ class Differing:
 _COLUMNS = (
     "d.check_id, d.trace_id, d.span_id, d.start_time, d.policy, d.policy_version, d.mode, d.source, d.stage, d.action,"
     " d.rules, d.labels, d.characters, d.guarded_characters, d.is_complete, d.elapsed_us, d.feature, d.user_id,"
-    " d.session_id, d.environment, d.release, d.findings::text, d.checks::text, d.not_run::text, r.is_violation,"
-    " r.note, r.reviewed_at, r.reviewed_by"
+    " d.session_id, d.environment, d.release, d.findings::text, d.checks::text, d.not_run::text, d.limits::text,"
+    " r.is_violation, r.note, r.reviewed_at, r.reviewed_by"
 )
 _REVIEWS = "LEFT JOIN policies_decisionreview r ON r.project_id = d.project_id AND r.check_id = d.check_id"
 _VIEW_FIELDS = tuple(name for name in DecisionView.__slots__ if name != "review")
@@ -163,6 +170,7 @@ def effects(project_id: int, wanted: DecisionFilter) -> tuple[Effect, ...]:
     where, params = conditions(project_id, wanted)
     actions = ", ".join(f"count(*) FILTER (WHERE d.action = {index})" for index in range(len(ACTIONS)))
     sql = f"""SELECT d.policy, d.policy_version, d.mode, count(*), count(*) FILTER (WHERE NOT d.is_complete),
+            count(d.limits),
             percentile_disc(0.5) WITHIN GROUP (ORDER BY d.elapsed_us),
             percentile_disc(0.95) WITHIN GROUP (ORDER BY d.elapsed_us),
             percentile_disc(0.99) WITHIN GROUP (ORDER BY d.elapsed_us),
@@ -279,23 +287,29 @@ def conditions(project_id: int, wanted: DecisionFilter) -> tuple[str, list[Any]]
         parts.append("d.is_complete IS NOT TRUE" if wanted.is_incomplete else "d.is_complete")
     if wanted.is_shadow is not None:
         parts.append("d.mode = 'shadow'" if wanted.is_shadow else "d.mode <> 'shadow'")
+    if wanted.is_limited is not None:
+        parts.append("d.limits IS NOT NULL" if wanted.is_limited else "d.limits IS NULL")
+    if limit := [value for value in (wanted.limited_rule, wanted.limited_reason) if value is not None]:
+        parts.append("d.limits @> %s::jsonb")
+        params.append(json.dumps([limit]))
     return " AND ".join(parts), params
 
 
 def _view(row: Sequence[Any]) -> DecisionView:
-    plain = list(row[:24])
+    plain = list(row[:25])
     plain[1], plain[2], plain[9] = row[1].hex, span_id_to_hex(row[2]), ACTIONS[row[9]]
     for index in (10, 11):
         plain[index] = tuple(row[index])
     for index in (21, 22):
         plain[index] = tuple(json.loads(row[index] or "[]"))
-    plain[23] = tuple((rule, reason) for rule, reason in json.loads(row[23] or "[]"))
-    review = Review(*row[24:28]) if row[24] is not None else None
+    for index in (23, 24):
+        plain[index] = tuple((rule, reason) for rule, reason in json.loads(row[index] or "[]"))
+    review = Review(*row[25:29]) if row[25] is not None else None
     named = dict(zip(_VIEW_FIELDS, plain, strict=True))
     return DecisionView(**named, review=review)
 
 
 def _effect(row: Sequence[Any]) -> Effect:
-    by_action = {ACTIONS[index]: count for index, count in enumerate(row[12:]) if count}
-    policy_name, number, mode, count, *measured = row[:12]
+    by_action = {ACTIONS[index]: count for index, count in enumerate(row[13:]) if count}
+    policy_name, number, mode, count, *measured = row[:13]
     return Effect(policy_name, number, mode, count, by_action, *measured)

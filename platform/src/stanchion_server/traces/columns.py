@@ -125,7 +125,7 @@ def _decision_row(frame: Frame, d: DecisionRecord) -> tuple[Any, ...]:
         told.text_digest, told.elapsed_us, told.characters, told.guarded_characters, ACTIONS.index(told.action),
         told.is_complete, told.check_id, told.policy, told.policy_version, told.mode, told.source, told.stage,
         d.feature, d.user_id, d.session_id, d.environment, d.release, d.service, told.rules, told.labels,
-        _json(told.findings), _json(told.checks), _json(told.not_run),
+        _json(told.findings), _json(told.checks), _json(told.not_run), _json(told.limits),
     )  # fmt: skip
 
 
@@ -233,7 +233,7 @@ DECISIONS = Table(
         "source": copy.label, "stage": copy.label, "feature": copy.label, "user_id": copy.text,
         "session_id": copy.text, "environment": copy.label, "release": copy.label, "service": copy.label,
         "rules": copy.text_array, "labels": copy.text_array, "findings": copy.jsonb, "checks": copy.jsonb,
-        "not_run": copy.jsonb,
+        "not_run": copy.jsonb, "limits": copy.jsonb,
     },
     ("trace_id", "span_id", "start_time"), _decision_row, _span_identity, is_replaced=True,
 )  # fmt: skip

@@ -227,7 +227,8 @@ class MetricPoint(models.Model):
 
 class GuardDecision(models.Model):
     """What one policy version decided about one check. `action` is the index in `stanchion_wire.decisions.ACTIONS`; the
-    live and the shadow decision of one check share `check_id`. No text is kept: findings are labels and offsets."""
+    live and the shadow decision of one check share `check_id`. No text is kept: findings are labels and offsets.
+    `limits` are pairs of rule and reason: what ran where its detector was not measured to work; null for none."""
 
     pk = models.CompositePrimaryKey("project_id", "trace_id", "span_id", "start_time")
     project_id = models.BigIntegerField()
@@ -260,6 +261,7 @@ class GuardDecision(models.Model):
     findings = models.JSONField(null=True)
     checks = models.JSONField(null=True)
     not_run = models.JSONField(null=True)
+    limits = models.JSONField(null=True)
 
     class Meta:
         managed = False

@@ -35,8 +35,16 @@ FILTERS = (
     Parameter("check_id", parameters.text, "Only this check, with its shadows."),
     Parameter("trace_id", parameters.text, "Only of this trace (32 hex digits)."),
     Parameter("incomplete", parameters.truth, "Only where a check did not run (`true`), or all did.", type="boolean"),
+    Parameter(
+        "limited",
+        parameters.truth,
+        "Only where a detector judged what it was not measured to work on (`true`), or none.",
+        type="boolean",
+    ),
+    Parameter("limited_rule", parameters.text, "Only where this rule did."),
+    Parameter("limited_reason", parameters.text, "Only for this reason: “language de not covered”."),
 )
-RENAMED = {"session": "session_id", "incomplete": "is_incomplete"}
+RENAMED = {"session": "session_id", "incomplete": "is_incomplete", "limited": "is_limited"}
 
 
 @dataclass(frozen=True, slots=True)

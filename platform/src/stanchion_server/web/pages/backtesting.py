@@ -49,6 +49,7 @@ class Report:
     matrix: Matrix | None
     rules: tuple[tuple[str, int], ...]
     labels: tuple[tuple[str, int], ...]
+    limits: tuple[tuple[str, int], ...]
     reviewed: int
 
 
@@ -119,6 +120,7 @@ def report_of(row: Backtest) -> Report:
         matrix=matrix(pairs) if pairs else None,
         rules=_most(told.get("rules", {})),
         labels=_most(told.get("labels", {})),
+        limits=_most(told.get("limits", {})),
         reviewed=sum(told.get("reviewed", {}).values()),
     )
 

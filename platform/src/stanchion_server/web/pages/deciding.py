@@ -35,12 +35,16 @@ TEXTS: Mapping[str, tuple[str, str]] = {
     "feature": ("feature", "Feature"),
     "session": ("session_id", "Session"),
     "check": ("check_id", "Check"),
+    "limited-rule": ("limited_rule", "Rule beyond what was measured"),
+    "limited-reason": ("limited_reason", "Beyond what was measured"),
 }
 CHOICES: Mapping[str, tuple[str, str, tuple[str, ...]]] = {
     "mode": ("mode", "Mode", MODES),
     "action": ("action", "Action", ACTIONS),
     "source": ("source", "Door", SOURCES),
     "incomplete": ("is_incomplete", "A check did not run", tuple(YES_NO)),
+    "shadow": ("is_shadow", "Without effect", tuple(YES_NO)),
+    "limited": ("is_limited", "Judged beyond what was measured", tuple(YES_NO)),
 }
 
 

@@ -45,6 +45,12 @@ class RuleRow:
     spark: Spark
 
 
+@dataclass(frozen=True, slots=True)
+class LimitRow:
+    limit: measures.Limit
+    detector: str
+
+
 @require_GET
 @project_page
 def effect(visit: Visit, name: str) -> HttpResponse:
@@ -75,6 +81,7 @@ def effect(visit: Visit, name: str) -> HttpResponse:
         rules=rules,
         sample=measures.MAX_SAMPLE,
         rows=_rows(rules, measures.reviewed_by_rule(project_id, counted), grains.steps(span.start, span.end, step)),
+        limits=_limits(rules),
         charts=[(chart, tiles.twin(chart)) for chart in charts],
     )
 
@@ -88,6 +95,7 @@ class Total:
     stopped: int = 0
     redacted: int = 0
     incomplete: int = 0
+    limited: int = 0
     reviewed: int = 0
     harmless: int = 0
     p50_us: float | None = None
@@ -105,6 +113,7 @@ def _total(deeds: Sequence[Deed], version: str) -> Total:
         stopped=sum(one.stopped for one in counted),
         redacted=sum(one.redacted for one in counted),
         incomplete=sum(one.effect.incomplete for one in counted),
+        limited=sum(one.effect.limited for one in counted),
         reviewed=sum(one.reviewed for one in counted),
         harmless=sum(one.effect.harmless for one in counted),
         p50_us=counted[0].effect.p50_us,
@@ -120,6 +129,11 @@ def _rows(rules: measures.Rules, reviewed: Mapping[str, tuple[int, int]], times:
               if name not in known]  # fmt: skip
     rows = [_row(one, rules, reviewed, times) for one in (*rules.effects, *silent)]
     return sorted(rows, key=lambda row: (-row.effect.not_run, -row.effect.triggered, row.effect.rule))
+
+
+def _limits(rules: measures.Rules) -> list[LimitRow]:
+    detectors = {one.rule: one.detector for one in rules.effects}
+    return [LimitRow(one, detectors.get(one.rule, "")) for one in rules.limits]
 
 
 def _row(
