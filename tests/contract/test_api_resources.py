@@ -227,4 +227,4 @@ def test_a_price_nested_too_deeply_or_too_large_is_refused(ours: Tenant) -> None
         return Client().post("/api/v1/prices", body, content_type="application/json", headers=headers).status_code
 
     assert post("[" * 100_000) == 400
-    assert post(" " * (2 << 20) + "{}") == 413
+    assert post(" " * (3 << 20) + "{}") == 413

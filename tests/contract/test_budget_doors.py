@@ -145,7 +145,7 @@ def test_a_budgets_steps_are_a_table_for_spreadsheets(shop: Shop) -> None:
         ({**NEW, "scope": "service", "scope_value": "x", "is_hard_stop": True}, "is_hard_stop: Guard checks"),
         ({**NEW, "limit_usd": {"a": 1}}, "limit_usd is {'a': 1}: "),
         ([NEW], "The body must be a JSON object."),
-        ("budget", "JSON parse error"),
+        ("budget", "not readable JSON"),
     ],
 )
 def test_what_cannot_be_a_budget_is_told_with_its_value(shop: Shop, body: Any, told: str) -> None:

@@ -197,7 +197,7 @@ def test_too_many_wrong_passwords_are_asked_to_wait_and_nobody_else_is(shop):
 
 
 def test_a_form_larger_than_any_form_is_refused_unread(shop):
-    body = b"username=" + b"a" * (2 << 20)
+    body = b"username=" + b"a" * (3 << 20)
     answer = Client().post("/login", body, content_type="application/x-www-form-urlencoded")
     assert answer.status_code in (400, 413)
 
