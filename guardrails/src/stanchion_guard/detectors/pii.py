@@ -38,8 +38,9 @@ class Pii:
     threshold: ClassVar[float] = 0.5
     blind_to: ClassVar[str] = (
         "Names and addresses without a title, an introduction, a form field or a common given name; numbers whose "
-        "shape is shared with order numbers, where no word beside them tells; numbers spelt out in words; escapes in "
-        "a third layer."
+        "shape is shared with order numbers, where no word beside them tells; numbers spelt out in words, in "
+        "digits other than 0 to 9, or in groups with signs between that are neither spaces, dots nor hyphens; "
+        "letter-spaced addresses; escapes in a third layer."
     )
     parameters: ClassVar[Mapping[str, Any]] = {
         "type": "object",
