@@ -141,7 +141,7 @@ def test_what_would_be_stopped_now_and_was_not_stands_with_its_trace(project: Pr
 def test_what_a_text_judges_beyond_what_was_measured_is_counted_and_is_not_incomplete(
     project: Project, policy: Policy
 ) -> None:
-    rule = "  - {id: attack, stages: [input, output], detector: toxicity, action: flag}"
+    rule = "  - {id: attack, stages: [output], detector: toxicity, action: flag}"
     text = f"policy: chat\nversion: 1\n{DEFAULTS}rules:\n{rule}\n"
     policy = services.save_draft(project.pk, policy.pk, text, "tester")
     german = "Guten Tag, ich habe eine Frage zu meiner Bestellung und hoffe auf eine schnelle Antwort von Ihnen."

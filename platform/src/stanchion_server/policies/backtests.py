@@ -128,7 +128,7 @@ def _outcome(call: recorded.Call, texts: recorded.Texts, guard: Guard, known: _K
     return comparing.Outcome(
         trace_id=call.trace_id.hex, span_id=span_id_to_hex(call.span_id), before=before, before_us=before_us,
         after=verdict.action, rules=summary.rules(verdict), labels=summary.labels(verdict),
-        elapsed_us=verdict.elapsed_us, is_complete=verdict.coverage.complete and told.is_whole and not texts.is_cut,
+        elapsed_us=verdict.elapsed_us, is_complete=verdict.coverage.all_ran and told.is_whole and not texts.is_cut,
         is_violation=known.reviews.of(call),
         is_rated_good=known.ratings.get((call.trace_id, call.span_id)), limits=verdict.coverage.limits,
     )  # fmt: skip
