@@ -120,7 +120,7 @@ def test_an_application_judges_on_without_its_server_and_loses_no_decision(tmp_p
             publish(product, document("other-word-77"), 2)
             wait_until(lambda: first.check("good morning")[1] == "2", PICKUP_LIMIT_S, "picking up the new version")
             assert (first.check(CANARY)[0], first.check("other-word-77")[0]) == ("allow", "block")
-            administer(product, "POST", "policies/chat/rollout", {"switch": "block_all", "switch_reason": "incident"})
+            administer(product, "POST", "policies/chat/rollout", {"switch": "block_all", "reason": "incident"})
             wait_until(lambda: first.check("good morning")[0] == "block", PICKUP_LIMIT_S, "obeying the switch")
             assert first.check("good morning")[2] is False
             made = first.checks + second.checks
