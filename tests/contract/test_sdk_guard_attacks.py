@@ -38,7 +38,7 @@ def guard_of(policy: dict[str, Any]) -> guards.AppGuard:
 
 def with_rule(**rule: Any) -> dict[str, Any]:
     stages = ["input", "output", "tool_call", "tool_result"]
-    return {**POLICY, "deadline_ms": 150, "rules": [*POLICY["rules"], {"id": "more", "stages": stages, **rule}]}
+    return {**POLICY, "deadline_ms": 1_000, "rules": [*POLICY["rules"], {"id": "more", "stages": stages, **rule}]}
 
 
 def decisions(memory: MemoryExporter) -> list[dict[str, Any]]:

@@ -71,9 +71,10 @@ def test_a_job_that_was_left_behind_does_not_stop_its_call_from_being_stored(pro
 
 
 def test_a_call_is_not_scored_before_its_neighbours_had_time_to_arrive(project_id: int) -> None:
+    began = clock.now()
     deliver(project_id, asked())
     panel = panel_of(Fake("length", length))
-    assert scored.score(panel, project_id, at=clock.now()) == 0
+    assert scored.score(panel, project_id, at=began + jobs.SETTLING - timedelta(milliseconds=1)) == 0
     assert scored.score(panel, project_id, at=clock.now() + jobs.SETTLING) == 1
 
 
